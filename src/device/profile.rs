@@ -1,0 +1,136 @@
+//! The device profile: the one file in which measuring and estimating meet.
+//!
+//! `measure` writes it, everything right of it only reads it. A profile is self-describing: raw samples, what was
+//! verified, which clock was used and what went wrong are all in it. Numbers are in the unit their name ends in.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of the file format. A file with another one is refused with a sentence.
+pub const SCHEMA: &str = "underdog.profile/1";
+
+/// What one adapter was measured to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// The adapter that was measured.
+    pub adapter: Adapter,
+    /// The best sustained rates that were measured.
+    pub roofs: Roofs,
+    /// Every timed case, in the order it ran.
+    pub cases: Vec<Case>,
+    /// How and when it was measured.
+    pub record: Record,
+    /// What a reader should know before trusting the numbers.
+    pub anomalies: Vec<String>,
+}
+
+/// Which adapter, as its driver describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adapter {
+    /// The driver's name for the device, or the host CPU for the CPU executor.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12`, `gl` or `cpu` (the CPU executor of this program).
+    pub backend: String,
+    /// The driver's name.
+    pub driver: String,
+    /// The driver's version text.
+    pub driver_info: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub kind: String,
+    /// PCI vendor number, 0 where there is none.
+    pub vendor_id: u32,
+    /// PCI device number, 0 where there is none.
+    pub device_id: u32,
+    /// It computes on the host's cores (lavapipe, SwiftShader, WARP, the CPU executor): such a profile gets no price verdict.
+    pub software: bool,
+    /// Smallest and largest subgroup; equal where kernels may rely on it; both 0 without subgroups.
+    pub subgroup: [u32; 2],
+    /// The features that matter to the kernels, by their wgpu names in lower case.
+    pub features: Vec<String>,
+}
+
+/// Sustained rates in SI units. An absent one was not measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Roofs {
+    /// The best verified f32 GEMM, FLOP/s (a multiply-add counts as two).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gemm_f32_flop_s: Option<f64>,
+    /// The best verified streaming read, byte/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_byte_s: Option<f64>,
+    /// The best verified f32 GEMV, weight bytes over time, byte/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gemv_f32_byte_s: Option<f64>,
+    /// One empty dispatch in a batch of many, s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch_s: Option<f64>,
+    /// One submission with one dispatch, waited for, s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub submit_s: Option<f64>,
+}
+
+/// One kernel variant timed on one shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Kernel family: `gemm`, `gemv`, `read`, `launch`, ...
+    pub kernel: String,
+    /// The stable id of the variant, such as `gemm_tiled/f32/bm64.bn64.bk16.tm8.tn8`.
+    pub variant: String,
+    /// Data type of the inputs.
+    pub dtype: String,
+    /// Rows of the result; 1 for a GEMV; elements for a stream.
+    pub m: u64,
+    /// Columns of the result.
+    pub n: u64,
+    /// Length of the sum.
+    pub k: u64,
+    /// Floating-point operations of one run.
+    pub flop: f64,
+    /// Bytes one run must move: inputs once, output once.
+    pub bytes: f64,
+    /// Raw samples, each the time of one run.
+    pub samples_s: Vec<f64>,
+    /// Their median.
+    pub time_s_median: f64,
+    /// Median absolute deviation over the median.
+    pub spread: f64,
+    /// `wall` or `gpu`: the clock behind `samples_s`.
+    pub clock: String,
+    /// Time of the first dispatch, compilation included.
+    pub first_s: f64,
+    /// The output of the timed run was compared with the CPU twin and agreed.
+    pub verified: bool,
+    /// The rung of the ladder this case stands for: `naive`, `tiled`, ..., `best`. Absent for cases off the ladder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rung: Option<String>,
+    /// The stopping criterion that was not met, in words. Absent when all were.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unmet: Option<String>,
+}
+
+/// How and when a profile was measured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Record {
+    /// Version of this program.
+    pub version: String,
+    /// Versions of the libraries that decide what runs, such as `wgpu 30.0.1`.
+    pub libraries: Vec<String>,
+    /// Start of the measurement, UTC, RFC 3339.
+    pub started: String,
+    /// Duration of the whole measurement.
+    pub duration_s: f64,
+    /// The budget that was asked for.
+    pub budget_s: f64,
+    /// Seed of the random inputs.
+    pub seed: u64,
+    /// Bounds checks and loop bounds were compiled into the kernels.
+    pub runtime_checks: bool,
+    /// Name of the host's processor.
+    pub host: String,
+}
