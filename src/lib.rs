@@ -10,5 +10,6 @@ pub mod model;
 pub mod precision;
 pub mod progress;
 pub mod provenance;
+pub mod setup;
 pub mod stats;
 pub mod units;

@@ -1,0 +1,180 @@
+//! One model put on some devices, and the load on it: what the estimate is asked, and nothing else.
+//!
+//! A scenario resolves to setups, a file of measured points does, and so will a search over layouts: they meet here
+//! so that `estimate` needs to know neither of them.
+
+use crate::device::Device;
+use crate::model::ModelSpec;
+use crate::precision::Precision;
+use crate::provenance::Provenance;
+use crate::units::Seconds;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A model on devices.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What is served.
+    pub model: Arc<ModelSpec>,
+    /// In which number formats.
+    pub formats: Formats,
+    /// On which device.
+    pub hardware: Hardware,
+    /// How one instance is spread, and how many instances there are.
+    pub layout: Layout,
+    /// By which engine.
+    pub engine: Engine,
+    /// Configured how.
+    pub limits: Limits,
+    /// Speed per kernel class relative to the calibrated or measured state.
+    pub speed: Speed,
+}
+
+/// A device as the estimate sees it.
+#[derive(Debug, Clone)]
+pub struct Hardware {
+    /// The data sheet, or one written from a measured profile.
+    pub sheet: Arc<Device>,
+    /// Present where this program's own kernels were measured on the device: its rates are sustained, not peak.
+    pub measured: Option<MeasuredRates>,
+    /// It computes on host cores: rows carry `software` and get no price verdict.
+    pub software: bool,
+    /// How much memory one device has is known.
+    pub memory_known: bool,
+    /// What the device's numbers rest on.
+    pub provenance: Provenance,
+}
+
+/// Sustained rates that were measured through one access path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeasuredRates {
+    /// f32 GEMM, FLOP/s.
+    pub gemm_flop_s: f64,
+    /// Weights streamed through a GEMV, byte/s.
+    pub stream_byte_s: f64,
+    /// One dispatch among many.
+    pub launch: Seconds,
+    /// One submission, waited for: what a step costs the host.
+    pub submit: Seconds,
+}
+
+/// Number formats of a served model. `None` for weights keeps what the checkpoint stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Formats {
+    /// One format for all linear layers, or the checkpoint's own.
+    pub weights: Option<Precision>,
+    /// Activations, where given; else the usual partner of the weights.
+    pub activations: Option<Precision>,
+    /// KV cache.
+    pub kv_cache: Precision,
+}
+
+/// How one instance is spread over devices: `devices = tp * pp * dp * replicas`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// Tensor parallelism: ranks that share every matrix.
+    pub tp: u64,
+    /// Pipeline parallelism: ranks that share the layers.
+    pub pp: u64,
+    /// Data-parallel attention inside one instance: ranks with their own requests, sharing the experts.
+    pub dp: u64,
+    /// Expert parallelism: ranks over which the experts of a layer are spread; divides `tp * dp`.
+    pub ep: u64,
+    /// Instances that share nothing.
+    pub replicas: u64,
+}
+
+impl Layout {
+    /// One instance on one device.
+    pub const SINGLE: Self = Self { tp: 1, pp: 1, dp: 1, ep: 1, replicas: 1 };
+
+    /// Devices of one instance.
+    pub const fn instance(self) -> u64 {
+        self.tp * self.pp * self.dp
+    }
+
+    /// Devices in all.
+    pub const fn devices(self) -> u64 {
+        self.instance() * self.replicas
+    }
+}
+
+/// Serving engines the estimate tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Engine {
+    /// vLLM.
+    #[serde(rename = "vllm")]
+    Vllm,
+    /// SGLang.
+    #[serde(rename = "sglang")]
+    Sglang,
+    /// TensorRT-LLM.
+    #[serde(rename = "trtllm")]
+    Trtllm,
+    /// llama.cpp.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    /// This program's own kernels, as measured; the default of a measured device.
+    #[serde(rename = "wgpu")]
+    Wgpu,
+    /// No host time at all.
+    #[serde(rename = "ideal")]
+    Ideal,
+}
+
+/// What the engine is configured to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Most requests one data-parallel rank runs at a time; `None` where the engine sets no bound.
+    pub max_sequences: Option<u64>,
+    /// Most tokens of one step: the chunk of chunked prefill.
+    pub batch_tokens: u64,
+    /// Share of the memory the engine may use.
+    pub memory_fraction: f64,
+}
+
+impl Default for Limits {
+    /// vLLM's defaults on data-centre GPUs (`gpu_memory_utilization` 0.9, `max_num_batched_tokens` 8192).
+    fn default() -> Self {
+        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9 }
+    }
+}
+
+/// Speed per kernel class relative to the calibrated or measured state; 1 / D of the tuning debt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed {
+    /// Projections, feed-forward layers, the LM head.
+    pub gemm: f64,
+    /// Attention over the cache.
+    pub attention: f64,
+    /// Grouped expert GEMMs.
+    pub experts: f64,
+    /// All-reduce, dispatch, combine.
+    pub collectives: f64,
+    /// Host time and launches.
+    pub host: f64,
+}
+
+impl Speed {
+    /// As calibrated or measured.
+    pub const ONE: Self = Self::all(1.0);
+
+    /// The same factor for every class.
+    pub const fn all(factor: f64) -> Self {
+        Self { gemm: factor, attention: factor, experts: factor, collectives: factor, host: factor }
+    }
+}
+
+/// A closed loop of equal requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// Tokens of a prompt.
+    pub input_tokens: f64,
+    /// Tokens of an answer.
+    pub output_tokens: f64,
+    /// Requests in flight over the whole setup.
+    pub concurrency: u64,
+    /// Share of the prompt found in the prefix cache.
+    pub prefix_hit: f64,
+}
