@@ -6,6 +6,7 @@
 
 pub mod catalog;
 pub mod device;
+pub mod diagnostic;
 pub mod model;
 pub mod precision;
 pub mod progress;
