@@ -3,11 +3,11 @@
 //! A scenario resolves to setups, a file of measured points does, and so will a search over layouts: they meet here
 //! so that `estimate` needs to know neither of them.
 
-use crate::device::Device;
+use crate::device::{Device, Profile};
 use crate::model::ModelSpec;
 use crate::precision::Precision;
 use crate::provenance::Provenance;
-use crate::units::Seconds;
+use crate::units::{Bandwidth, Bytes, FlopRate, Seconds};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -177,4 +177,58 @@ pub struct Load {
     pub concurrency: u64,
     /// Share of the prompt found in the prefix cache.
     pub prefix_hit: f64,
+}
+
+impl Hardware {
+    /// A device from its data sheet.
+    pub fn from_sheet(sheet: Device) -> Self {
+        Self {
+            sheet: Arc::new(sheet),
+            measured: None,
+            software: false,
+            memory_known: true,
+            provenance: Provenance::Catalogued,
+        }
+    }
+
+    /// A device from what was measured on it. A software adapter has its host's memory; of a GPU wgpu tells none.
+    ///
+    /// # Errors
+    /// When the profile lacks a rate that every estimate needs.
+    pub fn from_profile(profile: &Profile) -> Result<Self, String> {
+        let roofs = &profile.roofs;
+        let missing = |what: &str| format!("the profile of {} has no {what}; measure it again with `underdog bench`", profile.adapter.name);
+        let gemm_flop_s = roofs.gemm_f32_flop_s.ok_or_else(|| missing("f32 GEMM rate"))?;
+        let stream = [roofs.gemv_f32_byte_s, roofs.read_byte_s].into_iter().flatten().reduce(f64::max);
+        let stream_byte_s = stream.ok_or_else(|| missing("bandwidth"))?;
+        let launch = Seconds::new(roofs.launch_s.ok_or_else(|| missing("launch time"))?);
+        let submit = Seconds::new(roofs.submit_s.ok_or_else(|| missing("submission time"))?);
+        let memory = profile.record.host_memory_bytes.filter(|_| profile.adapter.software);
+        let sheet = Device::measured(
+            &profile.adapter.name,
+            FlopRate::new(gemm_flop_s),
+            Bandwidth::new(stream_byte_s),
+            memory.map(|bytes| Bytes::new(bytes as f64)),
+            &profile.record.started,
+        );
+        Ok(Self {
+            sheet: Arc::new(sheet),
+            measured: Some(MeasuredRates { gemm_flop_s, stream_byte_s, launch, submit }),
+            software: profile.adapter.software,
+            memory_known: memory.is_some(),
+            provenance: Provenance::Measured,
+        })
+    }
+
+    /// A device that is still to be measured: one of everything, so that the rest of a scenario can be checked.
+    pub fn pending() -> Self {
+        let unit = 1.0;
+        Self {
+            sheet: Arc::new(Device::measured("local", FlopRate::new(unit), Bandwidth::new(unit), None, "")),
+            measured: None,
+            software: false,
+            memory_known: false,
+            provenance: Provenance::Assumed,
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub fn render(run: &Run, style: Style) -> String {
 fn rows(run: &Run, style: Style) -> String {
     let columns = table::columns(run, style.all_columns);
     let mut out = Table::new();
-    out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    out.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     match style.width {
         Some(width) => out.set_width(width),
         None => out.set_content_arrangement(ContentArrangement::Disabled),

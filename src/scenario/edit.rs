@@ -5,7 +5,7 @@
 use super::Source;
 use crate::diagnostic::Diagnostic;
 use std::ops::Range;
-use toml_edit::{ArrayOfTables, DocumentMut, ImDocument, Item, Table, TableLike, Value};
+use toml_edit::{ArrayOfTables, DocumentMut, Document, Item, Table, TableLike, Value};
 
 /// Applies `path=value` edits in order and returns the edited text.
 ///
@@ -31,7 +31,7 @@ fn syntax(source: &Source, error: &toml_edit::TomlError) -> Diagnostic {
 
 fn plain(source: &Source, message: String) -> Diagnostic {
     Diagnostic::new(&source.file, message)
-        .with_hint("tables are named by key, contenders by name: --set contender.weaker.count=64")
+        .hint("tables are named by key, contenders by name: --set contender.weaker.count=64")
 }
 
 fn set(root: &mut Table, path: &str, value: &str) -> Result<(), String> {
@@ -75,7 +75,7 @@ fn name_of(table: &Table) -> &str {
 ///
 /// Falls back to the nearest table that does exist, so that a missing key points at where it belongs.
 pub fn locate(text: &str, path: &str) -> Option<Range<usize>> {
-    let document = ImDocument::parse(text).ok()?;
+    let document = Document::parse(text).ok()?;
     let mut item = document.as_item();
     let mut found = None;
     for key in path.split('.') {

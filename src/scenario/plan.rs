@@ -4,6 +4,7 @@ use super::draft::Minimize;
 use crate::provenance::Provenance;
 use crate::setup::{Load, Setup};
 use crate::units::{Seconds, UsdPerHour, UsdPerMtok};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
@@ -113,7 +114,7 @@ pub struct Price {
 }
 
 /// What a price counts. A verdict compares one basis only; a service competes with rent, both being what others charge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Basis {
     /// Rent of the device.

@@ -12,8 +12,14 @@ use crate::provenance::Provenance;
 use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
 use std::sync::Arc;
 
-/// What was measured on this machine, for contenders whose device is `local`.
-pub type Local<'a> = Option<&'a Profile>;
+/// This machine, for contenders whose device is `local`.
+#[derive(Debug, Clone, Copy)]
+pub enum Local<'a> {
+    /// Not measured yet: everything else is checked; the plan is not to be estimated.
+    Pending,
+    /// What was measured on it.
+    Measured(&'a Profile),
+}
 
 /// Concurrencies of a scenario that names none: from one user to what a large batch needs.
 const DEFAULT_CONCURRENCY: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
@@ -153,8 +159,10 @@ impl Lookup<'_> {
     fn hardware(&self, typed: &ContenderDraft, name: &str, at: &str) -> Result<Hardware, Diagnostic> {
         let field = format!("{at}.device");
         let mut hardware = if name == "local" {
-            let profile = self.local.ok_or_else(|| self.source.error_at(&field, "this machine has not been measured"))?;
-            Hardware::from_profile(profile).map_err(|why| self.source.error_at(&field, why))?
+            match self.local {
+                Local::Measured(profile) => Hardware::from_profile(profile).map_err(|why| self.source.error_at(&field, why))?,
+                Local::Pending => Hardware::pending(),
+            }
         } else if name.ends_with(".json") {
             let profile = Profile::load(&self.source.folder.join(name))?;
             Hardware::from_profile(&profile).map_err(|why| self.source.error_at(&field, why))?
