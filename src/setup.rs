@@ -4,7 +4,7 @@
 //! so that `estimate` needs to know neither of them.
 
 use crate::device::{Device, Profile};
-use crate::model::ModelSpec;
+use crate::model::{Class, ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
 use crate::units::{Bandwidth, Bytes, FlopRate, Seconds};
@@ -59,15 +59,22 @@ pub struct MeasuredRates {
     pub submit: Seconds,
 }
 
-/// Number formats of a served model. `None` for weights keeps what the checkpoint stores.
+/// Number formats of a served model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Formats {
-    /// One format for all linear layers, or the checkpoint's own.
-    pub weights: Option<Precision>,
+    /// As published, or one format for all linear layers.
+    pub weights: Weights,
     /// Activations, where given; else the usual partner of the weights.
     pub activations: Option<Precision>,
     /// KV cache.
     pub kv_cache: Precision,
+}
+
+impl Setup {
+    /// The storage format of a class of weights.
+    pub fn stored(&self, class: Class) -> Precision {
+        self.formats.weights.of(&self.model.native, class)
+    }
 }
 
 /// How one instance is spread over devices: `devices = tp * pp * dp * replicas`.

@@ -153,8 +153,6 @@ pub struct Shared {
     pub network_latency_s: f64,
 }
 
-/// Name of the file in the catalogue.
-const FILE: &str = "calibration.toml";
 
 impl Calibration {
     /// Reads the constants of the catalogue.

@@ -6,8 +6,10 @@
 use super::calibration::{Calibration, Kernel, Kind};
 use super::machine::{Machine, Unanswerable};
 use super::op::{Attention, Class, Experts, Op, Rows, Span, Work};
-use super::path::{self, Path, WeightClass};
+use super::path::{self, Path};
+use crate::model::Class as WeightClass;
 use crate::model::spec::{Core, Indexer, Layer, Linear, Part, Shard};
+use crate::precision::Precision;
 use crate::setup::{MeasuredRates, Setup};
 
 /// Bytes of a 16-bit activation.
@@ -42,9 +44,10 @@ impl Forward<'_> {
     /// Arithmetic and constants of a weight class.
     fn path(&self, kind: Kind, class: WeightClass) -> Result<(Path, Kernel), Unanswerable> {
         let sheet = &self.setup.hardware.sheet;
-        let model = &self.setup.model;
-        let stored = path::stored(&self.setup.formats, &model.native, class);
-        let path = path::of(sheet, stored, self.setup.formats.activations, model.block_scaled())
+        // Checkpoints published in FP8 scale blocks of 128 x 128 (DeepSeek-V3, arXiv 2412.19437); others are converted
+        // with a scale per channel.
+        let block_scaled = self.setup.model.native.attention == Precision::Fp8;
+        let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled)
             .ok_or_else(|| Unanswerable::Rate(sheet.id.clone()))?;
         Ok((path, self.kernel(kind, path.family)))
     }
@@ -88,9 +91,10 @@ impl Forward<'_> {
     }
 
     fn linear(&mut self, linear: &Linear, calls: f64) -> Result<(), Unanswerable> {
-        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Linear(linear.part))?;
+        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Part(linear.part))?;
         let attention = linear.part == Part::Attention;
         let ranks = if attention { self.setup.layout.tp } else { self.setup.layout.tp * self.setup.layout.dp } as f64;
+        // A block-diagonal matrix multiplies one short vector per output.
         let (n, k) = (linear.outputs as f64, linear.inputs as f64);
         let (n, k) = match linear.shard {
             Shard::Columns => ((n / ranks).ceil(), k),
@@ -128,7 +132,7 @@ impl Forward<'_> {
                     flop_per_pair: 2.0 * q * lengths,
                     bytes_per_cached: values / shards * cached,
                     bytes_per_token: q * lengths * WIDE,
-                    span: Span { window: window.map_or(f64::INFINITY, |w| w as f64), ..Span::FULL },
+                    span: Span { window: window.map_or(f64::INFINITY, |w| w.seen_by_decode()), ..Span::FULL },
                     latent: false,
                     rate,
                     kernel,
@@ -158,7 +162,7 @@ impl Forward<'_> {
                 };
                 self.attend(decode, prefill, calls);
             }
-            Core::Compressed { heads, head_dim, ratio, window, indexer } => {
+            Core::Compressed { heads, head_dim, ratio, window, indexer, .. } => {
                 let h = (*heads as f64 / tp).ceil();
                 let d = *head_dim as f64;
                 let (rate, kernel) = self.attention(Kind::LatentDecode);
@@ -174,10 +178,10 @@ impl Forward<'_> {
                 };
                 self.attend(shape, shape, calls);
             }
-            Core::Recurrent { state_values, state_bytes, flop_per_token } => {
+            Core::Recurrent { state_bytes, flop_per_token, .. } => {
                 let kernel = self.kernel(Kind::AttentionPrefill, path::Family::Bf16);
                 let work = Work::Recurrent {
-                    state_bytes: (state_values * state_bytes) as f64 / tp,
+                    state_bytes: *state_bytes as f64 / tp,
                     flop_per_token: *flop_per_token as f64 / tp,
                     kernel,
                 };

@@ -1,6 +1,6 @@
 //! What fits: weights, activations and KV cache on one device, and how many requests that admits.
 
-use super::path::{self, WeightClass};
+use crate::model::Class;
 use crate::model::spec::{Core, Part, Shard};
 use crate::setup::{Engine, Setup};
 
@@ -59,29 +59,29 @@ impl Memory {
 /// Bytes of the weights one rank holds.
 fn weights(setup: &Setup) -> f64 {
     let (model, layout) = (&setup.model, &setup.layout);
-    let bytes = |class| path::stored(&setup.formats, &model.native, class).bytes();
+    let bytes = |class| setup.stored(class).bytes();
     let (tp, all) = (layout.tp as f64, (layout.tp * layout.dp) as f64);
     let layer = |layer: &crate::model::spec::Layer| {
         let linears: f64 = layer
             .linears
             .iter()
             .map(|l| {
-                let values = (l.inputs * l.outputs) as f64;
+                let values = l.params() as f64;
                 let ranks = match (l.shard, l.part) {
                     (Shard::Replicated, _) => 1.0,
                     (_, Part::Attention) => tp,
                     _ => all,
                 };
-                values / ranks * bytes(WeightClass::Linear(l.part))
+                values / ranks * bytes(Class::Part(l.part))
             })
             .sum();
         let experts = layer.experts.map_or(0.0, |e| {
-            (e.count * e.matrices * e.width * e.inter + e.count * e.bias) as f64 / all * bytes(WeightClass::Experts)
+            (e.count * e.params_each()) as f64 / all * bytes(Class::Experts)
         });
-        layer.count as f64 * (linears + experts + layer.other_params as f64 * bytes(WeightClass::Rest))
+        layer.count as f64 * (linears + experts + layer.other_params as f64 * bytes(Class::Rest))
     };
     let tables = if model.tied_embeddings { 1.0 } else { 2.0 };
-    let ends = tables * (model.vocab * model.hidden) as f64 / tp * bytes(WeightClass::Rest);
+    let ends = tables * (model.vocab * model.hidden) as f64 / tp * bytes(Class::Rest);
     model.layers.iter().map(layer).sum::<f64>() / layout.pp as f64 + ends
 }
 
@@ -97,7 +97,7 @@ fn cache(setup: &Setup) -> (f64, f64) {
                 let values = *cache_values as f64 / tp.min(*kv_heads as f64) * bytes;
                 match window {
                     // A sliding window is held in full once a sequence is longer than it.
-                    Some(window) => fixed += layers * values * *window as f64,
+                    Some(window) => fixed += layers * values * window.tokens as f64,
                     None => per_token += layers * values,
                 }
             }
@@ -105,15 +105,15 @@ fn cache(setup: &Setup) -> (f64, f64) {
                 let index = indexer.filter(|i| i.own).map_or(0, |i| i.dim);
                 per_token += layers * (kv_rank + rope_dim + index) as f64 * bytes;
             }
-            Core::Compressed { head_dim, ratio, window, indexer, .. } => {
-                fixed += layers * (head_dim * window) as f64 * bytes;
+            Core::Compressed { head_dim, ratio, window, indexer, state_bytes, .. } => {
+                fixed += layers * ((head_dim * window) as f64 * bytes + *state_bytes as f64);
                 if *ratio > 0 {
                     let index = indexer.filter(|i| i.own).map_or(0, |i| i.dim);
                     per_token += layers * (head_dim + index) as f64 / *ratio as f64 * bytes;
                 }
             }
-            Core::Recurrent { state_values, state_bytes, .. } => {
-                fixed += layers * (state_values * state_bytes) as f64 / tp;
+            Core::Recurrent { state_bytes, .. } => {
+                fixed += layers * *state_bytes as f64 / tp;
             }
             Core::None => {}
         }

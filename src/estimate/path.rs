@@ -3,9 +3,7 @@
 //! A format the device has no matrix units for is stored small and computed in 16 bit ("weight-only").
 
 use crate::device::Device;
-use crate::model::spec::{NativePrecision, Part};
 use crate::precision::Precision;
-use crate::setup::Formats;
 
 /// The arithmetic of one weight class on one device.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,31 +38,6 @@ pub enum Family {
     W4a8,
     /// 4-bit float operands.
     Fp4,
-}
-
-/// Which weights of a model are meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WeightClass {
-    /// Projections, dense and shared feed-forward.
-    Linear(Part),
-    /// Routed experts.
-    Experts,
-    /// Embedding, LM head, router: never quantised here.
-    Rest,
-}
-
-/// The storage format of a weight class.
-pub fn stored(formats: &Formats, native: &NativePrecision, class: WeightClass) -> Precision {
-    match class {
-        WeightClass::Rest | WeightClass::Linear(Part::Router) => native.rest,
-        WeightClass::Experts => formats.weights.unwrap_or(native.experts),
-        WeightClass::Linear(_) => match formats.weights {
-            // MXFP4 and NVFP4 checkpoints quantise the experts and leave the projections alone, as gpt-oss does.
-            Some(Precision::Mxfp4) if native.experts != native.linear => native.linear,
-            Some(precision) => precision,
-            None => native.linear,
-        },
-    }
 }
 
 /// The arithmetic of a storage format on a device.

@@ -6,7 +6,7 @@ use super::{Source, price};
 use crate::catalog::Catalog;
 use crate::device::{Device, PriceList, Profile};
 use crate::diagnostic::Diagnostic;
-use crate::model::ModelSpec;
+use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
 use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
@@ -104,8 +104,9 @@ impl Lookup<'_> {
         };
         let model = ModelSpec::load(self.catalog, &typed.config, &self.source.folder).map_err(named)?;
         let weights = match typed.precision {
-            WeightFormat::Native => None,
-            WeightFormat::As(precision) => Some(precision),
+            // A checkpoint published in the format that is asked for keeps its own exceptions.
+            WeightFormat::As(precision) if precision != model.main_format() => Weights::Uniform(precision),
+            _ => Weights::Native,
         };
         let kv_cache = typed.kv_cache.unwrap_or(Precision::Bf16);
         Ok((Arc::new(model), Formats { weights, activations: typed.activations, kv_cache }))

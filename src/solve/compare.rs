@@ -3,7 +3,7 @@
 use super::sentence;
 use crate::estimate::cost::Flow;
 use crate::estimate::{Calibration, Compiled, Loop, Unanswerable};
-use crate::model::ModelSpec;
+use crate::model::{ModelSpec, Weights};
 use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
 use crate::scenario::plan::{Objective, TokenPrices, Workload};
@@ -248,14 +248,11 @@ fn parallel(setup: &Setup) -> String {
     if l.replicas > 1 { format!("{} x {instance}", l.replicas) } else { instance }
 }
 
-/// The format of the weights as rows name it: the checkpoint's own, experts apart where they differ.
+/// The format of the weights as rows name it: the one most of them are stored in.
 fn precision(model: &ModelSpec, formats: &Formats) -> String {
     match formats.weights {
-        Some(precision) => precision.to_string(),
-        None if model.has_experts() && model.native.experts != model.native.linear => {
-            format!("{}/{}", model.native.experts, model.native.linear)
-        }
-        None => model.native.linear.to_string(),
+        Weights::Uniform(precision) => precision.to_string(),
+        Weights::Native => model.main_format().to_string(),
     }
 }
 
