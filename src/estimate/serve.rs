@@ -49,7 +49,7 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
     let admitted = offered.min(capacity).max(offered.min(1.0));
     let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
     let reused = load.input_tokens - fresh;
-    let prompt = Prompt::of(compiled, fresh, reused);
+    let prompt = Prompt::of(compiled, fresh, reused, admitted);
     let context = load.input_tokens + load.output_tokens / 2.0;
     let further = (load.output_tokens - 1.0).max(1.0);
 
@@ -88,29 +88,30 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
     }
 }
 
-/// The prompt of one request, cut into chunks.
+/// The prompt of one request, cut into chunks. Data-parallel ranks read a prompt each in the same step.
 struct Prompt {
     chunks: f64,
-    chunk: f64,
-    past: f64,
+    together: f64,
+    step: Step,
     alone: f64,
     fixed: f64,
     separate: bool,
 }
 
 impl Prompt {
-    fn of(compiled: &Compiled, fresh: f64, reused: f64) -> Self {
+    fn of(compiled: &Compiled, fresh: f64, reused: f64, admitted: f64) -> Self {
         let budget = compiled.setup.limits.batch_tokens as f64;
         let chunks = (fresh / budget).max(1.0);
         let chunk = fresh.min(budget);
         // Every chunk sees what came before it: on average half of the rest of the prompt.
         let past = reused + (fresh - chunk).max(0.0) / 2.0;
-        let step = Step { prefill: chunk, past, prompts: 1.0, ..Step::default() };
+        let together = compiled.machine.dp.min(admitted).max(1.0);
+        let step = Step { prefill: chunk * together, past, prompts: together, ..Step::default() };
         let engine = &compiled.engine;
         Self {
             chunks,
-            chunk,
-            past,
+            together,
+            step,
             alone: compiled.step(&step) + engine.step_s + compiled.eager(),
             fixed: engine.request_s + engine.request_token_s * fresh,
             // SGLang runs prompts in steps of their own; the others mix them into decode steps.
@@ -121,7 +122,7 @@ impl Prompt {
     /// Time a prompt takes from the engine: what its chunks add to the decode steps they ride on.
     fn seconds(&self, compiled: &Compiled, running: f64, context: f64, step_s: f64) -> f64 {
         let added = if self.separate { self.alone } else { (self.mixed(compiled, running, context) - step_s).max(0.0) };
-        added * self.chunks / compiled.pipeline() + self.fixed
+        added * self.chunks / (compiled.pipeline() * self.together) + self.fixed
     }
 
     /// Time from the first chunk to the first token.
@@ -131,7 +132,7 @@ impl Prompt {
     }
 
     fn mixed(&self, compiled: &Compiled, running: f64, context: f64) -> f64 {
-        let step = Step { decode: running, context, prefill: self.chunk, past: self.past, prompts: 1.0 };
+        let step = Step { decode: running, context, ..self.step };
         compiled.step(&step) + compiled.host(running) + compiled.eager()
     }
 }

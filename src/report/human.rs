@@ -23,6 +23,7 @@ pub fn render(run: &Run, style: Style) -> String {
 
 fn rows(run: &Run, style: Style) -> String {
     let columns = table::columns(run, style.all_columns);
+    let shown = if style.all_columns { run.rows.iter().collect() } else { table::answering(&run.rows) };
     let mut out = Table::new();
     out.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     match style.width {
@@ -34,7 +35,7 @@ fn rows(run: &Run, style: Style) -> String {
         if style.color { cell.add_attribute(Attribute::Dim) } else { cell }
     };
     out.set_header(columns.iter().map(|c| heading(&c.heading)));
-    for row in &run.rows {
+    for row in shown {
         out.add_row(columns.iter().map(|c| Cell::new(table::cell(row, c))));
     }
     for (at, column) in columns.iter().enumerate() {

@@ -48,6 +48,7 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("price_date", "price of", Shape::Text),
     ("binding", "binds", Shape::Text),
     ("provenance", "rests on", Shape::Text),
+    ("reason", "why not", Shape::Text),
 ];
 
 const EXPLAIN: &[(&str, &str, Shape)] = &[
@@ -111,6 +112,27 @@ pub fn columns(run: &Run, all: bool) -> Vec<Column> {
         .filter(|(field, ..)| run.rows.iter().any(|row| row.contains_key(*field)))
         .map(|&(field, heading, shape)| Column { field: field.to_owned(), heading: heading.to_owned(), shape })
         .collect()
+}
+
+/// The rows that answer: where some are chosen among others, one per contender; else all.
+///
+/// A contender without a chosen row shows its first, with the reason.
+pub fn answering(rows: &[Row]) -> Vec<&Row> {
+    let chosen = |row: &Row| row.get("chosen").and_then(Value::as_bool);
+    let own = |row: &Row, name: Option<&Value>| row.get("contender") == name;
+    if rows.iter().all(|row| chosen(row).is_none()) {
+        return rows.iter().collect();
+    }
+    let mut shown: Vec<&Row> = Vec::new();
+    for row in rows {
+        let name = row.get("contender");
+        let better = rows.iter().any(|r| own(r, name) && chosen(r) == Some(true));
+        let first = !shown.iter().any(|r| own(r, name));
+        if if better { chosen(row) == Some(true) } else { first } {
+            shown.push(row);
+        }
+    }
+    shown
 }
 
 fn shape_of(field: &str, rows: &[Row]) -> Shape {

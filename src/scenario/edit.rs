@@ -114,7 +114,7 @@ mod tests {
     const TEXT: &str = "name = \"x\"\n[model]\nconfig = \"m\"\n[[contender]]\nname = \"weaker\"\ncount = 1\nparallel = { tp = 8 }\n";
 
     fn source() -> Source {
-        Source { file: "s.toml".into(), text: TEXT.into(), folder: None }
+        Source { file: "s.toml".into(), text: TEXT.into(), folder: std::path::PathBuf::new() }
     }
 
     #[test]
