@@ -6,4 +6,3 @@ pub mod sheet;
 
 pub use profile::Profile;
 pub use sheet::Device;
-mod stub; pub use stub::PriceList;
