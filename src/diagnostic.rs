@@ -67,6 +67,15 @@ impl Diagnostic {
         all
     }
 
+    /// Says what a file needs, where a key is missing and nothing better is known.
+    #[must_use]
+    pub fn hint_if_missing(mut self, needed: &str) -> Self {
+        if self.hint.is_none() && self.message.starts_with("missing field") {
+            self.hint = Some(needed.to_owned());
+        }
+        self
+    }
+
     /// The message with the lines it is about, a caret, and the hint; the caller adds nothing.
     pub fn render(&self, colour: bool) -> String {
         let excerpt = self.span.as_ref().map(|span| Excerpt::of(&self.text, span));
@@ -141,13 +150,16 @@ fn readable(message: &str) -> (String, Option<String>) {
     (what.to_owned(), Some(suggest(name, known.iter().copied())))
 }
 
-/// "did you mean ...?" for the nearest known name, else the list of what is known.
+/// "did you mean ...?" for the name that begins alike or is nearest, else the list of what is known.
 pub fn suggest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
     let all: Vec<&str> = known.collect();
-    let near = all.iter().map(|k| (strsim::jaro_winkler(&name.to_lowercase(), &k.to_lowercase()), *k));
-    match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((score, best)) if score > 0.85 => format!("did you mean `{best}`?"),
-        _ if all.is_empty() => "nothing is accepted here".to_owned(),
-        _ => format!("accepted: {}", all.join(", ")),
+    let wanted = name.to_lowercase();
+    let alike = all.iter().copied().find(|it| !wanted.is_empty() && it.to_lowercase().starts_with(&wanted));
+    let near = all.iter().copied().map(|it| (strsim::jaro_winkler(&wanted, &it.to_lowercase()), it));
+    let nearest = near.filter(|(score, _)| *score > 0.85).max_by(|a, b| a.0.total_cmp(&b.0));
+    match alike.or(nearest.map(|(_, best)| best)) {
+        Some(best) => format!("did you mean `{best}`?"),
+        None if all.is_empty() => "nothing is accepted here".to_owned(),
+        None => format!("accepted: {}", all.join(", ")),
     }
 }

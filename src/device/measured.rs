@@ -47,7 +47,8 @@ impl Profile {
             Diagnostic::from_json(&entry.file, &entry.text, &error).hint("a profile is written by `underdog bench`")
         })?;
         if found.schema != profile::SCHEMA {
-            let message = format!("the profile has the format \"{}\", this version reads \"{}\"", found.schema, profile::SCHEMA);
+            let message =
+                format!("the profile has the format \"{}\", this version reads \"{}\"", found.schema, profile::SCHEMA);
             return Err(Diagnostic::new(&entry.file, message).hint("measure again with `underdog bench`"));
         }
         Ok(found)

@@ -70,6 +70,7 @@ pub struct Device {
     /// How far to trust them.
     pub trust: Trust,
     /// The day they were looked up.
+    #[serde(deserialize_with = "day")]
     pub retrieved: Date,
     /// What a reader should know.
     #[serde(default)]
@@ -153,8 +154,9 @@ impl Device {
     /// # Errors
     /// Names the key that is unknown, missing or wrong, with its place.
     pub fn parse(entry: &Entry) -> Result<Self, Diagnostic> {
-        let mut device: Self =
-            toml::from_str(&entry.text).map_err(|error| Diagnostic::from_toml(&entry.file, &entry.text, &error))?;
+        let needed = "a data sheet needs name, vendor, architecture, memory, bandwidth, source, trust and retrieved";
+        let mut device: Self = toml::from_str(&entry.text)
+            .map_err(|error| Diagnostic::from_toml(&entry.file, &entry.text, &error).hint_if_missing(needed))?;
         device.id.clone_from(&entry.name);
         Ok(device)
     }
@@ -224,4 +226,10 @@ fn some_positive<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default + Part
     from: D,
 ) -> Result<Option<T>, D::Error> {
     positive(from).map(Some)
+}
+
+fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Date, D::Error> {
+    let text = String::deserialize(from)?;
+    let refuse = |_| serde::de::Error::custom(format!("\"{text}\" is not a day; write one like \"2026-11-23\""));
+    text.parse().map_err(refuse)
 }

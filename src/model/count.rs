@@ -7,6 +7,7 @@
 use crate::model::spec::{Core, Experts, Indexer, Layer, Linear, ModelSpec, NativePrecision, Part, Window};
 use crate::precision::Precision;
 use crate::units::{Bytes, Flop};
+use std::fmt;
 
 /// Which formats the weights are stored in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,15 @@ impl Weights {
             (Self::Native, Class::Part(Part::Attention)) => native.attention,
             (Self::Native, Class::Part(Part::Dense)) => native.dense,
             (Self::Native, Class::Part(Part::Shared)) => native.shared,
+        }
+    }
+}
+
+impl fmt::Display for Weights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Native => f.write_str("native"),
+            Self::Uniform(one) => one.fmt(f),
         }
     }
 }
@@ -158,7 +168,9 @@ impl Core {
             Self::Compressed { heads, head_dim, ratio, window, indexer, .. } => {
                 let raw = seen(Some(top(window)), context, phase);
                 let entries = if ratio == 0 { 0.0 } else { seen(None, context, phase) / ratio as f64 };
-                let chosen = indexer.map_or(entries, |i| entries.min(i.topk as f64));
+                // The choice is full once the past is longer than the entries it takes.
+                let full = |i: Indexer| seen(Some(top(i.topk * ratio)), context, phase) / ratio.max(1) as f64;
+                let chosen = indexer.map_or(entries, full);
                 4.0 * (heads * head_dim) as f64 * (raw + chosen) + indexer.map_or(0.0, |i| i.flop(entries))
             }
             Self::Recurrent { flop_per_token, .. } => flop_per_token as f64,
@@ -200,22 +212,28 @@ const fn top(tokens: u64) -> Window {
 }
 
 impl ModelSpec {
-    /// Layers in all.
-    pub fn layer_count(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.count).sum()
-    }
-
-    /// Some layer has routed experts.
-    pub fn has_experts(&self) -> bool {
-        self.layers.iter().any(|layer| layer.experts.is_some())
-    }
-
     /// The published format that most weights are stored in.
     pub fn main_format(&self) -> Precision {
         if self.has_experts() { self.native.experts } else { self.native.dense }
     }
 
-    /// The most ranks that tensor parallelism can divide attention over: the fewest heads of any layer.
+    /// Parameters of the input embedding.
+    pub const fn embedding_params(&self) -> u64 {
+        self.vocab * self.hidden
+    }
+
+    /// Layers.
+    pub fn layer_count(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.count).sum()
+    }
+
+    /// Whether any layer has routed experts.
+    pub fn has_experts(&self) -> bool {
+        self.layers.iter().any(|layer| layer.experts.is_some())
+    }
+
+    /// The most ranks that can share every layer: the fewest heads of any. Key/value heads do not count, since ranks
+    /// beyond them hold copies.
     pub fn most_tensor_parallel(&self) -> u64 {
         let heads = |core: &Core| match *core {
             Core::Softmax { q_heads: heads, .. }
@@ -227,9 +245,9 @@ impl ModelSpec {
         self.layers.iter().filter_map(|layer| heads(&layer.core)).min().unwrap_or(1)
     }
 
-    /// Parameters of the input embedding.
-    pub const fn embedding_params(&self) -> u64 {
-        self.vocab * self.hidden
+    /// Whether 8-bit weights of the checkpoint have one scale per block of both dimensions.
+    pub const fn block_scaled(&self) -> bool {
+        self.native.block_scaled
     }
 
     /// All parameters, without multi-token prediction and vision parts; a tied embedding counts once.

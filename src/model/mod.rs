@@ -5,13 +5,16 @@
 
 mod config;
 mod count;
+mod derive;
 mod draft;
 mod families;
 mod native;
+mod row;
 pub mod spec;
 
 pub use count::{Class, Phase, Weights};
 pub use families::FAMILIES;
+pub use row::ModelRow;
 pub use spec::ModelSpec;
 
 use crate::catalog::{Catalog, Entry};
@@ -94,8 +97,11 @@ fn architecture(c: &Config<'_>) -> Result<String, Diagnostic> {
 }
 
 fn unknown(c: &Config<'_>, name: &str) -> Diagnostic {
-    let known = suggest(name, FAMILIES.iter().map(|(name, _)| *name));
-    let mut error = c.wrong("architectures", &known);
-    error.message = format!("the architecture `{name}` is not known");
-    error.hint(known)
+    let names = || FAMILIES.iter().map(|(name, _)| *name);
+    let known: Vec<&str> = names().collect();
+    let near = suggest(name, names());
+    let near = if near.starts_with("did you mean") { format!("{near} ") } else { String::new() };
+    let mut error = c.wrong("architectures", "");
+    error.message = format!("the architecture `{name}` is not known, so its fields are not understood");
+    error.hint(format!("{near}known are {}", known.join(", ")))
 }

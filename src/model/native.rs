@@ -14,7 +14,7 @@ const METHODS: &str = "must have a `quant_method` of fp8, mxfp4, compressed-tens
 /// When the quantisation block is not understood.
 pub fn read(outer: &Config<'_>, text: &Config<'_>, notes: &mut Vec<String>) -> Result<NativePrecision, Diagnostic> {
     let full = full_precision(outer, text, notes)?;
-    let plain = NativePrecision { attention: full, dense: full, shared: full, experts: full, rest: full };
+    let plain = uniform(full, full);
     let mut native = match (text.object("quantization_config")?, outer.object("quantization_config")?) {
         (Some(block), _) => quantised(text, &block, plain, notes)?,
         (None, Some(block)) => quantised(outer, &block, plain, notes)?,
@@ -27,6 +27,10 @@ pub fn read(outer: &Config<'_>, text: &Config<'_>, notes: &mut Vec<String>) -> R
         None => {}
     }
     Ok(native)
+}
+
+fn uniform(all: Precision, rest: Precision) -> NativePrecision {
+    NativePrecision { attention: all, dense: all, shared: all, experts: all, rest, block_scaled: false }
 }
 
 fn full_precision(outer: &Config<'_>, text: &Config<'_>, notes: &mut Vec<String>) -> Result<Precision, Diagnostic> {
@@ -64,8 +68,8 @@ fn quantised(
         },
         _ => return Err(owner.wrong("quantization_config", METHODS)),
     };
-    let mut native =
-        NativePrecision { attention: format, dense: format, shared: format, experts: format, rest: plain.rest };
+    let mut native = uniform(format, plain.rest);
+    native.block_scaled = format == Precision::Fp8 && block.has("weight_block_size");
     for key in ["modules_to_not_convert", "ignore", "exclude_modules"] {
         for pattern in block.words(key)?.unwrap_or_default() {
             exclude(&mut native, &pattern, plain.rest);

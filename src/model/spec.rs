@@ -45,6 +45,8 @@ pub struct NativePrecision {
     pub experts: Precision,
     /// Embedding, head, norms, router and whatever the quantisation leaves alone.
     pub rest: Precision,
+    /// 8-bit weights have one scale per block of both dimensions, as DeepSeek's have per 128 x 128.
+    pub block_scaled: bool,
 }
 
 /// `count` equal layers.
