@@ -155,7 +155,7 @@ pub struct Validate {
 pub struct SchemaArgs {
     /// Which format.
     #[arg(default_value = "scenario")]
-    pub format: SchemaOf,
+    pub of: SchemaOf,
 }
 
 /// Formats that have a schema.

@@ -40,7 +40,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => show::validate(args, &catalog, &output),
-        Command::Schema(args) => show::schema(args.format),
+        Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &output),
         Command::Verify(args) => local::verify(args, cli, &output),

@@ -5,9 +5,9 @@ use crate::run::Row;
 use serde_json::Value;
 
 /// Every field that any row has, in the order of first appearance.
-pub fn fields(rows: &[Row]) -> Vec<String> {
+pub fn fields<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Vec<String> {
     let mut fields: Vec<String> = Vec::new();
-    for key in rows.iter().flat_map(Row::keys) {
+    for key in rows.into_iter().flat_map(Row::keys) {
         if !fields.contains(key) {
             fields.push(key.clone());
         }

@@ -22,8 +22,8 @@ pub fn render(run: &Run, style: Style) -> String {
 }
 
 fn rows(run: &Run, style: Style) -> String {
-    let columns = table::columns(run, style.all_columns);
     let shown = if style.all_columns { run.rows.iter().collect() } else { table::answering(&run.rows) };
+    let columns = table::columns(&run.command, &shown, style.all_columns);
     let mut out = Table::new();
     out.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     match style.width {

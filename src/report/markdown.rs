@@ -6,7 +6,8 @@ use crate::run::Run;
 
 /// Sentence, table and notes.
 pub fn render(run: &Run) -> String {
-    let columns = table::columns(run, false);
+    let shown = table::answering(&run.rows);
+    let columns = table::columns(&run.command, &shown, false);
     let mut out = format!("{}\n", inert::markdown(&run.sentence));
     if !run.rows.is_empty() {
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
@@ -14,7 +15,7 @@ pub fn render(run: &Run) -> String {
         out += &line(columns.iter().map(|c| inert::markdown(&c.heading)).collect());
         let rule = |shape| if shape == Shape::Text { "---" } else { "---:" }.to_owned();
         out += &line(columns.iter().map(|c| rule(c.shape)).collect());
-        for row in &run.rows {
+        for row in &shown {
             out += &line(columns.iter().map(|c| inert::markdown(&table::cell(row, c))).collect());
         }
     }

@@ -1,7 +1,7 @@
 //! Which columns a person sees for each command, under which heading, in which scale.
 
 use super::inert;
-use crate::run::{Row, Run};
+use crate::run::Row;
 use serde_json::Value;
 
 /// A column of the human table.
@@ -95,8 +95,8 @@ const BENCH: &[(&str, &str, Shape)] = &[
 /// The columns a person sees: the command's own list, or every field where it has none or all are asked for.
 ///
 /// A column that no row has a value for is left out.
-pub fn columns(run: &Run, all: bool) -> Vec<Column> {
-    let listed: &[(&str, &str, Shape)] = match run.command.as_str() {
+pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
+    let listed: &[(&str, &str, Shape)] = match command {
         "compare" => COMPARE,
         "explain" => EXPLAIN,
         "model" => MODEL,
@@ -104,12 +104,12 @@ pub fn columns(run: &Run, all: bool) -> Vec<Column> {
         _ => &[],
     };
     if all || listed.is_empty() {
-        let plain = |field: String| Column { heading: field.clone(), shape: shape_of(&field, &run.rows), field };
-        return super::csv::fields(&run.rows).into_iter().map(plain).collect();
+        let plain = |field: String| Column { heading: field.clone(), shape: shape_of(&field, rows), field };
+        return super::csv::fields(rows.iter().copied()).into_iter().map(plain).collect();
     }
     listed
         .iter()
-        .filter(|(field, ..)| run.rows.iter().any(|row| row.contains_key(*field)))
+        .filter(|(field, ..)| rows.iter().any(|row| row.contains_key(*field)))
         .map(|&(field, heading, shape)| Column { field: field.to_owned(), heading: heading.to_owned(), shape })
         .collect()
 }
@@ -135,7 +135,7 @@ pub fn answering(rows: &[Row]) -> Vec<&Row> {
     shown
 }
 
-fn shape_of(field: &str, rows: &[Row]) -> Shape {
+fn shape_of(field: &str, rows: &[&Row]) -> Shape {
     match rows.iter().find_map(|row| row.get(field)) {
         Some(Value::Bool(_)) => Shape::Flag,
         Some(Value::Number(n)) if n.is_f64() => Shape::Number,

@@ -29,8 +29,13 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
         return format!("No contender can serve this within the targets: {}.", reasons(rows));
     };
     let mut parts = vec![alone(first, plan.objective.minimize)];
-    for other in &judged[1..] {
-        parts.push(against(first, other, plan.objective.minimize, calibration.shared().pair_error));
+    for (index, other) in judged.iter().enumerate().skip(1) {
+        // Only contenders that serve the same model compete; a service competes with all.
+        let rival = judged[..index].iter().find(|j| j.row.model == other.row.model || other.row.devices.is_none());
+        parts.push(match rival {
+            Some(rival) => against(rival, other, plan.objective.minimize, calibration.shared().pair_error),
+            None => alone(other, plan.objective.minimize),
+        });
     }
     let out: Vec<&str> = plan
         .contenders
