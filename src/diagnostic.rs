@@ -64,6 +64,18 @@ impl Diagnostic {
         self
     }
 
+    /// From a JSON error, which knows line and column.
+    pub fn from_json(file: &str, text: &str, error: &serde_json::Error) -> Self {
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        let (message, hint) = readable(message);
+        let start = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+        let at = floor(text, (start + error.column().saturating_sub(1)).min(text.len()));
+        let mut all = Self::new(file, message).at(text, at..at);
+        all.hint = hint;
+        all
+    }
+
     /// The message with the lines it is about, a caret, and the hint; the caller adds nothing.
     pub fn render(&self, colour: bool) -> String {
         let excerpt = self.span.as_ref().map(|span| Excerpt::of(&self.text, span));

@@ -1,2 +1,7 @@
-//! Placeholder of the first build.
-fn main() {}
+//! The `underdog` program; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    underdog::cli::main()
+}

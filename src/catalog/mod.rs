@@ -1,7 +1,8 @@
 //! The files the program knows by name, embedded at build time, and a user's folder laid over them.
 //!
 //! A folder given with `--catalog` has the layout of `scenarios/`: `devices/NAME.toml`, `models/NAME.json`,
-//! `prices.toml`. Its devices and models replace embedded ones of the same name; its prices come on top.
+//! `prices.toml`, `calibration.toml`. Its devices and models replace embedded ones of the same name; its prices come on top, its
+//! constants replace the embedded ones.
 
 use crate::diagnostic::{Diagnostic, suggest};
 use include_dir::{Dir, include_dir};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 static DEVICES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios/devices");
 static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios/models");
+static CALIBRATION: &str = include_str!("../../scenarios/calibration.toml");
 static PRICES: &str = include_str!("../../scenarios/prices.toml");
 
 /// The longest file that is read. A real one has a few kilobytes.
@@ -33,6 +35,7 @@ pub struct Catalog {
     devices: BTreeMap<String, PathBuf>,
     models: BTreeMap<String, PathBuf>,
     prices: Option<PathBuf>,
+    calibration: Option<PathBuf>,
 }
 
 impl Catalog {
@@ -46,14 +49,15 @@ impl Catalog {
     /// # Errors
     /// When the folder cannot be read or holds none of `devices/`, `models/`, `prices.toml`.
     pub fn with_overlay(dir: &Path) -> Result<Self, Diagnostic> {
-        let prices = Some(dir.join("prices.toml")).filter(|file| file.is_file());
+        let file = |name: &str| Some(dir.join(name)).filter(|file| file.is_file());
+        let (prices, calibration) = (file("prices.toml"), file("calibration.toml"));
         let (devices, models) = (dir.join("devices"), dir.join("models"));
-        if prices.is_none() && !devices.is_dir() && !models.is_dir() {
+        if prices.is_none() && calibration.is_none() && !devices.is_dir() && !models.is_dir() {
             let message = "this is not a catalog folder";
             return Err(Diagnostic::new(dir.display().to_string(), message)
-                .hint("a catalog folder holds devices/NAME.toml, models/NAME.json or prices.toml"));
+                .hint("a catalog folder holds devices/NAME.toml, models/NAME.json, prices.toml or calibration.toml"));
         }
-        Ok(Self { devices: listing(&devices, "toml")?, models: listing(&models, "json")?, prices })
+        Ok(Self { devices: listing(&devices, "toml")?, models: listing(&models, "json")?, prices, calibration })
     }
 
     /// A device file by catalogue name, or by path where `name` has a `/` or ends in `.toml`; a relative path starts
@@ -82,6 +86,17 @@ impl Catalog {
         let embedded = Entry { name: "prices".into(), file: "prices.toml".into(), text: PRICES.into() };
         let overlay = self.prices.iter().map(|file| read(file));
         std::iter::once(Ok(embedded)).chain(overlay).collect()
+    }
+
+    /// The constants of the estimate.
+    ///
+    /// # Errors
+    /// When the overlay's file cannot be read.
+    pub fn calibration(&self) -> Result<Entry, Diagnostic> {
+        match &self.calibration {
+            Some(file) => read(file),
+            None => Ok(Entry { name: "calibration".into(), file: "calibration.toml".into(), text: CALIBRATION.into() }),
+        }
     }
 
     /// Names of all devices, sorted.

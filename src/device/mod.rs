@@ -1,5 +1,6 @@
 //! What a device can do and what it costs: the measured profile, the catalogued data sheet, the price list.
 
+mod measured;
 pub mod prices;
 pub mod profile;
 pub mod rows;

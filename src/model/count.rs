@@ -88,6 +88,11 @@ impl Layer {
 }
 
 impl Window {
+    /// Tokens that decoding a long sequence sees on average: the window, or half a chunk.
+    pub fn seen_by_decode(self) -> f64 {
+        if self.chunked { (self.tokens as f64 + 1.0) / 2.0 } else { self.tokens as f64 }
+    }
+
     /// Tokens a token at a position sees, itself included.
     pub fn seen_at(self, position: u64) -> f64 {
         match self.chunked {
@@ -207,23 +212,22 @@ const fn top(tokens: u64) -> Window {
 }
 
 impl ModelSpec {
-    /// Parameters of the input embedding.
-    pub const fn embedding_params(&self) -> u64 {
-        self.vocab * self.hidden
-    }
-
-    /// Layers.
+    /// Layers in all.
     pub fn layer_count(&self) -> u64 {
         self.layers.iter().map(|layer| layer.count).sum()
     }
 
-    /// Whether any layer has routed experts.
+    /// Some layer has routed experts.
     pub fn has_experts(&self) -> bool {
         self.layers.iter().any(|layer| layer.experts.is_some())
     }
 
-    /// The most ranks that can share every layer: the fewest heads of any. Key/value heads do not count, since ranks
-    /// beyond them hold copies.
+    /// The published format that most weights are stored in.
+    pub fn main_format(&self) -> Precision {
+        if self.has_experts() { self.native.experts } else { self.native.dense }
+    }
+
+    /// The most ranks that tensor parallelism can divide attention over: the fewest heads of any layer.
     pub fn most_tensor_parallel(&self) -> u64 {
         let heads = |core: &Core| match *core {
             Core::Softmax { q_heads: heads, .. }
@@ -233,6 +237,11 @@ impl ModelSpec {
             Core::None => None,
         };
         self.layers.iter().filter_map(|layer| heads(&layer.core)).min().unwrap_or(1)
+    }
+
+    /// Parameters of the input embedding.
+    pub const fn embedding_params(&self) -> u64 {
+        self.vocab * self.hidden
     }
 
     /// Whether 8-bit weights of the checkpoint have one scale per block of both dimensions.
