@@ -20,3 +20,4 @@ pub mod setup;
 pub mod solve;
 pub mod stats;
 pub mod units;
+pub mod validate;

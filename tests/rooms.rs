@@ -14,6 +14,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("scenario", &["catalog", "model", "device", "setup"]),
     ("estimate", &["catalog", "model", "device", "setup"]),
     ("solve", &["catalog", "model", "device", "setup", "scenario", "estimate"]),
+    ("validate", &["catalog", "model", "device", "setup", "estimate"]),
     ("gpu", &[]),
     ("kernels", &["gpu"]),
     ("measure", &["model", "device", "kernels", "gpu"]),

@@ -57,6 +57,8 @@ pub enum Command {
     Compare(Compare),
     /// The same, op by op: FLOP, bytes, time, and what binds.
     Explain(Scenario),
+    /// Predict measured points: errors by slice, worst first.
+    Validate(Validate),
     /// JSON schema of a file format.
     Schema(SchemaArgs),
     /// Shell completions.
@@ -136,6 +138,16 @@ pub struct Compare {
     /// A condition such as 'weaker.usd_per_mtok_output < stronger.usd_per_mtok_output'; unmet is exit code 3.
     #[arg(long = "require", value_name = "CONDITION")]
     pub requirements: Vec<String>,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// A CSV of measured points; the columns are described in scenarios/validation/README.md.
+    pub points: PathBuf,
+    /// Smallest slice that is shown.
+    #[arg(long, default_value_t = 30, value_name = "POINTS")]
+    pub smallest: usize,
 }
 
 /// `schema`.

@@ -39,6 +39,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Explain(args) => scenarios::explain(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
+        Command::Validate(args) => show::validate(args, &catalog, &output),
         Command::Schema(args) => show::schema(args.format),
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &output),

@@ -81,6 +81,11 @@ impl Compiled {
         self.step(&Step { decode: running, context, ..Step::default() }) + self.host(running)
     }
 
+    /// Time from an idle engine's first chunk to the last prompt's first token, `prompts` of equal length at once, s.
+    pub fn prompt_alone(&self, tokens: f64, prompts: f64) -> f64 {
+        serve::prompts_alone(self, tokens, prompts)
+    }
+
     /// Host time of a step, s.
     pub fn host(&self, running: f64) -> f64 {
         (self.engine.step_s + self.engine.sequence_s * running) / self.setup.speed.host

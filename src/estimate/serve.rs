@@ -88,6 +88,17 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
     }
 }
 
+/// Time of `prompts` equal prompts on an idle instance, in chunks of what one step may hold.
+pub fn prompts_alone(compiled: &Compiled, tokens: f64, prompts: f64) -> f64 {
+    let budget = compiled.setup.limits.batch_tokens as f64 * compiled.machine.dp;
+    let total = tokens * prompts;
+    let steps = (total / budget).max(1.0);
+    let chunk = total.min(budget);
+    let past = (tokens - chunk).max(0.0) / 2.0;
+    let step = Step { prefill: chunk, past, prompts: (chunk / tokens).max(1.0), ..Step::default() };
+    steps * (compiled.step(&step) + compiled.engine.step_s + compiled.eager())
+}
+
 /// The prompt of one request, cut into chunks. Data-parallel ranks read a prompt each in the same step.
 struct Prompt {
     chunks: f64,
