@@ -55,15 +55,6 @@ impl Diagnostic {
         }
     }
 
-    /// Says what a file needs, where a key is missing and nothing better is known.
-    #[must_use]
-    pub fn hint_if_missing(mut self, needed: &str) -> Self {
-        if self.hint.is_none() && self.message.starts_with("missing field") {
-            self.hint = Some(needed.to_owned());
-        }
-        self
-    }
-
     /// From a JSON error, which knows line and column.
     pub fn from_json(file: &str, text: &str, error: &serde_json::Error) -> Self {
         let message = error.to_string();
@@ -74,6 +65,15 @@ impl Diagnostic {
         let mut all = Self::new(file, message).at(text, at..at);
         all.hint = hint;
         all
+    }
+
+    /// Says what a file needs, where a key is missing and nothing better is known.
+    #[must_use]
+    pub fn hint_if_missing(mut self, needed: &str) -> Self {
+        if self.hint.is_none() && self.message.starts_with("missing field") {
+            self.hint = Some(needed.to_owned());
+        }
+        self
     }
 
     /// The message with the lines it is about, a caret, and the hint; the caller adds nothing.

@@ -204,7 +204,9 @@ impl Hardware {
     /// When the profile lacks a rate that every estimate needs.
     pub fn from_profile(profile: &Profile) -> Result<Self, String> {
         let roofs = &profile.roofs;
-        let missing = |what: &str| format!("the profile of {} has no {what}; measure it again with `underdog bench`", profile.adapter.name);
+        let missing = |what: &str| {
+            format!("the profile of {} has no {what}; measure it again with `underdog bench`", profile.adapter.name)
+        };
         let gemm_flop_s = roofs.gemm_f32_flop_s.ok_or_else(|| missing("f32 GEMM rate"))?;
         let stream = [roofs.gemv_f32_byte_s, roofs.read_byte_s].into_iter().flatten().reduce(f64::max);
         let stream_byte_s = stream.ok_or_else(|| missing("bandwidth"))?;

@@ -7,7 +7,8 @@ use std::path::Path;
 #[test]
 fn malformed_scenarios_are_refused_with_a_message_that_helps() {
     let folder = Path::new("tests/malformed/scenario");
-    let mut files: Vec<_> = fs::read_dir(folder).expect("the folder is there").map(|e| e.expect("an entry").path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(folder).expect("the folder is there").map(|e| e.expect("an entry").path()).collect();
     files.sort();
     assert!(files.len() >= 20, "only {} files were found", files.len());
     for file in files {

@@ -41,7 +41,8 @@ fn every_room_imports_only_what_it_may() {
         for file in files(&path) {
             let text = fs::read_to_string(&file).expect("readable source");
             for import in imports(&text) {
-                if import != room && !allowed.contains(&import.as_str()) && (leaf || !LEAVES.contains(&import.as_str())) {
+                if import != room && !allowed.contains(&import.as_str()) && (leaf || !LEAVES.contains(&import.as_str()))
+                {
                     wrong.push(format!("{} imports {import}", file.display()));
                 }
             }

@@ -171,6 +171,12 @@ pub enum SchemaOf {
     Explain,
     /// A row of `model`.
     Model,
+    /// A row of `catalog devices`.
+    Device,
+    /// A point of `validate`.
+    Point,
+    /// A slice of errors of `validate`.
+    Slice,
 }
 
 /// `completions`.

@@ -23,7 +23,8 @@ impl Output {
     /// # Errors
     /// When a file name does not tell its format.
     pub fn new(common: &Common) -> Result<Self, Failure> {
-        let files: Result<Vec<_>, Failure> = common.outputs.iter().map(|path| Ok((path.clone(), format_of(path)?))).collect();
+        let files: Result<Vec<_>, Failure> =
+            common.outputs.iter().map(|path| Ok((path.clone(), format_of(path)?))).collect();
         let terminal = std::io::stdout().is_terminal();
         let width = terminal.then(terminal_width).flatten();
         let style = Style { color: color(common), width, all_columns: common.verbose };

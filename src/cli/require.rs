@@ -26,7 +26,9 @@ pub fn check(conditions: &[String], rows: &[Row]) -> Result<(), Failure> {
 /// `None` where the condition holds, else why it does not.
 fn evaluate(condition: &str, rows: &[Row]) -> Result<Option<String>, Failure> {
     let unreadable = || {
-        Failure::Usage(format!("--require '{condition}' is no condition; write 'weaker.tpot_ms < 50' or 'a.usd_per_mtok_output <= b.usd_per_mtok_output'"))
+        Failure::Usage(format!(
+            "--require '{condition}' is no condition; write 'weaker.tpot_ms < 50' or 'a.usd_per_mtok_output <= b.usd_per_mtok_output'"
+        ))
     };
     let (operator, (left, right)) = OPERATORS
         .iter()
@@ -36,7 +38,9 @@ fn evaluate(condition: &str, rows: &[Row]) -> Result<Option<String>, Failure> {
     let (a, b) = match sides {
         (Ok(a), Ok(b)) => (a, b),
         (Err(Missing::Unreadable), _) | (_, Err(Missing::Unreadable)) => return Err(unreadable()),
-        (Err(Missing::Absent(why)), _) | (_, Err(Missing::Absent(why))) => return Ok(Some(format!("{condition} ({why})"))),
+        (Err(Missing::Absent(why)), _) | (_, Err(Missing::Absent(why))) => {
+            return Ok(Some(format!("{condition} ({why})")));
+        }
     };
     let holds = match operator {
         "<=" => a <= b,
@@ -62,7 +66,8 @@ fn value(side: &str, rows: &[Row]) -> Result<f64, Missing> {
     if !rows.iter().any(|row| own(&row)) {
         return Err(Missing::Absent(format!("there is no contender {name}")));
     }
-    let row = rows.iter().find(|r| own(r) && chosen(r)).ok_or_else(|| Missing::Absent(format!("{name} meets no target")))?;
+    let row =
+        rows.iter().find(|r| own(r) && chosen(r)).ok_or_else(|| Missing::Absent(format!("{name} meets no target")))?;
     row.get(field).and_then(Value::as_f64).ok_or_else(|| Missing::Absent(format!("{name} has no {field}")))
 }
 
@@ -84,7 +89,12 @@ mod tests {
     fn conditions_hold_or_say_why_not() {
         let holds = |condition: &str| check(&[condition.to_owned()], &rows()).is_ok();
         assert!(holds("a.tpot_ms < b.tpot_ms") && holds("a.tpot_ms<=20") && holds("25 > a.tpot_ms"));
-        assert!(!holds("a.tpot_ms > b.tpot_ms") && !holds("a.ttft_ms < 5") && !holds("c.tpot_ms < 5") && !holds("d.tpot_ms < 5"));
+        assert!(
+            !holds("a.tpot_ms > b.tpot_ms")
+                && !holds("a.ttft_ms < 5")
+                && !holds("c.tpot_ms < 5")
+                && !holds("d.tpot_ms < 5")
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{context, local, require};
 use crate::catalog::Catalog;
 use crate::estimate::Calibration;
 use crate::run::Context;
-use crate::scenario::{Offer, Local, Plan, Source, resolve};
+use crate::scenario::{Local, Offer, Plan, Source, resolve};
 use crate::solve;
 
 /// A scenario ready to be answered.
@@ -38,8 +38,7 @@ fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failu
     let draft = source.draft()?;
     // Everything that can be wrong with the scenario is found before a minute is spent on measuring.
     let pending = resolve(&source, &draft, catalog, Local::Pending)?;
-    let profile =
-        if draft.needs_local() { Some(local::profile(&args.measure, args.budget, cli)?) } else { None };
+    let profile = if draft.needs_local() { Some(local::profile(&args.measure, args.budget, cli)?) } else { None };
     let plan = match &profile {
         Some(profile) => resolve(&source, &draft, catalog, Local::Measured(profile))?,
         None => pending,

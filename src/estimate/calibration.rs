@@ -153,7 +153,6 @@ pub struct Shared {
     pub network_latency_s: f64,
 }
 
-
 impl Calibration {
     /// Reads the constants of the catalogue.
     ///
@@ -171,10 +170,14 @@ impl Calibration {
     pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
         let file: File = toml::from_str(text).map_err(|error| Diagnostic::from_toml(name, text, &error))?;
         let share = |v: f64| v > 0.0 && v <= 1.0;
-        let wrong = file.kernel.iter().find(|k| !(share(k.compute) && share(k.memory) && k.blend >= 0.5 && k.launch_s >= 0.0));
+        let wrong =
+            file.kernel.iter().find(|k| !(share(k.compute) && share(k.memory) && k.blend >= 0.5 && k.launch_s >= 0.0));
         match wrong {
-            Some(k) => Err(Diagnostic::new(name, format!("the constants of {:?} {} {:?} are out of range", k.kind, k.generation, k.family))
-                .hint("compute and memory are shares above 0 and at most 1; blend is at least 0.5")),
+            Some(k) => Err(Diagnostic::new(
+                name,
+                format!("the constants of {:?} {} {:?} are out of range", k.kind, k.generation, k.family),
+            )
+            .hint("compute and memory are shares above 0 and at most 1; blend is at least 0.5")),
             None => Ok(Self { file }),
         }
     }
@@ -191,13 +194,14 @@ impl Calibration {
             .find_map(|f| self.file.kernel.iter().find(|k| k.kind == kind && k.generation == like && k.family == *f))
             .or_else(|| self.file.kernel.iter().find(|k| k.kind == kind && k.family == Family::Bf16))
             .or_else(|| self.file.kernel.first());
-        let kernel = entry.map_or(Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0 }, |k| Kernel {
-            compute: (k.compute * compute).min(1.0),
-            memory: (k.memory * memory).min(1.0),
-            launch: k.launch_s,
-            blend: k.blend,
-            wave: k.wave_s,
-        });
+        let kernel =
+            entry.map_or(Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0 }, |k| Kernel {
+                compute: (k.compute * compute).min(1.0),
+                memory: (k.memory * memory).min(1.0),
+                launch: k.launch_s,
+                blend: k.blend,
+                wave: k.wave_s,
+            });
         (kernel, own.is_some_and(|g| g.like == architecture))
     }
 

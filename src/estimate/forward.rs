@@ -9,7 +9,6 @@ use super::op::{Attention, Class, Experts, Op, Rows, Span, Work};
 use super::path::{self, Path};
 use crate::model::Class as WeightClass;
 use crate::model::spec::{Core, Indexer, Layer, Linear, Part, Shard};
-use crate::precision::Precision;
 use crate::setup::{MeasuredRates, Setup};
 
 /// Bytes of a 16-bit activation.
@@ -44,9 +43,7 @@ impl Forward<'_> {
     /// Arithmetic and constants of a weight class.
     fn path(&self, kind: Kind, class: WeightClass) -> Result<(Path, Kernel), Unanswerable> {
         let sheet = &self.setup.hardware.sheet;
-        // Checkpoints published in FP8 scale blocks of 128 x 128 (DeepSeek-V3, arXiv 2412.19437); others are converted
-        // with a scale per channel.
-        let block_scaled = self.setup.model.native.attention == Precision::Fp8;
+        let block_scaled = self.setup.model.block_scaled();
         let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled)
             .ok_or_else(|| Unanswerable::Rate(sheet.id.clone()))?;
         Ok((path, self.kernel(kind, path.family)))
@@ -166,7 +163,11 @@ impl Forward<'_> {
                 let h = (*heads as f64 / tp).ceil();
                 let d = *head_dim as f64;
                 let (rate, kernel) = self.attention(Kind::LatentDecode);
-                let compressed = Span { ratio: if *ratio == 0 { f64::INFINITY } else { *ratio as f64 }, raw: *window as f64, ..Span::FULL };
+                let compressed = Span {
+                    ratio: if *ratio == 0 { f64::INFINITY } else { *ratio as f64 },
+                    raw: *window as f64,
+                    ..Span::FULL
+                };
                 let shape = Attention {
                     flop_per_pair: 4.0 * h * d,
                     bytes_per_cached: d * cached,
@@ -242,11 +243,7 @@ fn spread(topk: f64, nodes: f64) -> f64 {
 fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
     match indexer {
         None => span,
-        Some(i) => Span {
-            chosen: i.topk as f64,
-            index_bytes: if i.own { i.dim as f64 * cached } else { 0.0 },
-            ..span
-        },
+        Some(i) => Span { chosen: i.topk as f64, index_bytes: if i.own { i.dim as f64 * cached } else { 0.0 }, ..span },
     }
 }
 

@@ -49,7 +49,9 @@ pub enum Unanswerable {
     #[error("{0} has no compute rate in its data sheet; add `rates` to a copy of its file and name that file")]
     Rate(String),
     /// The layout leaves the scale-up domain and the network is not known.
-    #[error("{0} devices reach beyond the {1} that one link of {2} joins, and its data sheet has no `network` bandwidth")]
+    #[error(
+        "{0} devices reach beyond the {1} that one link of {2} joins, and its data sheet has no `network` bandwidth"
+    )]
     Network(u64, u64, String),
 }
 
@@ -147,4 +149,3 @@ fn wire(sheet: &Device, ranks: u64) -> (Wire, u64) {
         }
     }
 }
-

@@ -55,8 +55,8 @@ impl Compiled {
         }
         let family = path::Family::Bf16;
         let architecture = &setup.hardware.sheet.architecture;
-        let calibrated = setup.hardware.measured.is_some()
-            || calibration.kernel(calibration::Kind::Gemm, architecture, family).1;
+        let calibrated =
+            setup.hardware.measured.is_some() || calibration.kernel(calibration::Kind::Gemm, architecture, family).1;
         Ok(Self { memory: Memory::of(&setup), setup, ops, machine, engine, calibrated })
     }
 

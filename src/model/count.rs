@@ -212,22 +212,28 @@ const fn top(tokens: u64) -> Window {
 }
 
 impl ModelSpec {
-    /// Layers in all.
-    pub fn layer_count(&self) -> u64 {
-        self.layers.iter().map(|layer| layer.count).sum()
-    }
-
-    /// Some layer has routed experts.
-    pub fn has_experts(&self) -> bool {
-        self.layers.iter().any(|layer| layer.experts.is_some())
-    }
-
     /// The published format that most weights are stored in.
     pub fn main_format(&self) -> Precision {
         if self.has_experts() { self.native.experts } else { self.native.dense }
     }
 
-    /// The most ranks that tensor parallelism can divide attention over: the fewest heads of any layer.
+    /// Parameters of the input embedding.
+    pub const fn embedding_params(&self) -> u64 {
+        self.vocab * self.hidden
+    }
+
+    /// Layers.
+    pub fn layer_count(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.count).sum()
+    }
+
+    /// Whether any layer has routed experts.
+    pub fn has_experts(&self) -> bool {
+        self.layers.iter().any(|layer| layer.experts.is_some())
+    }
+
+    /// The most ranks that can share every layer: the fewest heads of any. Key/value heads do not count, since ranks
+    /// beyond them hold copies.
     pub fn most_tensor_parallel(&self) -> u64 {
         let heads = |core: &Core| match *core {
             Core::Softmax { q_heads: heads, .. }
@@ -237,11 +243,6 @@ impl ModelSpec {
             Core::None => None,
         };
         self.layers.iter().filter_map(|layer| heads(&layer.core)).min().unwrap_or(1)
-    }
-
-    /// Parameters of the input embedding.
-    pub const fn embedding_params(&self) -> u64 {
-        self.vocab * self.hidden
     }
 
     /// Whether 8-bit weights of the checkpoint have one scale per block of both dimensions.

@@ -2,7 +2,17 @@
 
 /// Removes control characters (escape sequences of a terminal among them) and line breaks.
 pub fn text(raw: &str) -> String {
-    raw.chars().map(|c| if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') { ' ' } else { c }).collect()
+    raw.chars()
+        .map(|c| {
+            if c.is_control()
+                || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            {
+                ' '
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// A cell of Markdown: what would end the cell or start markup is escaped.

@@ -26,7 +26,8 @@ pub fn expand(text: &str) -> Result<Vec<f64>, String> {
 }
 
 fn push_part(part: &str, values: &mut Vec<f64>) -> Result<(), String> {
-    let wrong = || format!("\"{part}\" is neither a number nor a range; write 8, \"1,2,4\", \"16-256*2\" or \"0.2-0.9+0.1\"");
+    let wrong =
+        || format!("\"{part}\" is neither a number nor a range; write 8, \"1,2,4\", \"16-256*2\" or \"0.2-0.9+0.1\"");
     let number = |text: &str| text.trim().parse::<f64>().ok().filter(|v| v.is_finite() && *v >= 0.0).ok_or_else(wrong);
     let Some((from, rest)) = part.split_once('-') else {
         values.push(number(part)?);
@@ -40,7 +41,9 @@ fn push_part(part: &str, values: &mut Vec<f64>) -> Result<(), String> {
     let (from, to, by) = (number(from)?, number(to)?, number(factor)?);
     let never_ends = if geometric { by <= 1.0 || from <= 0.0 } else { by <= 0.0 };
     if never_ends || to < from {
-        return Err(format!("the range \"{part}\" never ends or is empty; it runs from the smaller to the larger value"));
+        return Err(format!(
+            "the range \"{part}\" never ends or is empty; it runs from the smaller to the larger value"
+        ));
     }
     // A relative slack keeps 0.9 in "0.2-0.9+0.1" in spite of rounding.
     let slack = to * (1.0 + 1e-9);

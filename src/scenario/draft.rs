@@ -3,9 +3,7 @@
 use super::axis::Axis;
 use crate::precision::Precision;
 use crate::setup::Engine;
-use crate::units::{
-    Bytes, Factor, Fraction, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts,
-};
+use crate::units::{Bytes, Factor, Fraction, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -239,7 +237,10 @@ pub struct SpeculationDraft {
 
 /// One speed for all, or one per kernel class.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(untagged, expecting = "speed is a number above 0, or a table of gemm, attention, experts, collectives and host")]
+#[serde(
+    untagged,
+    expecting = "speed is a number above 0, or a table of gemm, attention, experts, collectives and host"
+)]
 pub enum SpeedDraft {
     /// One factor for every class.
     All(Factor),

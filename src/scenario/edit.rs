@@ -5,7 +5,7 @@
 use super::Source;
 use crate::diagnostic::Diagnostic;
 use std::ops::Range;
-use toml_edit::{ArrayOfTables, DocumentMut, Document, Item, Table, TableLike, Value};
+use toml_edit::{ArrayOfTables, Document, DocumentMut, Item, Table, TableLike, Value};
 
 /// Applies `path=value` edits in order and returns the edited text.
 ///
@@ -111,7 +111,8 @@ fn locate_in(table: &Table, rest: &str) -> Option<Range<usize>> {
 mod tests {
     use super::*;
 
-    const TEXT: &str = "name = \"x\"\n[model]\nconfig = \"m\"\n[[contender]]\nname = \"weaker\"\ncount = 1\nparallel = { tp = 8 }\n";
+    const TEXT: &str =
+        "name = \"x\"\n[model]\nconfig = \"m\"\n[[contender]]\nname = \"weaker\"\ncount = 1\nparallel = { tp = 8 }\n";
 
     fn source() -> Source {
         Source { file: "s.toml".into(), text: TEXT.into(), folder: std::path::PathBuf::new() }
@@ -121,7 +122,10 @@ mod tests {
     fn sets_values_by_name_and_creates_tables() {
         let edits = ["contender.weaker.count=64", "objective.tpot=50 ms", "model.config=llama"].map(String::from);
         let text = apply(&source(), &edits).map(|s| s.text).unwrap_or_default();
-        assert!(text.contains("count = 64") && text.contains("tpot = \"50 ms\"") && text.contains("config = \"llama\""), "{text}");
+        assert!(
+            text.contains("count = 64") && text.contains("tpot = \"50 ms\"") && text.contains("config = \"llama\""),
+            "{text}"
+        );
     }
 
     #[test]

@@ -33,7 +33,12 @@ pub fn of_devices(
     }
     if let Some(tariff) = typed.electricity {
         let cost = electricity(tariff, 1.0, power)?;
-        return Ok(assumed(Basis::Electricity, UsdPerHour::new(cost), date, format!("{} USD/kWh, nothing else counted", tariff.get())));
+        return Ok(assumed(
+            Basis::Electricity,
+            UsdPerHour::new(cost),
+            date,
+            format!("{} USD/kWh, nothing else counted", tariff.get()),
+        ));
     }
     Ok(catalogued(list, device))
 }
@@ -55,13 +60,17 @@ fn owned(own: &OwnDraft, power: Option<f64>, date: Option<String>) -> Result<Pri
     let per_hour = UsdPerHour::new(standing / utilisation + running);
     let origin = format!(
         "{} USD over {} years at {:.0} % utilisation, plus {:.3} USD/h of electricity",
-        own.purchase.get(), own.years.get(), utilisation * 100.0, running
+        own.purchase.get(),
+        own.years.get(),
+        utilisation * 100.0,
+        running
     );
     Ok(assumed(Basis::Own, per_hour, date, origin))
 }
 
 fn electricity(tariff: UsdPerKwh, pue: f64, power: Option<f64>) -> Result<f64, String> {
-    let watts = power.ok_or("electricity is to be paid, but the power of the device is not known; give power = \"350 W\"")?;
+    let watts =
+        power.ok_or("electricity is to be paid, but the power of the device is not known; give power = \"350 W\"")?;
     Ok(watts / 1000.0 * pue * tariff.get())
 }
 
@@ -73,7 +82,10 @@ fn catalogued(list: &PriceList, device: &Device) -> Price {
             date: Some(offer.date.clone()),
             origin: format!(
                 "median of {} on-demand rentals of {}, {:.2} to {:.2} USD/h",
-                offer.count, offer.date, offer.low.get(), offer.high.get()
+                offer.count,
+                offer.date,
+                offer.low.get(),
+                offer.high.get()
             ),
             provenance: Provenance::Catalogued,
         },

@@ -40,7 +40,9 @@ pub fn resolve(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'
     let prices = PriceList::load(catalog)?;
     let lookup = Lookup { source, catalog, prices: &prices, local };
     if draft.contender.is_empty() {
-        return Err(source.error(None, "there is no contender").hint("add a [[contender]] table with a name and a device"));
+        return Err(source
+            .error(None, "there is no contender")
+            .hint("add a [[contender]] table with a name and a device"));
     }
     let workload = lookup.workload(draft)?;
     let shared = lookup.model(&draft.model, "model")?;
@@ -49,7 +51,9 @@ pub fn resolve(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'
         let at = format!("contender.{index}");
         if contenders.iter().any(|c| c.name == typed.name) {
             let message = format!("there are two contenders named \"{}\"", typed.name);
-            return Err(source.error_at(&format!("{at}.name"), message).hint("answers and --set address contenders by name"));
+            return Err(source
+                .error_at(&format!("{at}.name"), message)
+                .hint("answers and --set address contenders by name"));
         }
         contenders.push(lookup.contender(typed, &at, &shared)?);
     }
@@ -100,7 +104,11 @@ impl Lookup<'_> {
     fn model(&self, typed: &ModelDraft, at: &str) -> Result<Served, Diagnostic> {
         let named = |e: Diagnostic| {
             // A name that is not known is an error of the scenario, with its place; a broken file is one of that file.
-            if e.span.is_some() || e.text.is_empty() && typed.config.contains('/') { e } else { self.source.error_at(&format!("{at}.config"), e.message).hint(e.hint.unwrap_or_default()) }
+            if e.span.is_some() || e.text.is_empty() && typed.config.contains('/') {
+                e
+            } else {
+                self.source.error_at(&format!("{at}.config"), e.message).hint(e.hint.unwrap_or_default())
+            }
         };
         let model = ModelSpec::load(self.catalog, &typed.config, &self.source.folder).map_err(named)?;
         let weights = match typed.precision {
@@ -123,7 +131,11 @@ impl Lookup<'_> {
         let offer = match (&typed.device, &typed.api) {
             (Some(device), None) => self.devices(typed, device, at, shared)?,
             (None, Some(api)) => Offer::Api {
-                tokens: TokenPrices { input: api.input, cached_input: api.cached_input.unwrap_or(api.input), output: api.output },
+                tokens: TokenPrices {
+                    input: api.input,
+                    cached_input: api.cached_input.unwrap_or(api.input),
+                    output: api.output,
+                },
                 price: Price {
                     basis: Basis::Api,
                     usd_per_hour: None,
@@ -134,8 +146,9 @@ impl Lookup<'_> {
             },
             _ => {
                 let message = format!("contender \"{}\" needs either a device or api prices", typed.name);
-                return Err(self.source.error_at(at, message)
-                    .hint("write device = \"h100-sxm-80gb\", or api = { input = \"0.5 USD/Mtok\", output = \"2 USD/Mtok\" }"));
+                return Err(self.source.error_at(at, message).hint(
+                    "write device = \"h100-sxm-80gb\", or api = { input = \"0.5 USD/Mtok\", output = \"2 USD/Mtok\" }",
+                ));
             }
         };
         Ok(Contender { name: typed.name.clone(), offer })
@@ -153,7 +166,8 @@ impl Lookup<'_> {
         let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
         let price = price::of_devices(self.prices, typed, &hardware.sheet, power, self.date(typed, at)?)
             .map_err(|why| self.source.error_at(at, why))?;
-        let setup = Setup { model, formats, hardware, layout, engine, limits: limits(typed.limits), speed: speed(typed.speed) };
+        let setup =
+            Setup { model, formats, hardware, layout, engine, limits: limits(typed.limits), speed: speed(typed.speed) };
         Ok(Offer::Devices { setup: Box::new(setup), price, power })
     }
 
@@ -161,7 +175,9 @@ impl Lookup<'_> {
         let field = format!("{at}.device");
         let mut hardware = if name == "local" {
             match self.local {
-                Local::Measured(profile) => Hardware::from_profile(profile).map_err(|why| self.source.error_at(&field, why))?,
+                Local::Measured(profile) => {
+                    Hardware::from_profile(profile).map_err(|why| self.source.error_at(&field, why))?
+                }
                 Local::Pending => Hardware::pending(),
             }
         } else if name.ends_with(".json") {
@@ -182,7 +198,14 @@ impl Lookup<'_> {
     }
 
     /// `count = tp * pp * dp * replicas`; without `parallel`, one instance takes the devices that one link joins.
-    fn layout(&self, count: u64, typed: ParallelDraft, device: &Device, model: &ModelSpec, at: &str) -> Result<Layout, Diagnostic> {
+    fn layout(
+        &self,
+        count: u64,
+        typed: ParallelDraft,
+        device: &Device,
+        model: &ModelSpec,
+        at: &str,
+    ) -> Result<Layout, Diagnostic> {
         let get = |c: Option<super::draft::Count>| c.map_or(1, |c| c.0);
         let (pp, dp, ep) = (get(typed.pp), get(typed.dp), get(typed.ep));
         let untyped = typed.tp.is_none() && typed.pp.is_none() && typed.dp.is_none() && typed.ep.is_none();
@@ -207,7 +230,11 @@ impl Lookup<'_> {
             return Err(self.source.error_at(&format!("{field}.pp"), message));
         }
         if tp > model.most_tensor_parallel() {
-            let message = format!("tp = {tp} is more than the {} attention heads of {}", model.most_tensor_parallel(), model.name);
+            let message = format!(
+                "tp = {tp} is more than the {} attention heads of {}",
+                model.most_tensor_parallel(),
+                model.name
+            );
             return Err(self.source.error_at(&format!("{field}.tp"), message));
         }
         Ok(layout)
@@ -217,7 +244,8 @@ impl Lookup<'_> {
         let Some(text) = &typed.price_date else { return Ok(None) };
         let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
         let mut parts = text.split('-');
-        let good = parts.next().is_some_and(|p| digits(p, 4)) && parts.clone().count() <= 2 && parts.all(|p| digits(p, 2));
+        let good =
+            parts.next().is_some_and(|p| digits(p, 4)) && parts.clone().count() <= 2 && parts.all(|p| digits(p, 2));
         if good {
             Ok(Some(text.clone()))
         } else {

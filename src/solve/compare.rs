@@ -127,7 +127,11 @@ pub fn compare(plan: &Plan, calibration: &Calibration) -> Result<Comparison, Una
     Ok(Comparison { rows, sentence, notes })
 }
 
-fn rows_of(contender: &Contender, workload: &Workload, calibration: &Calibration) -> Result<Vec<CompareRow>, Unanswerable> {
+fn rows_of(
+    contender: &Contender,
+    workload: &Workload,
+    calibration: &Calibration,
+) -> Result<Vec<CompareRow>, Unanswerable> {
     match &contender.offer {
         Offer::Api { tokens, price } => Ok(vec![service(&contender.name, tokens, price, workload)]),
         Offer::Devices { setup, price, power } => {
@@ -210,7 +214,14 @@ fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>
     numbers(row, compiled, &state, price, power, load)
 }
 
-fn numbers(row: CompareRow, compiled: &Compiled, state: &Loop, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+fn numbers(
+    row: CompareRow,
+    compiled: &Compiled,
+    state: &Loop,
+    price: &Price,
+    power: Option<f64>,
+    load: &Load,
+) -> CompareRow {
     let layout = &compiled.setup.layout;
     let flow = Flow::of(state, load, layout);
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
@@ -268,7 +279,9 @@ fn too_large(compiled: &Compiled) -> String {
     let m = &compiled.memory;
     format!(
         "does not fit: {:.0} GiB of weights and {:.1} GiB of activations a device, of {:.0} GiB that the engine may use",
-        gib(m.weights), gib(m.activations), gib(m.usable)
+        gib(m.weights),
+        gib(m.activations),
+        gib(m.usable)
     )
 }
 
@@ -300,7 +313,8 @@ fn choose(rows: &mut [CompareRow], objective: &Objective) {
 }
 
 fn missed(row: &CompareRow, objective: &Objective) -> Option<String> {
-    let over = |name: &str, value: f64, target: f64| format!("{name} {value:.0} ms misses the target of {target:.0} ms");
+    let over =
+        |name: &str, value: f64, target: f64| format!("{name} {value:.0} ms misses the target of {target:.0} ms");
     if row.saturated == Some(true) {
         return Some("saturated: more requests are offered than it holds".to_owned());
     }

@@ -49,7 +49,9 @@ pub fn explain(plan: &Plan, calibration: &Calibration) -> Result<(Vec<ExplainRow
     for contender in &plan.contenders {
         let Offer::Devices { setup, .. } = &contender.offer else { continue };
         let own: Vec<_> = comparison.rows.iter().filter(|r| r.contender == contender.name).collect();
-        let Some(row) = own.iter().find(|r| r.chosen).or(own.first()).filter(|r| r.fits != Some(false)) else { continue };
+        let Some(row) = own.iter().find(|r| r.chosen).or(own.first()).filter(|r| r.fits != Some(false)) else {
+            continue;
+        };
         let compiled = Compiled::new((**setup).clone(), calibration)?;
         let load = plan.workload.at(row.concurrency);
         let state = compiled.closed_loop(&load);

@@ -32,8 +32,12 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
     for other in &judged[1..] {
         parts.push(against(first, other, plan.objective.minimize, calibration.shared().pair_error));
     }
-    let out: Vec<&str> =
-        plan.contenders.iter().map(|c| c.name.as_str()).filter(|n| judged.iter().all(|j| j.row.contender != *n)).collect();
+    let out: Vec<&str> = plan
+        .contenders
+        .iter()
+        .map(|c| c.name.as_str())
+        .filter(|n| judged.iter().all(|j| j.row.contender != *n))
+        .collect();
     if !out.is_empty() {
         let own: Vec<CompareRow> = rows.iter().filter(|r| out.contains(&r.contender.as_str())).cloned().collect();
         parts.push(format!("{} cannot serve this within the targets ({})", out.join(" and "), reasons(&own)));
@@ -69,12 +73,18 @@ fn alone(judged: &Judged<'_>, minimize: Minimize) -> String {
     let row = judged.row;
     let speed = rate(row).map(|r| format!(" makes {} output tokens/s", digits(r))).unwrap_or_default();
     let money = match (metric(row, minimize), judged.price.basis) {
-        (_, Basis::None) | (None, _) => {
-            row.device_hours_per_mtok.map(|h| format!(", {} device-hours per Mtok total", digits(h))).unwrap_or_default()
-        }
+        (_, Basis::None) | (None, _) => row
+            .device_hours_per_mtok
+            .map(|h| format!(", {} device-hours per Mtok total", digits(h)))
+            .unwrap_or_default(),
         (Some(usd), basis) => {
             let joint = if row.devices.is_some() { " at " } else { " costs " };
-            format!("{joint}${} per Mtok {} ({basis}{})", digits(usd), label(minimize), if row.software { ", software adapter: no price verdict" } else { "" })
+            format!(
+                "{joint}${} per Mtok {} ({basis}{})",
+                digits(usd),
+                label(minimize),
+                if row.software { ", software adapter: no price verdict" } else { "" }
+            )
         }
     };
     named(row) + &speed + &money
@@ -95,9 +105,17 @@ fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f6
             format!("{} {} at ${} per Mtok {}", named(b), verdict(y / x, certain), digits(y), label(minimize))
         }
         (_, Some(y)) => {
-            let parity = parity(first, y, minimize).map(|p| format!("; {} would break even at {p}", a.contender)).unwrap_or_default();
+            let parity = parity(first, y, minimize)
+                .map(|p| format!("; {} would break even at {p}", a.contender))
+                .unwrap_or_default();
             let why = if software { String::new() } else { unlike(first.price, other.price) };
-            format!("{}{speed} at ${} per Mtok {} ({}){why}{parity}", named(b), digits(y), label(minimize), other.price.basis)
+            format!(
+                "{}{speed} at ${} per Mtok {} ({}){why}{parity}",
+                named(b),
+                digits(y),
+                label(minimize),
+                other.price.basis
+            )
         }
         _ => alone(other, minimize),
     }
@@ -107,7 +125,9 @@ fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f6
 fn parity(first: &Judged<'_>, target: f64, minimize: Minimize) -> Option<String> {
     let own = metric(first.row, minimize).filter(|_| first.price.basis != Basis::None);
     match (own, first.row.usd_per_device_hour) {
-        (Some(own), Some(price)) if own > 0.0 && price > 0.0 => Some(format!("${} per device-hour", digits(price * target / own))),
+        (Some(own), Some(price)) if own > 0.0 && price > 0.0 => {
+            Some(format!("${} per device-hour", digits(price * target / own)))
+        }
         _ => None,
     }
 }
@@ -116,7 +136,11 @@ fn unlike(a: &Price, b: &Price) -> String {
     if !a.basis.comparable(b.basis) {
         format!(", not comparable: {} against {}", a.basis, b.basis)
     } else {
-        format!(", not comparable: a price of {} against one of {}", a.date.as_deref().unwrap_or("no date"), b.date.as_deref().unwrap_or("no date"))
+        format!(
+            ", not comparable: a price of {} against one of {}",
+            a.date.as_deref().unwrap_or("no date"),
+            b.date.as_deref().unwrap_or("no date")
+        )
     }
 }
 
@@ -127,7 +151,11 @@ fn verdict(ratio: f64, error: f64) -> String {
     } else if ratio < 1.0 / (1.0 + error) {
         format!("is cheaper ({} times less)", digits(1.0 / ratio))
     } else {
-        format!("cannot be told apart ({} times, within the {:.0} % the estimate may miss)", digits(ratio), error * 100.0)
+        format!(
+            "cannot be told apart ({} times, within the {:.0} % the estimate may miss)",
+            digits(ratio),
+            error * 100.0
+        )
     }
 }
 
@@ -149,10 +177,16 @@ pub fn notes(plan: &Plan, rows: &[CompareRow]) -> Vec<String> {
             Offer::Devices { setup, price, .. } => {
                 notes.push(format!("{}: {}.", contender.name, price.origin));
                 if setup.hardware.software {
-                    notes.push(format!("{}: a software adapter, computing on host cores; its cost is not that of a GPU.", contender.name));
+                    notes.push(format!(
+                        "{}: a software adapter, computing on host cores; its cost is not that of a GPU.",
+                        contender.name
+                    ));
                 }
                 if !setup.hardware.memory_known {
-                    notes.push(format!("{}: how much memory it has is not known; give memory = \"24 GiB\" to have it checked.", contender.name));
+                    notes.push(format!(
+                        "{}: how much memory it has is not known; give memory = \"24 GiB\" to have it checked.",
+                        contender.name
+                    ));
                 }
             }
             Offer::Api { price, .. } => notes.push(format!("{}: {}.", contender.name, price.origin)),

@@ -66,7 +66,8 @@ impl Answerer<'_> {
     }
 
     fn hardware(&mut self, name: &str) -> Result<Hardware, String> {
-        let load = || Device::load(self.catalog, name, Path::new("")).map(Hardware::from_sheet).map_err(|e| e.to_string());
+        let load =
+            || Device::load(self.catalog, name, Path::new("")).map(Hardware::from_sheet).map_err(|e| e.to_string());
         self.devices.entry(name.to_owned()).or_insert_with(load).clone()
     }
 
@@ -235,4 +236,3 @@ fn offline_concurrency(compiled: &Compiled, load: &Load) -> f64 {
     let fit = compiled.memory.admits(load.input_tokens, load.output_tokens);
     fit.min(2048.0 * layout.dp as f64) * layout.replicas as f64
 }
-
