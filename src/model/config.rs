@@ -34,12 +34,9 @@ impl<'t> Config<'t> {
     /// When it is no JSON object.
     pub fn parse(file: &'t str, text: &'t str, source: &'t str) -> Result<Self, Diagnostic> {
         let object = serde_json::from_str(text).map_err(|error| {
-            let at = offset(text, error.line(), error.column());
-            let plain = error.to_string();
-            let message = plain.split(" at line ").next().unwrap_or(&plain).to_owned();
-            Diagnostic::new(file, format!("this is not a JSON object: {message}"))
-                .at(source, at..at)
-                .hint("a model is described by the config.json of its Hugging Face repository")
+            let mut all = Diagnostic::from_json(file, source, &error);
+            all.message.insert_str(0, "this is not a JSON object: ");
+            all.hint("a model is described by the config.json of its Hugging Face repository")
         })?;
         Ok(Self { file, text, source, object, place: 0..0 })
     }
@@ -235,10 +232,4 @@ fn push(out: &mut String, text: &str, width: usize) -> usize {
     out.push_str(text);
     (text.len()..width).for_each(|_| out.push(' '));
     width
-}
-
-/// The byte of a line and column as serde_json counts them, both from 1.
-fn offset(text: &str, line: usize, column: usize) -> usize {
-    let start: usize = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum();
-    (start + column.saturating_sub(1)).min(text.len())
 }

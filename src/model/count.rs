@@ -190,7 +190,7 @@ impl Core {
                 tokens * ((kv_rank + rope_dim) as f64 * kv.bytes() + index(indexer))
             }
             Self::Compressed { head_dim, ratio, window, indexer, .. } => {
-                let entries = if ratio == 0 { 0.0 } else { (context / ratio) as f64 };
+                let entries = context.checked_div(ratio).unwrap_or(0) as f64;
                 let raw = tokens.min(window as f64) * head_dim as f64 * kv.bytes();
                 raw + entries * (head_dim as f64 * kv.bytes() + index(indexer))
             }

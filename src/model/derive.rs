@@ -23,7 +23,7 @@ impl ModelSpec {
         let tables =
             if self.tied_embeddings { "one table that is embedding and LM head" } else { "embedding and LM head" };
         format!(
-            "Parameters: the layers, {tables} of {} x {}, {} in final norms; active ones leave out the embedding and \
+            "Parameters: the layers, {tables} of {} x {}, {} in final norms and the like; active ones leave out the embedding and \
              the experts a token does not go through.",
             self.vocab, self.hidden, self.other_params
         )
@@ -32,6 +32,9 @@ impl ModelSpec {
     fn bytes_line(&self, weights: Weights) -> String {
         let n = self.native;
         match weights {
+            Weights::Native if [n.attention, n.dense, n.shared, n.experts].iter().all(|one| *one == n.rest) => {
+                format!("Weights as published: all in {}.", n.rest)
+            }
             Weights::Native => format!(
                 "Weights as published: attention {}, dense {}, shared experts {}, experts {}, the rest {}.",
                 n.attention, n.dense, n.shared, n.experts, n.rest

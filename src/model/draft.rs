@@ -144,12 +144,12 @@ impl Heads {
     pub fn read(c: &Config<'_>, hidden: u64) -> Result<Self, Diagnostic> {
         let query = c.count_of(&["num_attention_heads", "n_head"])?;
         let kv = c.count_if("num_key_value_heads")?.unwrap_or(query);
-        if query % kv != 0 {
+        if !query.is_multiple_of(kv) {
             return Err(c.wrong("num_key_value_heads", &format!("must divide the {query} attention heads")));
         }
         let dim = match c.count_if("head_dim")? {
             Some(dim) => dim,
-            None if hidden % query == 0 => hidden / query,
+            None if hidden.is_multiple_of(query) => hidden / query,
             None => {
                 let accepted = format!("must divide the hidden size {hidden} where there is no `head_dim`");
                 return Err(c.wrong("num_attention_heads", &accepted));

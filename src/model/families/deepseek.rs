@@ -47,7 +47,7 @@ impl Feed {
     }
 
     fn add(&self, at: u64, draft: Draft) -> Draft {
-        if at < self.dense_layers || at % self.every != 0 {
+        if at < self.dense_layers || !at.is_multiple_of(self.every) {
             return draft.gated(Part::Dense, self.hidden, self.inter);
         }
         draft.gated(Part::Shared, self.hidden, self.shared).experts(self.hidden, self.experts).plus(self.routing_bias)

@@ -29,7 +29,7 @@ impl Dims {
         let hidden = c.count("hidden_size")?;
         let inter = c.count("moe_intermediate_size")?;
         let (heads, o_groups) = (c.count("num_attention_heads")?, c.count("o_groups")?);
-        if heads % o_groups != 0 {
+        if !heads.is_multiple_of(o_groups) {
             return Err(c.wrong("o_groups", &format!("must divide the {heads} attention heads")));
         }
         if c.count("num_key_value_heads")? != 1 {

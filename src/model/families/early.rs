@@ -45,7 +45,7 @@ pub fn falcon(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         (false, true) => 1,
         (false, false) => query,
     };
-    if query % kv != 0 || hidden % query != 0 {
+    if !query.is_multiple_of(kv) || !hidden.is_multiple_of(query) {
         let accepted = format!("must divide the hidden size {hidden} and be a multiple of {kv} key/value heads");
         return Err(c.wrong("num_attention_heads", &accepted));
     }

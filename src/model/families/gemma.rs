@@ -82,7 +82,7 @@ pub fn gemma4(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
 fn global_heads(c: &Config<'_>, local: Heads) -> Result<Heads, Diagnostic> {
     let dim = c.count_if("global_head_dim")?.unwrap_or(local.dim);
     let kv = c.count_if("num_global_key_value_heads")?.unwrap_or(local.kv);
-    if local.query % kv != 0 {
+    if !local.query.is_multiple_of(kv) {
         let accepted = format!("must divide the {} attention heads", local.query);
         return Err(c.wrong("num_global_key_value_heads", &accepted));
     }

@@ -111,7 +111,7 @@ pub fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         if gated && !recurrent.contains(&(at + 1)) {
             draft = draft.linear("gate", Part::Attention, hidden, latent.output(), Shard::Columns);
         }
-        match at < dense || at % every != 0 {
+        match at < dense || !at.is_multiple_of(every) {
             true => draft.gated(Part::Dense, hidden, inter).layer(),
             false => feed.add(draft).layer(),
         }

@@ -109,7 +109,7 @@ pub fn qwen3_moe(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let inter = c.count_if("intermediate_size")?;
     let layer = |at: u64| {
         let draft = base.layer().plus(base.head_norms());
-        if dense.contains(&at) || (at + 1) % step != 0 {
+        if dense.contains(&at) || !(at + 1).is_multiple_of(step) {
             let inter = inter.ok_or_else(|| c.missing("intermediate_size"))?;
             Ok(draft.gated(Part::Dense, base.hidden, inter).layer())
         } else {

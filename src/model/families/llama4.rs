@@ -24,7 +24,7 @@ pub fn read(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let layer = |at: u64| {
         let draft = Draft::with_norms(2 * hidden).attention(hidden, heads);
         let draft = draft.windowed(Some(chunk).filter(|_| !full(at)));
-        if (at + 1) % step == 0 {
+        if (at + 1).is_multiple_of(step) {
             Ok(draft.gated(Part::Shared, hidden, inter).experts(hidden, experts).layer())
         } else {
             Ok(draft.gated(Part::Dense, hidden, c.count("intermediate_size_mlp")?).layer())
@@ -49,6 +49,6 @@ fn full_layers<'a>(
     }
     Ok(move |at: u64| match types {
         Some(list) => list.get(at as usize).is_some_and(|kind| kind == "full_attention"),
-        None => (at + 1) % FULL_EVERY == 0,
+        None => (at + 1).is_multiple_of(FULL_EVERY),
     })
 }
