@@ -27,14 +27,34 @@ fn compare_gives_the_promised_fields() {
     let rows = run["rows"].as_array().expect("rows");
     let row = rows.iter().find(|r| r["chosen"] == true).expect("a chosen row");
     for field in [
-        "contender", "device", "devices", "precision", "concurrency", "running_batch", "fits", "saturated", "binding",
-        "ttft_ms", "tpot_ms", "input_tok_s_per_device", "output_tok_s_per_device", "device_hours_per_mtok",
-        "usd_per_mtok_input", "usd_per_mtok_output", "usd_per_mtok_total", "price_basis", "price_date",
-        "joule_per_output_token", "provenance",
+        "contender",
+        "device",
+        "devices",
+        "precision",
+        "concurrency",
+        "running_batch",
+        "fits",
+        "saturated",
+        "binding",
+        "ttft_ms",
+        "tpot_ms",
+        "input_tok_s_per_device",
+        "output_tok_s_per_device",
+        "device_hours_per_mtok",
+        "usd_per_mtok_input",
+        "usd_per_mtok_output",
+        "usd_per_mtok_total",
+        "price_basis",
+        "price_date",
+        "joule_per_output_token",
+        "provenance",
     ] {
         assert!(row.get(field).is_some(), "{field} is missing in {row}");
     }
-    assert!(rows.iter().all(|r| r.as_object().expect("an object").values().all(|v| !v.is_null())), "a null was written");
+    assert!(
+        rows.iter().all(|r| r.as_object().expect("an object").values().all(|v| !v.is_null())),
+        "a null was written"
+    );
 }
 
 #[test]
@@ -78,7 +98,8 @@ fn every_format_holds_the_same_rows() {
 fn files_are_written_by_extension_and_not_at_all_on_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let (code, ..) = underdog(&["compare", CUT, "-q", "-o", &path("a.json"), "-o", &path("a.csv"), "-o", &path("a.md")]);
+    let (code, ..) =
+        underdog(&["compare", CUT, "-q", "-o", &path("a.json"), "-o", &path("a.csv"), "-o", &path("a.md")]);
     assert_eq!(code, 0);
     let saved: Value = serde_json::from_str(&fs::read_to_string(path("a.json")).expect("written")).expect("JSON");
     assert_eq!(saved["command"], "compare");
@@ -105,7 +126,8 @@ fn all_scenarios_without_a_local_contender_are_answered() {
     for entry in fs::read_dir("scenarios").expect("scenarios") {
         let path = entry.expect("an entry").path();
         let text = fs::read_to_string(&path).unwrap_or_default();
-        if path.extension().is_none_or(|e| e != "toml") || !text.contains("[[contender]]") || text.contains("\"local\"") {
+        if path.extension().is_none_or(|e| e != "toml") || !text.contains("[[contender]]") || text.contains("\"local\"")
+        {
             continue;
         }
         let run = json(&["compare", &path.display().to_string(), "-f", "json"]);

@@ -4,6 +4,9 @@ use crate::model::Class;
 use crate::model::spec::{Core, Part, Shard};
 use crate::setup::{Engine, Setup};
 
+/// Bytes of an index key: they are kept in 8 bit whatever the cache is stored in.
+const INDEX_BYTES: f64 = 1.0;
+
 /// Bytes on one device, and what they admit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
@@ -101,13 +104,13 @@ fn cache(setup: &Setup) -> (f64, f64) {
             }
             Core::Latent { kv_rank, rope_dim, indexer, .. } => {
                 let index = indexer.filter(|i| i.own).map_or(0, |i| i.dim);
-                per_token += layers * (kv_rank + rope_dim + index) as f64 * bytes;
+                per_token += layers * ((kv_rank + rope_dim) as f64 * bytes + index as f64 * INDEX_BYTES);
             }
             Core::Compressed { head_dim, ratio, window, indexer, state_bytes, .. } => {
                 fixed += layers * ((head_dim * window) as f64 * bytes + *state_bytes as f64);
                 if *ratio > 0 {
                     let index = indexer.filter(|i| i.own).map_or(0, |i| i.dim);
-                    per_token += layers * (head_dim + index) as f64 / *ratio as f64 * bytes;
+                    per_token += layers * (*head_dim as f64 * bytes + index as f64 * INDEX_BYTES) / *ratio as f64;
                 }
             }
             Core::Recurrent { state_bytes, .. } => {

@@ -257,7 +257,7 @@ impl Lookup<'_> {
 
 /// The largest divisor of `count` that is at most `most`.
 fn largest_divisor(count: u64, most: u64) -> u64 {
-    (1..=most.min(count).max(1)).rev().find(|d| count % d == 0).unwrap_or(1)
+    (1..=most.min(count).max(1)).rev().find(|d| count.is_multiple_of(*d)).unwrap_or(1)
 }
 
 fn limits(typed: LimitsDraft) -> Limits {
