@@ -12,3 +12,5 @@ pub mod progress;
 pub mod provenance;
 pub mod stats;
 pub mod units;
+pub mod gpu;
+pub mod kernels;
