@@ -14,3 +14,4 @@ pub mod stats;
 pub mod units;
 pub mod gpu;
 pub mod kernels;
+pub mod measure;

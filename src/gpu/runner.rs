@@ -1,6 +1,6 @@
 //! A [`Plan`] on a device: memory between guard words, poison before a run, time around it, its output after it.
 
-use super::{Checks, Gpu, GpuError, Memory, Plan};
+use super::{Checks, Gpu, GpuError, Memory, Plan, Step};
 use std::time::Instant;
 use wgpu::util::DeviceExt;
 
@@ -29,7 +29,9 @@ pub struct Runner<'gpu> {
     /// By copy, then by memory index; `None` for textures. Outputs are shared by all copies.
     buffers: Vec<Vec<Option<wgpu::Buffer>>>,
     clock: Option<Clock>,
+    /// The copy the next run takes.
     next: usize,
+    resources: Vec<Vec<Resource>>,
 }
 
 struct Clock {
@@ -46,7 +48,7 @@ impl<'gpu> Runner<'gpu> {
         let copies = copies.max(1);
         admit(gpu, &plan, copies)?;
         let pipelines = plan.programs.iter().map(|p| gpu.pipeline(p, checks)).collect::<Result<Vec<_>, _>>()?;
-        let (mut groups, mut buffers) = (Vec::new(), Vec::<Vec<Option<wgpu::Buffer>>>::new());
+        let (mut all, mut buffers) = (Vec::new(), Vec::<Vec<Option<wgpu::Buffer>>>::new());
         for copy in 0..copies {
             let (mut resources, mut held) = (Vec::new(), Vec::new());
             for (index, memory) in plan.memory.iter().enumerate() {
@@ -61,12 +63,37 @@ impl<'gpu> Runner<'gpu> {
                 });
                 resources.push(resource);
             }
-            groups.push(plan.steps.iter().map(|s| bind(gpu, &pipelines[s.program], s, &resources)).collect());
+            all.push(resources);
             buffers.push(held);
             gpu.check()?;
         }
         let clock = Clock::new(gpu);
-        Ok(Self { gpu, plan, pipelines, groups, buffers, clock, next: 0 })
+        let mut runner = Self { gpu, plan, pipelines, groups: Vec::new(), buffers, clock, next: 0, resources: all };
+        runner.bind()?;
+        Ok(runner)
+    }
+
+    fn bind(&mut self) -> Result<(), GpuError> {
+        let group = |resources: &[Resource], step: &Step| bind(self.gpu, &self.pipelines[step.program], step, resources);
+        let copy = |resources: &Vec<Resource>| self.plan.steps.iter().map(|step| group(resources, step)).collect();
+        self.groups = self.resources.iter().map(copy).collect();
+        self.gpu.check()
+    }
+
+    /// The dispatches of a run.
+    pub fn steps(&self) -> usize {
+        self.plan.steps.len()
+    }
+
+    /// Runs other dispatches over the same memory from now on.
+    pub fn replace_steps(&mut self, steps: Vec<Step>) -> Result<(), GpuError> {
+        self.plan.steps = steps;
+        self.bind()
+    }
+
+    /// Runs one dispatch alone, on the first copy of the inputs.
+    pub fn run_step(&mut self, step: usize) -> Result<Elapsed, GpuError> {
+        self.submit(&[(0, step)])
     }
 
     /// Bytes of the inputs of one copy.
@@ -83,16 +110,20 @@ impl<'gpu> Runner<'gpu> {
         self.next = (self.next + runs as usize) % self.groups.len();
         let mut total = Elapsed { wall_s: 0.0, gpu_s: Some(0.0) };
         for batch in steps.chunks(per_submission.max(1)) {
-            let commands = self.encode(batch);
-            let start = Instant::now();
-            self.gpu.queue.submit([commands]);
-            self.gpu.wait()?;
-            total.wall_s += start.elapsed().as_secs_f64();
-            let gpu_s = self.clock.as_ref().and_then(|c| c.read(self.gpu));
-            total.gpu_s = total.gpu_s.zip(gpu_s).map(|(a, b)| a + b);
+            let part = self.submit(batch)?;
+            total.wall_s += part.wall_s;
+            total.gpu_s = total.gpu_s.zip(part.gpu_s).map(|(a, b)| a + b);
         }
-        self.gpu.check()?;
         Ok(total)
+    }
+
+    fn submit(&self, batch: &[(usize, usize)]) -> Result<Elapsed, GpuError> {
+        let commands = self.encode(batch);
+        let start = Instant::now();
+        self.gpu.queue.submit([commands]);
+        self.gpu.wait()?;
+        let wall_s = start.elapsed().as_secs_f64();
+        Ok(Elapsed { wall_s, gpu_s: self.clock.as_ref().and_then(|c| c.read(self.gpu)) })
     }
 
     fn encode(&self, batch: &[(usize, usize)]) -> wgpu::CommandBuffer {
@@ -277,7 +308,7 @@ fn allocate(gpu: &Gpu, data_bytes: u64) -> wgpu::Buffer {
 fn bind(
     gpu: &Gpu,
     pipeline: &wgpu::ComputePipeline,
-    step: &super::Step,
+    step: &Step,
     resources: &[Resource],
 ) -> wgpu::BindGroup {
     let uniforms = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {

@@ -48,7 +48,7 @@ impl Data {
                 Self { a, ..Self::default() }
             }
             Problem::Fma { chains, .. } => Self { a: source.values(chains as usize), ..Self::default() },
-            Problem::Launch => Self::default(),
+            Problem::Launch | Problem::Submit => Self::default(),
         }
     }
 }

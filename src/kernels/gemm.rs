@@ -45,15 +45,25 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
         .map(|(name, source)| Program { label: format!("{variant} {name}"), source })
         .collect();
     let (mp, np, kp) = (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
-    let (a, lda) = left(variant, data, [m, k], [mp, kp])?;
-    let b = right(variant, data, [k, n], [kp, np]);
+    let (a, b) = (left(variant, data, [m, k], [mp, kp]), right(variant, data, [k, n], [kp, np]));
     let splits = variant.knob("sk").max(1) as usize;
     let bytes = 4 * (m * n) as u64;
     let mut memory = vec![a, b, Memory::Output(bytes)];
     if splits > 1 {
         memory.push(Memory::Scratch(bytes * splits as u64));
     }
+    let steps = steps(variant, [m, n, k], bands);
+    Ok(Plan { label: variant.id(), programs, memory, steps, output: 2 })
+}
+
+/// The dispatches that cover C in at most `bands` bands of rows.
+pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> Vec<Step> {
+    let tile = tile(variant);
+    let (mp, np, kp) = (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
+    let splits = variant.knob("sk").max(1) as usize;
     let into = if splits > 1 { 3 } else { 2 };
+    let quads = matches!(variant.family, Family::GemmRegisters | Family::GemmLanes);
+    let lda = if variant.knob("ta") > 0 && !quads { mp } else { kp };
     let tile_rows = mp / tile.rows;
     let band = tile_rows.div_ceil(bands.max(1)).max(1);
     // A split sum is never continued, so its slices must be whole.
@@ -74,24 +84,24 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
         let grid = [groups.min(32_768), groups.div_ceil(32_768), 1].map(|x| x as u32);
         steps.push(Step { program: 1, params: vec![(m * n) as u32, splits as u32], grid, bindings: vec![3, 2] });
     }
-    Ok(Plan { label: variant.id(), programs, memory, steps, output: 2 })
+    steps
 }
 
-/// A as the variant reads it, with its stride in values (quads for the quad layouts).
-fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2]) -> Result<(Memory, usize), String> {
+/// A as the variant reads it.
+fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2]) -> Memory {
     let padded = pad(&data.a, shape, [mp, kp]);
     let quads = matches!(variant.family, Family::GemmRegisters | Family::GemmLanes);
     if quads {
         let packed = row_quads(&padded, [mp, kp]);
         if variant.knob("tex") > 0 {
-            return Ok((Memory::Texture { width: kp as u32, height: (mp / 4) as u32, texels: packed }, kp));
+            return Memory::Texture { width: kp as u32, height: (mp / 4) as u32, texels: packed };
         }
-        return Ok((Memory::Input(stored(&packed, variant.dtype)), kp));
+        return Memory::Input(stored(&packed, variant.dtype));
     }
     if variant.knob("ta") > 0 {
-        return Ok((Memory::Input(stored(&transpose(&padded, [mp, kp]), variant.dtype)), mp));
+        return Memory::Input(stored(&transpose(&padded, [mp, kp]), variant.dtype));
     }
-    Ok((Memory::Input(stored(&padded, variant.dtype)), kp))
+    Memory::Input(stored(&padded, variant.dtype))
 }
 
 fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]) -> Memory {

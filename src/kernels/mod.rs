@@ -21,7 +21,7 @@ pub use data::{Data, Fill};
 pub use problem::{Dtype, Problem};
 pub use variant::{Family, NoVariant, Variant};
 
-use crate::gpu::Plan;
+use crate::gpu::{Plan, Step};
 
 /// Iterations one invocation may run in one dispatch. lavapipe silently ends an invocation after 65,535 of them,
 /// summed over its loops, so longer sums are cut and continued by a further dispatch.
@@ -40,8 +40,16 @@ pub fn plan(variant: &Variant, problem: Problem, data: &Data, bands: usize) -> R
             gemv::plan(variant, [n as usize, k as usize], data)
         }
         (Family::StreamRead, Problem::Read { .. }) => stream::read(variant, data),
-        (Family::Empty, Problem::Launch) => stream::launch(variant),
+        (Family::Empty, Problem::Launch | Problem::Submit) => stream::launch(variant),
         _ => Err(format!("{variant} does not compute a {}", problem.kernel())),
+    }
+}
+
+/// The dispatches of [`plan`] again, cut into at most `bands` bands of rows. Only a GEMM can be cut.
+pub fn steps(variant: &Variant, problem: Problem, bands: usize) -> Option<Vec<Step>> {
+    match problem {
+        Problem::Gemm { m, n, k } => Some(gemm::steps(variant, [m as usize, n as usize, k as usize], bands)),
+        _ => None,
     }
 }
 

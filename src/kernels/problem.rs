@@ -40,8 +40,10 @@ pub enum Problem {
         /// Multiply-adds on each.
         steps: u64,
     },
-    /// One dispatch that writes one word.
+    /// One dispatch that writes one word, timed among many in one submission.
     Launch,
+    /// The same dispatch, submitted and waited for alone.
+    Submit,
 }
 
 /// The type of a problem's inputs. Sums are f32, or exact 32-bit integers for `I8`.
@@ -70,6 +72,19 @@ impl Problem {
             Self::Copy { .. } => "copy",
             Self::Fma { .. } => "fma",
             Self::Launch => "launch",
+            Self::Submit => "submit",
+        }
+    }
+
+    /// The same operation on a small shape whose every length leaves a tail behind any tile.
+    pub fn odd(self) -> Self {
+        match self {
+            Self::Gemm { m, n, k } => Self::Gemm { m: m.min(131), n: n.min(129), k: k.min(67) },
+            Self::Gemv { n, k } => Self::Gemv { n: n.min(257), k: k.min(259) },
+            Self::Read { words } => Self::Read { words: words.min(4 * 65_537) },
+            Self::Copy { words } => Self::Copy { words: words.min(4 * 65_537) },
+            Self::Fma { chains, steps } => Self::Fma { chains: chains.min(1000), steps: steps.min(100) },
+            other => other,
         }
     }
 
@@ -80,14 +95,14 @@ impl Problem {
             Self::Gemv { n, k } => [1, n, k],
             Self::Read { words } | Self::Copy { words } => [1, words, 1],
             Self::Fma { chains, steps } => [1, chains, steps],
-            Self::Launch => [1, 1, 1],
+            Self::Launch | Self::Submit => [1, 1, 1],
         }
     }
 
     /// Floating-point operations of one run; a multiply-add counts as two.
     pub const fn flop(self) -> f64 {
         match self {
-            Self::Read { .. } | Self::Copy { .. } | Self::Launch => 0.0,
+            Self::Read { .. } | Self::Copy { .. } | Self::Launch | Self::Submit => 0.0,
             other => {
                 let [m, n, k] = other.mnk();
                 2.0 * m as f64 * n as f64 * k as f64
@@ -105,7 +120,7 @@ impl Problem {
             Self::Read { .. } => 4.0 * n,
             Self::Copy { .. } => 8.0 * n,
             Self::Fma { .. } => 4.0 * n,
-            Self::Launch => 0.0,
+            Self::Launch | Self::Submit => 0.0,
         }
     }
 }
@@ -118,7 +133,7 @@ impl fmt::Display for Problem {
             Self::Gemv { .. } => write!(f, "gemv {n} x {k}"),
             Self::Read { words } | Self::Copy { words } => write!(f, "{} {} MiB", self.kernel(), words * 4 >> 20),
             Self::Fma { .. } => write!(f, "fma {n} x {k}"),
-            Self::Launch => f.write_str("launch"),
+            Self::Launch | Self::Submit => f.write_str(self.kernel()),
         }
     }
 }

@@ -23,7 +23,7 @@ pub fn ladder(problem: Problem, dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         Problem::Gemm { .. } => gemm(dtype, caps),
         Problem::Gemv { .. } => gemv(dtype, caps),
         Problem::Read { .. } => vec![rung("stream", reads())],
-        Problem::Launch => vec![rung("launch", vec![Variant::new(Family::Empty, U32, &[])])],
+        Problem::Launch | Problem::Submit => vec![rung(problem.kernel(), vec![Variant::new(Family::Empty, U32, &[])])],
         Problem::Copy { .. } | Problem::Fma { .. } => Vec::new(),
     }
 }

@@ -28,7 +28,7 @@ pub fn truth(problem: Problem, dtype: Dtype, data: &Data) -> Truth {
         Problem::Read { .. } => Truth::Words(vec![fold(data.a.iter().map(|w| w.to_bits()))]),
         Problem::Copy { .. } => Truth::Words(data.a.iter().map(|w| w.to_bits()).collect()),
         Problem::Fma { steps, .. } => fma(&data.a, steps),
-        Problem::Launch => Truth::Words(vec![LAUNCHED]),
+        Problem::Launch | Problem::Submit => Truth::Words(vec![LAUNCHED]),
     }
 }
 
