@@ -55,8 +55,10 @@ pub enum Command {
     Catalog(CatalogArgs),
     /// Contenders side by side: throughput, TTFT, TPOT, cost per token, energy.
     Compare(Compare),
-    /// The same, op by op: FLOP, bytes, time, and what binds.
-    Explain(Scenario),
+    /// The same, op by op: FLOP, bytes, time, and what binds; between two contenders the cost waterfall.
+    Explain(Explain),
+    /// The tuning, price, utilisation or count at which the weaker contender matches the stronger.
+    Breakeven(Breakeven),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
     /// JSON schema of a file format.
@@ -143,6 +145,47 @@ pub struct Compare {
     pub requirements: Vec<String>,
 }
 
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// Two contenders: the cost of the second out of the first's, step by step.
+    #[arg(num_args = 2, value_names = ["A", "B"])]
+    pub pair: Vec<String>,
+}
+
+/// `breakeven`.
+#[derive(Debug, Args)]
+pub struct Breakeven {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// What to solve for: debt, debt.gemm, debt.attention, debt.experts, debt.collectives, debt.host, price,
+    /// utilisation, count or electricity.
+    #[arg(long, default_value = "debt", value_name = "FIELD")]
+    pub unknown: String,
+    /// The contender whose unknown it is; the one named `weaker`, or the first.
+    #[arg(long, value_name = "NAME")]
+    pub weaker: Option<String>,
+    /// The contender to match; the one named `stronger`, or the first other one.
+    #[arg(long, value_name = "NAME")]
+    pub stronger: Option<String>,
+    /// Whose cost is compared; what the scenario minimises where absent.
+    #[arg(long, value_name = "TOKENS")]
+    pub of: Option<TokensOf>,
+}
+
+/// Tokens a cost is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokensOf {
+    /// Input tokens.
+    Input,
+    /// Output tokens.
+    Output,
+    /// Both, over their number.
+    Total,
+}
+
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
@@ -172,6 +215,8 @@ pub enum SchemaOf {
     Compare,
     /// A row of `explain`.
     Explain,
+    /// The row of kind `answer` of `breakeven`.
+    Answer,
     /// A row of `model`.
     Model,
     /// A row of `catalog devices`.

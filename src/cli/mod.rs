@@ -1,5 +1,6 @@
 //! Arguments, progress, exit codes: the only room that prints, and the only one that sees all others.
 
+mod answers;
 mod args;
 mod context;
 mod failure;
@@ -39,7 +40,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     };
     match &cli.command {
         Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
-        Command::Explain(args) => scenarios::explain(args, cli, &catalog, &output),
+        Command::Explain(args) => answers::explain(args, cli, &catalog, &output),
+        Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => show::validate(args, &catalog, &output),

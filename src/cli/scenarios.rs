@@ -11,10 +11,13 @@ use crate::scenario::{Local, Offer, Plan, Source, resolve};
 use crate::solve;
 
 /// A scenario ready to be answered.
-struct Ready {
-    plan: Plan,
-    calibration: Calibration,
-    context: Context,
+pub struct Ready {
+    /// Contenders, load and targets.
+    pub plan: Plan,
+    /// Constants of the estimate.
+    pub calibration: Calibration,
+    /// Where and when it is run.
+    pub context: Context,
 }
 
 /// `compare`: contenders side by side.
@@ -26,14 +29,11 @@ pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) ->
     require::check(&args.requirements, &run.rows)
 }
 
-/// `explain`: the same, op by op.
-pub fn explain(args: &Scenario, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let ready = prepare(args, cli, catalog)?;
-    let (rows, comparison) = solve::explain(&ready.plan, &ready.calibration)?;
-    output.write(&context::finished("explain", ready.context, comparison.sentence, comparison.notes, &rows)?)
-}
-
-fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failure> {
+/// Reads, checks and measures what a scenario needs.
+///
+/// # Errors
+/// When the scenario is wrong or this machine cannot be measured.
+pub fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failure> {
     let source = Source::read(&args.scenario, &args.edits)?;
     let draft = source.draft()?;
     // Everything that can be wrong with the scenario is found before a minute is spent on measuring.

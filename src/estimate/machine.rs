@@ -127,6 +127,20 @@ impl Machine {
         (inside + between, if between > inside { Bound::Network } else { Bound::Link })
     }
 
+    /// Least time of an all-reduce of `size` bytes: every byte leaves and arrives once, links at their peak.
+    pub fn reduce_roof(&self, size: f64) -> f64 {
+        let n = self.ranks / self.nodes;
+        let between = 2.0 * size / n.max(1.0) * (self.nodes - 1.0) / self.nodes;
+        self.exchange_roof(2.0 * size * (n - 1.0).max(0.0) / n.max(1.0), between)
+    }
+
+    /// Least time of an exchange: the larger of link and network at their peak.
+    pub fn exchange_roof(&self, link_bytes: f64, network_bytes: f64) -> f64 {
+        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
+        let network = if self.nodes > 1.0 { network_bytes / self.network } else { 0.0 };
+        (link_bytes / rate).max(network)
+    }
+
     /// Time of a dispatch and a combine: the larger of what the link and what the network carries per rank.
     pub fn exchange(&self, link_bytes: f64, network_bytes: f64) -> (f64, Bound) {
         let s = &self.shared;

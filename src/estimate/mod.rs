@@ -10,6 +10,7 @@ pub mod machine;
 pub mod memory;
 pub mod op;
 pub mod path;
+mod roof;
 pub mod serve;
 
 pub use calibration::Calibration;
@@ -69,7 +70,9 @@ impl Compiled {
         self.ops.iter().filter_map(move |op| {
             let timed = op.time(&share, &self.machine)?;
             let launch = timed.launch * self.launch_share(op) / self.setup.speed.host;
-            let seconds = timed.seconds / speed(&self.setup.speed, op.class);
+            // Tuning ends at the roof; what is estimated below it (caches, overlap) stays as it is.
+            let roof = op.roof(&timed, &self.machine).min(timed.seconds);
+            let seconds = (timed.seconds / speed(&self.setup.speed, op.class)).max(roof);
             Some((op, Timed { seconds, launch, ..timed }))
         })
     }

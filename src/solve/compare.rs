@@ -118,13 +118,21 @@ pub struct Comparison {
 pub fn compare(plan: &Plan, calibration: &Calibration) -> Result<Comparison, Unanswerable> {
     let mut rows = Vec::new();
     for contender in &plan.contenders {
-        let mut own = rows_of(contender, &plan.workload, calibration)?;
-        choose(&mut own, &plan.objective);
-        rows.append(&mut own);
+        rows.append(&mut judged(contender, plan, calibration)?);
     }
     let sentence = sentence::of(plan, &rows, calibration);
     let notes = sentence::notes(plan, &rows);
     Ok(Comparison { rows, sentence, notes })
+}
+
+/// Every concurrency of one contender, the row it is judged by marked.
+///
+/// # Errors
+/// When a data sheet lacks a number that the contender's layout needs.
+pub fn judged(contender: &Contender, plan: &Plan, calibration: &Calibration) -> Result<Vec<CompareRow>, Unanswerable> {
+    let mut rows = rows_of(contender, &plan.workload, calibration)?;
+    choose(&mut rows, &plan.objective);
+    Ok(rows)
 }
 
 fn rows_of(
@@ -287,13 +295,17 @@ fn too_large(compiled: &Compiled) -> String {
 
 /// What the objective minimises; device-hours where no price is known.
 pub fn metric(row: &CompareRow, minimize: Minimize) -> Option<f64> {
+    strict(row, minimize).or(row.device_hours_per_mtok)
+}
+
+/// What the objective minimises, and nothing else in its place.
+pub fn strict(row: &CompareRow, minimize: Minimize) -> Option<f64> {
     match minimize {
         Minimize::UsdPerMtokOutput => row.usd_per_mtok_output,
         Minimize::UsdPerMtokInput => row.usd_per_mtok_input,
         Minimize::UsdPerMtokTotal => row.usd_per_mtok_total,
         Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
     }
-    .or(row.device_hours_per_mtok)
 }
 
 /// Marks the best row that meets the targets; the others say which target they miss.

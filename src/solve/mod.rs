@@ -1,8 +1,14 @@
 //! From a plan to answers: contenders side by side, op by op, and the sentence that answers.
 
+pub mod breakeven;
 mod compare;
+pub mod evidence;
 mod explain;
+mod sensitivity;
 mod sentence;
+mod waterfall;
 
 pub use compare::{CompareRow, Comparison, compare};
 pub use explain::{ExplainRow, explain};
+pub use sensitivity::{SensitivityRow, advice, sensitivity};
+pub use waterfall::{WaterfallRow, sentence as waterfall_sentence, waterfall};

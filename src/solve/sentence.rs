@@ -63,7 +63,8 @@ fn label(minimize: Minimize) -> &'static str {
     }
 }
 
-fn named(row: &CompareRow) -> String {
+/// A contender and what it runs on.
+pub fn named(row: &CompareRow) -> String {
     match row.devices {
         Some(n) => format!("{} ({n} x {})", row.contender, row.device),
         None => row.contender.clone(),
@@ -165,7 +166,7 @@ fn verdict(ratio: f64, error: f64) -> String {
 }
 
 /// Two or three significant digits.
-fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     if value >= 100.0 {
         let unit = 10f64.powf(value.log10().floor() - 1.0);
         return format!("{:.0}", (value / unit).round() * unit);
