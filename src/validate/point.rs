@@ -10,6 +10,9 @@ pub struct Point {
     pub id: String,
     /// Collection it belongs to.
     pub family: String,
+    /// The engine with its version.
+    #[serde(default)]
+    pub engine: String,
     /// Kind of engine, such as `vllm`.
     pub engine_kind: String,
     /// Catalogue name of the model.
