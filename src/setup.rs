@@ -168,14 +168,15 @@ pub struct Limits {
     pub batch_tokens: u64,
     /// Share of the memory the engine may use.
     pub memory_fraction: f64,
-    /// The scheduler keeps the prompts of a wave together, as TensorRT-LLM up to 1.0.0 and SGLang before 0.5.4 did.
-    pub waves: bool,
+    /// An older release of the engine: TensorRT-LLM up to 1.0.0 and SGLang before 0.5.4 keep the prompts of a wave
+    /// together, llama.cpp before 2025 is slower throughout.
+    pub older: bool,
 }
 
 impl Default for Limits {
     /// vLLM's defaults on data-centre GPUs (`gpu_memory_utilization` 0.9, `max_num_batched_tokens` 8192).
     fn default() -> Self {
-        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9, waves: false }
+        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9, older: false }
     }
 }
 

@@ -3,6 +3,7 @@
 //! `scenarios/calibration.toml` holds them with date, data and error. None belongs to a model, a row or a
 //! benchmark: they are per kernel family and device generation, or per engine.
 
+use super::llama::Llama;
 use super::path::Family;
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
@@ -39,6 +40,8 @@ pub struct Kernel {
     pub blend: f64,
     /// Latency of one wave of tiles per unit of the sum's length, s.
     pub wave: f64,
+    /// Rows that ride on the load of the weights: 1 for mat-vec kernels, else 0.
+    pub free: f64,
     /// Times faster than device memory where the data is in the last-level cache.
     pub cached: f64,
 }
@@ -88,6 +91,7 @@ struct File {
     generation: Vec<Generation>,
     kernel: Vec<KernelEntry>,
     engine: Vec<EngineEntry>,
+    llama: Llama,
     shared: Shared,
 }
 
@@ -238,17 +242,18 @@ impl Calibration {
             })
             .or_else(|| self.file.kernel.iter().find(|k| k.kind == kind && k.family == Family::Bf16))
             .or_else(|| self.file.kernel.first());
-        let kernel =
-            entry.map_or(Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0, cached: 1.0 }, |k| {
-                Kernel {
-                    compute: (k.compute * compute).min(1.0),
-                    memory: (k.memory * memory).min(1.0),
-                    launch: k.launch_s,
-                    blend: k.blend,
-                    wave: k.wave_s,
-                    cached: k.cached,
-                }
-            });
+        let kernel = entry.map_or(
+            Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0, cached: 1.0, free: 0.0 },
+            |k| Kernel {
+                compute: (k.compute * compute).min(1.0),
+                memory: (k.memory * memory).min(1.0),
+                launch: k.launch_s,
+                blend: k.blend,
+                wave: k.wave_s,
+                cached: k.cached,
+                free: 0.0,
+            },
+        );
         (kernel, own.is_some_and(|g| g.like == architecture))
     }
 
@@ -271,6 +276,11 @@ impl Calibration {
             wait_share_waves: 0.5,
         };
         self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
+    }
+
+    /// Constants of llama.cpp's kernels.
+    pub const fn llama(&self) -> &Llama {
+        &self.file.llama
     }
 
     /// Constants that belong to no engine and no kernel family.

@@ -4,6 +4,7 @@
 //! matrices, data-parallel attention replicates the projections around attention and shares the rest.
 
 use super::calibration::{Calibration, Kernel, Kind};
+use super::llama::{Llama, Situation};
 use super::machine::Machine;
 use super::op::{Attention, Class, Experts, Op, Rows, Span, Work};
 use super::path::{self, Path};
@@ -26,12 +27,15 @@ pub struct Forward<'a> {
     setup: &'a Setup,
     calibration: &'a Calibration,
     machine: &'a Machine,
+    prompt: bool,
     ops: Vec<Op>,
 }
 
 /// Every operation of a step.
-pub fn ops(setup: &Setup, calibration: &Calibration, machine: &Machine) -> Vec<Op> {
-    let mut forward = Forward { setup, calibration, machine, ops: Vec::new() };
+///
+/// `prompt` says whether the step carries prompt tokens: some engines have other kernels for them.
+pub fn ops(setup: &Setup, calibration: &Calibration, machine: &Machine, prompt: bool) -> Vec<Op> {
+    let mut forward = Forward { setup, calibration, machine, prompt, ops: Vec::new() };
     for layer in &setup.model.layers {
         forward.layer(layer);
     }
@@ -46,10 +50,27 @@ impl Forward<'_> {
 
     /// Arithmetic and constants of a weight class.
     fn path(&self, kind: Kind, class: WeightClass) -> (Path, Kernel) {
+        if let Some((llama, situation)) = self.llama(class) {
+            return llama.gemm(&situation);
+        }
         let sheet = &self.setup.hardware.sheet;
         let block_scaled = self.setup.model.block_scaled();
         let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled);
         (path, self.kernel(kind, path.family))
+    }
+
+    /// What llama.cpp's constants depend on, where it is the engine.
+    fn llama(&self, class: WeightClass) -> Option<(&Llama, Situation<'_>)> {
+        let setup = self.setup;
+        let situation = Situation {
+            device: &setup.hardware.sheet,
+            stored: setup.stored(class),
+            experts: setup.model.has_experts(),
+            older: setup.limits.older,
+            prompt: self.prompt,
+        };
+        let runs = setup.engine == Engine::LlamaCpp && setup.hardware.measured.is_none();
+        runs.then(|| (self.calibration.llama(), situation))
     }
 
     fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
@@ -92,7 +113,10 @@ impl Forward<'_> {
     /// ones in wide expert parallelism (DeepGEMM) what the dense GEMM reaches.
     fn expert_path(&self) -> (Path, Kernel) {
         let (path, kernel) = self.path(Kind::Experts, WeightClass::Experts);
-        if self.own_expert_kernels() || self.setup.hardware.measured.is_some() {
+        if self.llama(WeightClass::Experts).is_some()
+            || self.own_expert_kernels()
+            || self.setup.hardware.measured.is_some()
+        {
             return (path, kernel);
         }
         let kernel = match path.family {
@@ -131,9 +155,14 @@ impl Forward<'_> {
         }
         self.collectives(layer, calls);
         let shared = self.calibration.shared();
-        let kernel = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
+        let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
+        let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
+        let (kernels, kernel) = match llama {
+            Some(launch) => (1.0, Kernel { launch, ..plain }),
+            None => (small_kernels(layer), plain),
+        };
         let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
-        let work = Work::Elementwise { bytes_per_token, kernels: small_kernels(layer), kernel };
+        let work = Work::Elementwise { bytes_per_token, kernels, kernel };
         self.push("norms, residuals", Class::Gemm, calls, work);
     }
 
@@ -160,6 +189,9 @@ impl Forward<'_> {
 
     /// Arithmetic of attention: 16 bit whatever the cache is stored in.
     fn attention(&self, kind: Kind) -> (f64, Kernel) {
+        if let Some((llama, situation)) = self.llama(WeightClass::Part(Part::Attention)) {
+            return llama.attention(&situation);
+        }
         (self.machine.wide_rate, self.kernel(kind, path::Family::Bf16))
     }
 
@@ -292,8 +324,14 @@ impl Forward<'_> {
         self.push("LM head", Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, path, kernel });
         // Embedding, final norm, sampling: kernels of a step, whatever the layers.
         let kernel = self.kernel(Kind::Gemm, path::Family::Bf16);
-        let work = Work::Elementwise { bytes_per_token: 0.0, kernels: STEP_KERNELS, kernel };
+        let kernels = if self.llama(WeightClass::Rest).is_some() { 0.0 } else { STEP_KERNELS };
+        let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
         self.push("embedding, sampling", Class::Gemm, 1.0, work);
+        if let Some((llama, _)) = self.llama(WeightClass::Rest) {
+            let (launch, hops) = (llama.hop_s, self.setup.layout.pp as f64 - 1.0);
+            let work = Work::Elementwise { bytes_per_token: 0.0, kernels: hops, kernel: Kernel { launch, ..kernel } };
+            self.push("hand over", Class::Host, 1.0, work);
+        }
     }
 }
 
@@ -323,5 +361,5 @@ fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
 /// Measured rates are sustained ones: nothing is lost on top. What is measured is one kernel at a time, so compute
 /// and memory are added rather than overlapped.
 fn as_measured(measured: &MeasuredRates) -> Kernel {
-    Kernel { compute: 1.0, memory: 1.0, launch: measured.launch.get(), blend: 1.0, wave: 0.0, cached: 1.0 }
+    Kernel { compute: 1.0, memory: 1.0, launch: measured.launch.get(), blend: 1.0, wave: 0.0, cached: 1.0, free: 0.0 }
 }

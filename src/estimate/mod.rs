@@ -6,6 +6,7 @@
 pub mod calibration;
 pub mod cost;
 mod forward;
+mod llama;
 pub mod machine;
 pub mod memory;
 pub mod op;
@@ -19,19 +20,24 @@ pub use pools::Pools;
 pub use serve::Loop;
 
 use crate::precision::Precision;
-use crate::setup::{Load, Setup, Speed};
+use crate::setup::{Engine, Load, Setup, Speed};
 use calibration::EngineConstants;
 use machine::Machine;
 use memory::Memory;
 use op::{Bound, Class, Op, Step, Timed, Work};
+
+/// Tokens that llama.cpp takes in hand at once (`n_batch`).
+const LLAMA_BATCH: f64 = 2048.0;
 
 /// A setup with everything looked up.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// What was asked.
     pub setup: Setup,
-    /// The op list of a step on the busiest rank.
+    /// The op list of a step that only decodes, on the busiest rank.
     pub ops: Vec<Op>,
+    /// The op list of a step that carries prompt tokens: some engines have other kernels for them.
+    pub prompt_ops: Vec<Op>,
     /// The devices of one instance.
     pub machine: Machine,
     /// The memory of one device.
@@ -52,11 +58,12 @@ impl Compiled {
     /// When the data sheet lacks a number that the layout needs.
     pub fn new(setup: Setup, calibration: &Calibration) -> Result<Self, Unanswerable> {
         let mut engine = calibration.engine(setup.engine);
-        if setup.limits.waves {
+        if setup.limits.older {
             (engine.first_scale, engine.wait_share) = (engine.first_scale_waves, engine.wait_share_waves);
         }
         let machine = Machine::new(&setup.hardware, &setup.layout, calibration.shared(), &engine)?;
-        let ops = forward::ops(&setup, calibration, &machine);
+        let ops = forward::ops(&setup, calibration, &machine, false);
+        let prompt_ops = forward::ops(&setup, calibration, &machine, true);
         if let Some(measured) = &setup.hardware.measured {
             // Every dispatch was timed as launched here, and every step is one submission.
             (engine.launch_share, engine.expert_launch_share, engine.small_kernel) = (1.0, 1.0, 1.0);
@@ -68,19 +75,35 @@ impl Compiled {
             || calibration.kernel(calibration::Kind::Gemm, architecture, family, Precision::Bf16).1;
         let kernels = ops.iter().map(Op::kernels).sum();
         let draft_launches = calibration.shared().draft_launches;
-        Ok(Self { memory: Memory::of(&setup), setup, ops, machine, engine, kernels, draft_launches, calibrated })
+        Ok(Self {
+            memory: Memory::of(&setup),
+            setup,
+            ops,
+            prompt_ops,
+            machine,
+            engine,
+            kernels,
+            draft_launches,
+            calibrated,
+        })
     }
 
     /// Every operation of a step that has something to do, with its cost.
     pub fn timed<'a>(&'a self, step: &Step) -> impl Iterator<Item = (&'a Op, Timed)> {
-        let share = Step { decode: step.decode / self.pipeline(), ..*step };
+        // Stages work on shares of the sequences; fewer sequences than stages leave stages idle.
+        let decode = (step.decode / self.pipeline()).max(step.decode.min(1.0));
+        let share = Step { decode, ..*step };
         let exposed = self.exposed(&share);
-        self.ops.iter().filter_map(move |op| {
+        self.list(step).iter().filter_map(move |op| {
             let timed = op.time(&share, &self.machine)?;
             let hidden = if op.class == Class::Collectives { exposed } else { 1.0 };
             let seconds = timed.seconds * hidden / speed(&self.setup.speed, op.class);
             Some((op, Timed { seconds, launch: self.launch(op, &timed, step), ..timed }))
         })
+    }
+
+    fn list(&self, step: &Step) -> &[Op] {
+        if step.prefill > 0.0 { &self.prompt_ops } else { &self.ops }
     }
 
     /// Launches of an operation: what captured graphs leave, more of it where guessed tokens are checked.
@@ -95,7 +118,7 @@ impl Compiled {
             return 1.0;
         }
         let (mut collectives, mut compute) = (0.0, 0.0);
-        for op in &self.ops {
+        for op in self.list(step) {
             let seconds = op.time(step, &self.machine).map_or(0.0, |t| t.seconds);
             *if op.class == Class::Collectives { &mut collectives } else { &mut compute } += seconds;
         }
@@ -130,8 +153,17 @@ impl Compiled {
     }
 
     /// Time of one prompt on an engine that serves one at a time, in its own chunks, s; `None` for a batching engine.
-    pub fn prompt_alone(&self, _tokens: f64) -> Option<f64> {
-        None
+    pub fn prompt_alone(&self, tokens: f64) -> Option<f64> {
+        if self.setup.engine != Engine::LlamaCpp {
+            return None;
+        }
+        let chunk = tokens.min(self.setup.limits.batch_tokens as f64);
+        let past = (tokens - chunk) / 2.0;
+        let each = self.step(&Step { prefill: chunk, past, prompts: 1.0, ..Step::default() });
+        // Micro-batches go through the devices one after the other; a batch ends before the next begins.
+        let batches = (tokens / LLAMA_BATCH).ceil();
+        let chunks = (tokens / chunk).ceil() / batches;
+        Some(each * batches * (chunks + self.pipeline() - 1.0) / self.pipeline())
     }
 
     /// The engine without its front end: all requests are there at once, nobody waits for a first token.

@@ -383,7 +383,7 @@ fn roofed(flop: f64, bytes: f64, wave: f64, rate: f64, kernel: &Kernel, machine:
 }
 
 fn gemm(m: f64, n: f64, k: f64, path: &Path, kernel: &Kernel, machine: &Machine) -> Timed {
-    let flop = 2.0 * m * n * k;
+    let flop = 2.0 * (m - kernel.free).max(0.0) * n * k;
     let bytes = m * k * path.activation_bytes + n * k * path.weight_bytes + 2.0 * m * n;
     let waves = ((m / TILE).ceil() * (n / TILE).ceil() / machine.units).ceil();
     roofed(flop, bytes, waves * k * kernel.wave, path.rate, kernel, machine)
@@ -393,9 +393,11 @@ fn experts(tokens: f64, e: &Experts, machine: &Machine) -> Timed {
     let local = e.count / e.ep;
     let active = touched(tokens, e, machine.expert_skew).min(local);
     let rows = tokens * e.topk / e.ep * machine.expert_imbalance;
-    let padded = rows.max(active * EXPERT_TILE * (rows / active / EXPERT_TILE - 1e-9).ceil());
+    // Mat-vec kernels compute single rows and have no tiles to fill.
+    let tile = if e.kernel.wave > 0.0 { EXPERT_TILE } else { 1.0 };
+    let padded = rows.max(active * tile * (rows / active / tile - 1e-9).ceil()) - e.kernel.free * active;
     let inter = e.inter / e.tp;
-    let flop = 2.0 * e.matrices * padded * e.width * inter;
+    let flop = 2.0 * e.matrices * padded.max(0.0) * e.width * inter;
     let bytes = active * e.matrices * e.width * inter * e.path.weight_bytes
         + rows * (e.width * (e.path.activation_bytes + 2.0) + e.matrices * inter * 2.0);
     let tiles = padded / EXPERT_TILE;

@@ -271,7 +271,7 @@ fn limits(typed: LimitsDraft) -> Limits {
         max_sequences: typed.max_sequences.map(|c| c.0).or(default.max_sequences),
         batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
         memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
-        waves: default.waves,
+        older: default.older,
     }
 }
 

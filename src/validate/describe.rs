@@ -55,7 +55,7 @@ impl<'a> Describer<'a> {
             max_sequences: None,
             batch_tokens: batch_tokens(engine),
             memory_fraction: if offline { 0.92 } else { 0.9 },
-            waves: keeps_waves(&point.engine, engine),
+            older: is_older(point, engine),
         };
         let setup = Setup {
             formats: formats(point, &model)?,
@@ -112,6 +112,14 @@ fn engine(kind: &str) -> Engine {
     }
 }
 
+/// An older release of the engine; the one collection of llama.cpp results without build numbers is of May 2024.
+fn is_older(point: &Point, engine: Engine) -> bool {
+    match engine {
+        Engine::LlamaCpp => point.date.get(..4).is_some_and(|year| year < "2025") && point.date.len() <= 10,
+        _ => keeps_waves(&point.engine, engine),
+    }
+}
+
 /// TensorRT-LLM up to 1.0.0 and SGLang before 0.5.4 keep the prompts of a wave together; unknown versions are new.
 fn keeps_waves(version: &str, engine: Engine) -> bool {
     let digits = version.split(|c: char| !(c.is_ascii_digit() || c == '.')).find(|part| part.contains('.'));
@@ -161,7 +169,7 @@ fn layout(point: &Point) -> Layout {
         (None, None, Some(ep)) => (1, ep, ep),
         (None, dp, ep) => match point.disagg.as_deref().and_then(wide_experts) {
             Some(wide) => (1, wide, wide),
-            None if point.pp.is_some() => (1, dp.unwrap_or(1), ep.unwrap_or(1)),
+            None if point.pp.is_some() || point.engine_kind == "llama.cpp" => (1, dp.unwrap_or(1), ep.unwrap_or(1)),
             None => (devices.unwrap_or(8).min(8), dp.unwrap_or(1), ep.unwrap_or(1)),
         },
     };

@@ -59,6 +59,9 @@ pub struct Point {
     pub output_tok_s_per_device: Option<f64>,
     /// Measured tokens per second and device.
     pub total_tok_s_per_device: Option<f64>,
+    /// When it was measured.
+    #[serde(default)]
+    pub date: String,
     /// Why the row is neither fitted nor scored.
     pub suspect: Option<String>,
 }
