@@ -143,6 +143,9 @@ pub struct Compare {
     /// A condition such as 'weaker.usd_per_mtok_output < stronger.usd_per_mtok_output'; unmet is exit code 3.
     #[arg(long = "require", value_name = "CONDITION")]
     pub requirements: Vec<String>,
+    /// Search the layouts (tp, pp, dp, ep on whole nodes, up to 320 devices) and the load of every contender.
+    #[arg(long)]
+    pub optimize: bool,
 }
 
 /// `explain`.

@@ -23,8 +23,26 @@ pub struct Ready {
 /// `compare`: contenders side by side.
 pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let ready = prepare(&args.scenario, cli, catalog)?;
+    if args.optimize {
+        return optimized(args, ready, output);
+    }
     let answer = solve::compare(&ready.plan, &ready.calibration)?;
     let run = context::finished("compare", ready.context, answer.sentence, answer.notes, &answer.rows)?;
+    output.write(&run)?;
+    require::check(&args.requirements, &run.rows)
+}
+
+/// `compare --optimize`: every contender in its best layout.
+fn optimized(args: &Compare, ready: Ready, output: &Output) -> Result<(), Failure> {
+    let found = solve::optimize(&ready.plan, &ready.calibration)?;
+    // The sentence and its verdict come from the same rows and rules as those of a comparison.
+    let rows: Vec<_> = found.rows.iter().map(|r| r.row.clone()).collect();
+    let (sentence, mut notes) = solve::answer(&found.plan, &rows, &ready.calibration);
+    notes.push(format!(
+        "{} layouts fit; rows marked pareto are those that no other beats both in tokens/s per device and per user. The search chooses its own concurrencies.",
+        found.tried
+    ));
+    let run = context::finished("compare", ready.context, sentence, notes, &found.rows)?;
     output.write(&run)?;
     require::check(&args.requirements, &run.rows)
 }

@@ -14,10 +14,11 @@ impl Op {
             Work::Decode(shape) | Work::Prefill(shape) => shape.rate,
             Work::Recurrent { .. } | Work::Elementwise { .. } => machine.wide_rate,
             Work::Reduce { .. } => return machine.reduce_roof(timed.wire),
-            Work::Exchange { link_bytes, network_bytes } => {
-                return machine
-                    .exchange_roof(timed.wire, timed.wire * network_bytes / link_bytes.max(f64::MIN_POSITIVE));
+            Work::Exchange { bytes_per_token, copy_bytes, topk } => {
+                let tokens = timed.wire / bytes_per_token / machine.ranks;
+                return machine.reduce_roof(timed.wire).min(machine.exchange_roof(tokens, *copy_bytes, *topk));
             }
+            Work::Tiny => return 0.0,
         };
         (timed.flop / rate).max(timed.bytes / machine.bandwidth)
     }

@@ -36,6 +36,7 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("contender", "contender", Shape::Text),
     ("device", "device", Shape::Text),
     ("devices", "n", Shape::Count),
+    ("parallel", "layout", Shape::Text),
     ("precision", "precision", Shape::Text),
     ("concurrency", "requests", Shape::Count),
     ("ttft_ms", "TTFT ms", Shape::Number),

@@ -62,6 +62,12 @@ pub struct CompareRow {
     /// Device-hours per million tokens, input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_hours_per_mtok: Option<f64>,
+    /// Device-hours per million input tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_input: Option<f64>,
+    /// Device-hours per million output tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_output: Option<f64>,
     /// US dollars per million input tokens, for their share of the device time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_input: Option<f64>,
@@ -120,9 +126,13 @@ pub fn compare(plan: &Plan, calibration: &Calibration) -> Result<Comparison, Una
     for contender in &plan.contenders {
         rows.append(&mut judged(contender, plan, calibration)?);
     }
-    let sentence = sentence::of(plan, &rows, calibration);
-    let notes = sentence::notes(plan, &rows);
+    let (sentence, notes) = answer(plan, &rows, calibration);
     Ok(Comparison { rows, sentence, notes })
+}
+
+/// The sentence and the notes of rows that are judged.
+pub fn answer(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> (String, Vec<String>) {
+    (sentence::of(plan, rows, calibration), sentence::notes(plan, rows))
 }
 
 /// Every concurrency of one contender, the row it is judged by marked.
@@ -170,6 +180,8 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         input_tok_s_per_device: None,
         output_tok_s_per_device: None,
         device_hours_per_mtok: None,
+        device_hours_per_mtok_input: None,
+        device_hours_per_mtok_output: None,
         usd_per_mtok_input: None,
         usd_per_mtok_output: None,
         usd_per_mtok_total: None,
@@ -202,7 +214,8 @@ fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload)
     }
 }
 
-fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+/// One contender at one load, not yet judged.
+pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
     let setup = &compiled.setup;
     let fits = compiled.fits(load);
     let row = CompareRow {
@@ -233,6 +246,8 @@ fn numbers(
     let layout = &compiled.setup.layout;
     let flow = Flow::of(state, load, layout);
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
+    // At one dollar an hour, money is device-hours.
+    let hours = flow.cost(1.0);
     let limit = compiled.setup.limits.max_sequences.map(|m| (m * layout.dp) as f64);
     let binding = if !state.saturated {
         compiled.binding(&state.step).name()
@@ -250,6 +265,8 @@ fn numbers(
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
         device_hours_per_mtok: Some(flow.device_hours_per_mtok()),
+        device_hours_per_mtok_input: Some(hours.input),
+        device_hours_per_mtok_output: Some(hours.output),
         usd_per_mtok_input: cost.map(|c| c.input),
         usd_per_mtok_output: cost.map(|c| c.output),
         usd_per_mtok_total: cost.map(|c| c.total),
@@ -309,7 +326,7 @@ pub fn strict(row: &CompareRow, minimize: Minimize) -> Option<f64> {
 }
 
 /// Marks the best row that meets the targets; the others say which target they miss.
-fn choose(rows: &mut [CompareRow], objective: &Objective) {
+pub fn choose(rows: &mut [CompareRow], objective: &Objective) {
     for row in rows.iter_mut().filter(|r| r.reason.is_none()) {
         row.reason = missed(row, objective);
     }

@@ -1,6 +1,6 @@
 //! From one contender's cost to another's in steps that multiply to the ratio exactly.
 //!
-//! Stated order: model, precision, layout (devices, parallelism, limits), tuning (engine and speed), hardware, price,
+//! Stated order: model, precision, layout (devices, parallelism, limits), tuning (engine, speculation, speed), hardware, price,
 //! utilisation. Each step takes one more thing from the second contender and chooses the operating point anew. A
 //! step that cannot run on its own (the other model's weights on these devices) is taken together with the next.
 
@@ -102,7 +102,7 @@ fn steps(from: &Contender, to: &Contender) -> Vec<(&'static str, Contender)> {
         ("model", |s, o| s.model.clone_from(&o.model)),
         ("precision", |s, o| s.formats = o.formats),
         ("layout", |s, o| (s.layout, s.limits) = (o.layout, o.limits)),
-        ("tuning", |s, o| (s.engine, s.speed) = (o.engine, o.speed)),
+        ("tuning", |s, o| (s.engine, s.speculation, s.speed) = (o.engine, o.speculation, o.speed)),
         ("hardware", |s, o| s.hardware = o.hardware.clone()),
     ];
     let mut steps = Vec::new();
