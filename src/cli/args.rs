@@ -20,7 +20,7 @@ pub struct Common {
     /// Format of standard output.
     #[arg(short, long, global = true, default_value = "table", value_name = "FORMAT")]
     pub format: Format,
-    /// Also write to a file; the format follows the extension (.json .jsonl .csv .md). Repeatable.
+    /// Also write to a file; the format follows the extension (.json .jsonl .csv .md .html .svg). Repeatable.
     #[arg(short, long = "output", global = true, value_name = "PATH")]
     pub outputs: Vec<PathBuf>,
     /// A folder whose devices/, models/ and prices.toml are laid over the built-in catalogue.
@@ -59,6 +59,10 @@ pub enum Command {
     Explain(Explain),
     /// The tuning, price, utilisation or count at which the weaker contender matches the stronger.
     Breakeven(Breakeven),
+    /// Any fields of a scenario as axes: every combination, on all cores.
+    Sweep(Sweep),
+    /// Render saved runs again; nothing is computed.
+    Report(ReportArgs),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
     /// JSON schema of a file format.
@@ -176,6 +180,27 @@ pub struct Breakeven {
     /// Whose cost is compared; what the scenario minimises where absent.
     #[arg(long, value_name = "TOKENS")]
     pub of: Option<TokensOf>,
+}
+
+/// `sweep`.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// A field and its values: contender.weaker.count=16-128*2, model.precision=fp8,bf16. Repeatable.
+    #[arg(long = "axis", value_name = "PATH=LIST", required = true)]
+    pub axes: Vec<String>,
+    /// Threads; 0 is all cores.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Runs saved with -o run.json; several become one document.
+    #[arg(required = true, value_name = "RUN.json")]
+    pub runs: Vec<PathBuf>,
 }
 
 /// Tokens a cost is of.

@@ -7,9 +7,11 @@ mod failure;
 mod local;
 mod output;
 mod progress;
+mod reports;
 mod require;
 mod scenarios;
 mod show;
+mod sweep;
 
 use crate::catalog::Catalog;
 use args::{Cli, Command};
@@ -42,6 +44,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
         Command::Explain(args) => answers::explain(args, cli, &catalog, &output),
         Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
+        Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
+        Command::Report(args) => reports::report(args, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => show::validate(args, &catalog, &output),

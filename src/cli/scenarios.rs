@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::{context, local, require};
 use crate::catalog::Catalog;
+use crate::device::Profile;
 use crate::estimate::Calibration;
 use crate::run::Context;
 use crate::scenario::{Local, Offer, Plan, Source, resolve};
@@ -18,6 +19,8 @@ pub struct Ready {
     pub calibration: Calibration,
     /// Where and when it is run.
     pub context: Context,
+    /// What was measured on this machine, where a contender is this machine.
+    pub profile: Option<Profile>,
 }
 
 /// `compare`: contenders side by side.
@@ -63,9 +66,10 @@ pub fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, F
     };
     let mut context = context::here();
     context.scenario_hash = Some(context::hash(&source.text));
-    context.adapter = profile.map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
+    context.adapter =
+        profile.as_ref().map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
     context.sources = sources(&plan);
-    Ok(Ready { plan, calibration: Calibration::load(catalog)?, context })
+    Ok(Ready { plan, calibration: Calibration::load(catalog)?, context, profile })
 }
 
 fn sources(plan: &Plan) -> Vec<String> {

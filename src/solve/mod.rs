@@ -7,6 +7,7 @@ mod explain;
 mod optimize;
 mod sensitivity;
 mod sentence;
+pub mod sweep;
 mod waterfall;
 
 pub use compare::{CompareRow, Comparison, answer, compare};
