@@ -3,9 +3,12 @@
 mod answer;
 mod describe;
 mod errors;
+mod fit;
+mod kernels;
 mod point;
 
 pub use answer::{Prediction, answer, predict};
 pub use describe::{Described, Describer};
 pub use errors::{PointRow, Slice, point_rows, slices};
+pub use kernels::{KernelRow, Timing, predict_kernels, read_kernels, timings};
 pub use point::{Point, read};
