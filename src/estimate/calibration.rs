@@ -135,7 +135,7 @@ fn one() -> f64 {
 }
 
 /// Constants of a kernel family as the file holds them.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelEntry {
     /// Kind of kernel.
@@ -326,6 +326,11 @@ impl Calibration {
     /// The constants of all measured kernel families.
     pub fn kernels(&self) -> &[KernelEntry] {
         &self.file.kernel
+    }
+
+    /// Replaces the constants of all measured kernel families.
+    pub fn set_kernels(&mut self, kernels: Vec<KernelEntry>) {
+        self.file.kernel = kernels;
     }
 
     /// The generation whose constants a device generation uses.

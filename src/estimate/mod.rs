@@ -168,7 +168,8 @@ impl Compiled {
     pub fn with_engine(mut self, constants: EngineConstants) -> Self {
         self.engine = constants;
         if self.setup.limits.older {
-            (self.engine.first_scale, self.engine.wait_share) = (constants.first_scale_waves, constants.wait_share_waves);
+            (self.engine.first_scale, self.engine.wait_share) =
+                (constants.first_scale_waves, constants.wait_share_waves);
         }
         self.machine.two_shot = constants.two_shot;
         self

@@ -37,7 +37,12 @@ const STEP: f64 = 1e-3;
 ///
 /// `prior` is the pull towards the start per unit of log-distance: it keeps constants the data does not determine
 /// where they were.
-pub fn fit(start: &[Parameter], iterations: usize, prior: f64, residuals: impl Fn(&[f64]) -> Vec<f64>) -> Vec<Parameter> {
+pub fn fit(
+    start: &[Parameter],
+    iterations: usize,
+    prior: f64,
+    residuals: impl Fn(&[f64]) -> Vec<f64>,
+) -> Vec<Parameter> {
     let origin: Vec<f64> = start.iter().map(|p| p.value.ln()).collect();
     let evaluate = |at: &[f64]| {
         let values: Vec<f64> = at.iter().map(|v| v.exp()).collect();
@@ -73,12 +78,7 @@ fn loss(residuals: &[f64]) -> f64 {
     residuals.iter().map(|r| if r.is_finite() { (1.0 + (r / SCALE).powi(2)).sqrt() - 1.0 } else { 1e6 }).sum()
 }
 
-fn derivative(
-    at: &[f64],
-    bounds: &[Parameter],
-    now: &[f64],
-    evaluate: &impl Fn(&[f64]) -> Vec<f64>,
-) -> DMatrix<f64> {
+fn derivative(at: &[f64], bounds: &[Parameter], now: &[f64], evaluate: &impl Fn(&[f64]) -> Vec<f64>) -> DMatrix<f64> {
     let mut jacobian = DMatrix::zeros(now.len(), at.len());
     for column in 0..at.len() {
         let mut moved = at.to_vec();

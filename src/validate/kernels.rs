@@ -7,7 +7,7 @@ use crate::catalog::Catalog;
 use crate::device::Device;
 use crate::diagnostic::Diagnostic;
 use crate::estimate::calibration::{Calibration, EngineConstants, Kernel, KernelEntry, Kind};
-use crate::estimate::machine::{self, Machine};
+use crate::estimate::machine::Machine;
 use crate::estimate::op::{Attention, Class, Experts, Op, Rows, Span, Step, Work};
 use crate::estimate::path::{self, Family, Path};
 use crate::precision::Precision;
@@ -137,10 +137,9 @@ fn timing(row: &KernelRow, hardware: &Hardware, calibration: &Calibration) -> Re
     let ranks = whole(row.num_gpus);
     let layout = Layout { tp: ranks, ep: whole(row.moe_ep), ..Layout::SINGLE };
     let engine: EngineConstants = calibration.engine(Engine::Trtllm);
-    let mut machine =
-        Machine::new(hardware, &layout, calibration.shared(), &engine).map_err(|why| why.to_string())?;
+    let mut machine = Machine::new(hardware, &layout, calibration.shared(), &engine).map_err(|why| why.to_string())?;
     machine.cache = sheet.l2.map_or(0.0, |l2| l2.get());
-    let (kind, work, step) = work(row, path, cache, machine::wide_rate(sheet))?;
+    let (kind, work, step) = work(row, path, cache)?;
     if kind != Some(Kind::AttentionDecode) {
         machine.cache = 0.0;
     }
@@ -176,7 +175,7 @@ fn operands(dtype: &str) -> Result<(Precision, Option<Precision>, bool), String>
 /// Latent attention as DeepSeek-V3 has it: rank 512 and 64 rotary values (the rows name heads only).
 const LATENT: (f64, f64) = (512.0, 64.0);
 
-fn work(row: &KernelRow, path: Path, cache: Precision, rate: f64) -> Result<(Option<Kind>, Work, Step), String> {
+fn work(row: &KernelRow, path: Path, cache: Precision) -> Result<(Option<Kind>, Work, Step), String> {
     let kernel = Kernel::IDEAL;
     let tokens = |prefill: f64| Step { prefill, prompts: 1.0, ..Step::default() };
     Ok(match row.op.as_str() {
@@ -198,7 +197,7 @@ fn work(row: &KernelRow, path: Path, cache: Precision, rate: f64) -> Result<(Opt
             };
             (Some(Kind::Experts), Work::Experts(shape), tokens(need(row.m_or_tokens, "m_or_tokens")?))
         }
-        "attn_decode" | "attn_prefill_causal" | "mla_decode" => attention(row, cache, rate)?,
+        "attn_decode" | "attn_prefill_causal" | "mla_decode" => attention(row, cache, path.rate)?,
         "comm_all_reduce" | "custom_allreduce" => {
             (None, Work::Reduce { bytes_per_token: need(row.bytes, "bytes")? }, tokens(1.0))
         }
