@@ -72,7 +72,7 @@ impl Compiled {
             || calibration.kernel(calibration::Kind::Gemm, architecture, family, Precision::Bf16).1;
         let kernels = ops.iter().map(Op::kernels).sum();
         let draft_launches = calibration.shared().draft_launches;
-        Ok(Self {
+        let compiled = Self {
             memory: Memory::of(&setup),
             setup,
             ops,
@@ -82,7 +82,8 @@ impl Compiled {
             kernels,
             draft_launches,
             calibrated,
-        })
+        };
+        Ok(compiled.with_engine(engine))
     }
 
     /// Every operation of a step that has something to do, with its cost.
