@@ -112,6 +112,52 @@ struct File {
     engine: Vec<EngineEntry>,
     llama: Llama,
     shared: Shared,
+    #[serde(default)]
+    band: Vec<Band>,
+}
+
+/// What an estimate is of; each has its own band.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Situation {
+    /// Requests served on a generation whose kernels were measured.
+    Served,
+    /// All requests at once on such a generation.
+    Offline,
+    /// A generation without measured kernels.
+    Uncalibrated,
+    /// Separate pools for prompts and answers.
+    Pools,
+    /// One stream or a few, by llama.cpp.
+    SingleStream,
+}
+
+/// What a band is around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantity {
+    /// Time to the first token.
+    Ttft,
+    /// Time per further token.
+    Tpot,
+    /// Tokens per second.
+    Throughput,
+}
+
+/// The middle 80 % of measured over estimated values.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// What the estimate is of.
+    pub situation: Situation,
+    /// What the band is around.
+    pub quantity: Quantity,
+    /// 10 % of measurements lie below the estimate times this.
+    pub low: f64,
+    /// 10 % of measurements lie above the estimate times this.
+    pub high: f64,
+    /// Measurements behind it.
+    pub points: u64,
 }
 
 /// Which measured generation a device generation borrows its constants from.
@@ -326,6 +372,24 @@ impl Calibration {
     /// The constants of all measured kernel families.
     pub fn kernels(&self) -> &[KernelEntry] {
         &self.file.kernel
+    }
+
+    /// The band around a quantity, where measurements of such a situation exist.
+    pub fn band(&self, situation: Situation, quantity: Quantity) -> Option<&Band> {
+        self.file.band.iter().find(|b| b.situation == situation && b.quantity == quantity)
+    }
+
+    /// All bands.
+    pub fn bands(&self) -> &[Band] {
+        &self.file.band
+    }
+
+    /// Replaces all bands, and the ratio that a verdict has to allow for.
+    pub fn set_bands(&mut self, bands: Vec<Band>, pair_error: Option<f64>) {
+        self.file.band = bands;
+        if let Some(error) = pair_error {
+            self.file.shared.pair_error = error;
+        }
     }
 
     /// Replaces the constants of all measured kernel families.

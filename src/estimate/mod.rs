@@ -14,7 +14,7 @@ pub mod path;
 mod pools;
 pub mod serve;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, Quantity, Situation};
 pub use machine::Unanswerable;
 pub use pools::Pools;
 pub use serve::Loop;
@@ -204,6 +204,19 @@ impl Compiled {
             Work::Experts(_) => self.engine.expert_launch_share,
             Work::Elementwise { .. } => self.engine.launch_share * self.engine.small_kernel,
             _ => self.engine.launch_share,
+        }
+    }
+
+    /// Which band the estimates of this setup have; `None` for a device measured by this program's own kernels.
+    pub fn situation(&self) -> Option<Situation> {
+        if self.setup.hardware.measured.is_some() {
+            None
+        } else if self.setup.engine == Engine::LlamaCpp {
+            Some(Situation::SingleStream)
+        } else if !self.calibrated {
+            Some(Situation::Uncalibrated)
+        } else {
+            Some(Situation::Served)
         }
     }
 
