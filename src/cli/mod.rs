@@ -2,6 +2,7 @@
 
 mod answers;
 mod args;
+mod calibrate;
 mod context;
 mod failure;
 mod local;
@@ -35,7 +36,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let output = Output::new(&cli.common)?;
+    let output = Output::new(&cli.common, matches!(cli.command, Command::Calibrate(_)))?;
     let catalog = match &cli.common.catalog {
         Some(folder) => Catalog::with_overlay(folder)?,
         None => Catalog::embedded(),
@@ -48,7 +49,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Report(args) => reports::report(args, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
-        Command::Validate(args) => show::validate(args, &catalog, &output),
+        Command::Validate(args) => calibrate::validate(args, &catalog, &output),
+        Command::Calibrate(args) => calibrate::calibrate(args, cli, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &output),
