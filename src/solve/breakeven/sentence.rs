@@ -88,11 +88,14 @@ fn extra(row: &AnswerRow) -> String {
 fn meets(row: &AnswerRow) -> String {
     let Some(value) = row.value else { return "They cost the same.".to_owned() };
     let tuning = match (row.tuning_factor, row.reference) {
-        (Some(factor), Some(reference)) if (factor - 1.0).abs() > 0.02 => format!(
-            ": its {} would have to run {} times as fast as now, which is the size of {reference}",
-            kernels(row),
-            digits(factor)
-        ),
+        (Some(factor), Some(reference)) if factor > 1.0 + 1e-6 => {
+            let faster = if factor < 1.1 {
+                format!("{} % faster", digits((factor - 1.0) * 100.0))
+            } else {
+                format!("{} times as fast as now", digits(factor))
+            };
+            format!(": its {} would have to run {faster}, which is {reference}", kernels(row))
+        }
         _ => String::new(),
     };
     format!("They break even at {}{}{}{tuning}.", quantity(row, value), band(row), extra(row))
@@ -108,11 +111,9 @@ fn cheaper(row: &AnswerRow) -> String {
         _ => "up to",
     };
     let slip = match (row.tuning_factor, row.reference) {
-        (Some(factor), Some(reference)) => format!(
-            ": its {} could run {} times slower, which is the size of {reference}",
-            kernels(row),
-            digits(1.0 / factor)
-        ),
+        (Some(factor), Some(reference)) => {
+            format!(": its {} could take {} times as long, which is {reference}", kernels(row), digits(1.0 / factor))
+        }
         _ => String::new(),
     };
     format!(
