@@ -128,6 +128,10 @@ pub struct Scenario {
     /// Change a field before it is read; contenders are addressed by name. Repeatable.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub edits: Vec<String>,
+    /// Own measurements that correct the estimate: a CSV of points, or a result file of vLLM, SGLang or AIPerf for one
+    /// contender. Repeatable.
+    #[arg(long = "anchor", value_name = "[CONTENDER=]FILE")]
+    pub anchors: Vec<String>,
     #[command(flatten)]
     pub measure: Measure,
     /// Seconds to spend on measuring this machine, where the scenario asks for it and no stored profile answers.

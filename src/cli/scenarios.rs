@@ -4,11 +4,13 @@ use super::args::{Cli, Compare, Scenario};
 use super::failure::Failure;
 use super::output::Output;
 use super::{context, local, require};
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
 use crate::estimate::Calibration;
 use crate::run::Context;
 use crate::scenario::{Local, Offer, Plan, Source, resolve};
 use crate::solve;
+use crate::validate;
+use std::path::Path;
 
 /// A scenario ready to be answered.
 struct Ready {
@@ -47,7 +49,34 @@ fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failu
     context.scenario_hash = Some(context::hash(&source.text));
     context.adapter = profile.map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
     context.sources = sources(&plan);
-    Ok(Ready { plan, calibration: Calibration::load(catalog)?, context })
+    let mut calibration = Calibration::load(catalog)?;
+    for anchor in &args.anchors {
+        add_anchor(anchor, &plan, catalog, &mut calibration)?;
+    }
+    Ok(Ready { plan, calibration, context })
+}
+
+/// Reads `[CONTENDER=]FILE` and adds what it measured.
+fn add_anchor(text: &str, plan: &Plan, catalog: &Catalog, calibration: &mut Calibration) -> Result<(), Failure> {
+    let (name, path) = text.split_once('=').map_or((None, text), |(name, path)| (Some(name), path));
+    let entry = catalog::read(Path::new(path))?;
+    let anchors = if path.ends_with(".csv") {
+        let points = validate::read(&entry.file, &entry.text)?;
+        validate::anchors_of_points(&points, catalog, calibration)
+    } else {
+        let named = plan.contenders.iter().find(|c| Some(c.name.as_str()) == name);
+        let Some(Offer::Devices { setup, .. }) = named.map(|c| &c.offer) else {
+            let message =
+                format!("--anchor {text}: a result file is of one contender; write --anchor CONTENDER={path}");
+            return Err(Failure::Usage(message));
+        };
+        validate::anchors_of_results(&entry.file, &entry.text, setup, calibration)?
+    };
+    if anchors.is_empty() {
+        return Err(Failure::Usage(format!("--anchor {text}: the file holds no run with TTFT and TPOT")));
+    }
+    calibration.add_anchors(anchors);
+    Ok(())
 }
 
 fn sources(plan: &Plan) -> Vec<String> {
