@@ -249,6 +249,12 @@ impl Session<'_> {
         seen.sort_by(|a, b| a.2.total_cmp(&b.2));
         if depth == Depth::Roofs && rungs.len() > 1 {
             rungs.retain(|r| !matches!(r.0, "naive" | "tiled"));
+            // The most promising first, because the budget may end the search: on host cores the families that avoid
+            // scattered loads, which stand last; elsewhere the most elaborate tiling.
+            rungs.reverse();
+            if !found.caps.software {
+                rungs.sort_by_key(|r| !matches!(r.0, "prefetched" | "vectorised" | "subgroup"));
+            }
             if !seen.is_empty() {
                 seen.dedup_by(|a, b| a.1 == b.1);
                 return seen.into_iter().take(2).map(|s| (s.0, vec![s.1])).collect();
