@@ -83,7 +83,7 @@ pub fn local(exe: &Path, selector: &Selector, budget: Seconds, progress: &dyn Pr
 
 /// How much to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Depth {
+pub(super) enum Depth {
     /// The best candidate of each kernel.
     Roofs,
     /// Every rung.
@@ -91,18 +91,40 @@ enum Depth {
 }
 
 /// The problems a profile is made of, small enough for the adapter's kind and large enough to leave its caches.
-pub(super) fn problems(found: &Found) -> Vec<(Problem, Dtype)> {
-    let side: u64 = if found.caps.software { 1024 } else { 4096 };
-    let rows: u64 = if found.caps.software { 4096 } else { 16_384 };
-    let stream = (found.caps.binding / 4).min(if found.caps.software { 16 << 20 } else { 256 << 20 }) & !1023;
-    vec![
+pub(super) fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
+    let software = found.caps.software;
+    let (side, rows): (u64, u64) = if software { (1024, 4096) } else { (4096, 16_384) };
+    let stream = (found.caps.binding / 4).min(if software { 16 << 20 } else { 256 << 20 }) & !1023;
+    let gemm = |m: u64, n: u64, k: u64| Problem::Gemm { m, n, k };
+    let gemv = |bytes: u64| Problem::Gemv { n: rows, k: rows.min(found.caps.binding / bytes / rows) };
+    let mut all = vec![
         (Problem::Launch, Dtype::U32),
         (Problem::Submit, Dtype::U32),
         (Problem::Read { words: stream }, Dtype::U32),
-        (Problem::Gemv { n: rows, k: rows.min(found.caps.binding / 4 / rows) }, Dtype::F32),
-        (Problem::Gemm { m: side / 2, n: side / 2, k: side / 2 }, Dtype::F32),
-        (Problem::Gemm { m: side, n: side, k: side }, Dtype::F32),
-    ]
+        (gemv(4), Dtype::F32),
+        (gemm(side / 2, side / 2, side / 2), Dtype::F32),
+        (gemm(side, side, side), Dtype::F32),
+    ];
+    if depth == Depth::Ladder && found.identity.backend != "cpu" {
+        let chains = if software { 1 << 14 } else { 1 << 21 };
+        all.extend([
+            (Problem::Copy { words: stream / 2 }, Dtype::U32),
+            (Problem::Fma { chains, steps: 4096 }, Dtype::F32),
+            (gemv(4), Dtype::F16),
+            (gemv(4), Dtype::I8),
+            (gemv(4), Dtype::Q4),
+            (gemm(8, rows / 2, rows / 2), Dtype::F32),
+            (gemm(side / 2, side / 2, side / 2), Dtype::F16),
+            (gemm(side / 2, side / 2, side / 2), Dtype::I8),
+            (gemm(side / 2, side / 2, side / 2), Dtype::Q4),
+            (Problem::Attention { queries: 1, context: side, heads: 32, kv_heads: 8, head_dim: 128 }, Dtype::F32),
+            (Problem::Attention { queries: side / 16, context: side / 2, heads: 32, kv_heads: 8, head_dim: 128 }, Dtype::F32),
+            (Problem::Experts { m: side / 4, experts: 8, n: side / 2, k: side / 2 }, Dtype::F32),
+            (Problem::Norm { rows: side / 8, width: rows }, Dtype::F32),
+            (Problem::Activation { rows: side / 8, width: rows }, Dtype::F32),
+        ]);
+    }
+    all
 }
 
 fn ladder(problem: Problem, dtype: Dtype, found: &Found) -> Vec<Rung> {
@@ -143,7 +165,7 @@ fn measure(
     let silence = Duration::from_secs_f64(options.silence.get());
     let supervisor = Supervisor::open(exe, target, silence)?;
     let found = supervisor.found().clone();
-    let problems = problems(&found);
+    let problems = problems(&found, depth);
     progress.stage(&format!("{} ({})", found.identity.name, found.identity.backend), problems.len() as u64);
     let mut session =
         Session { supervisor, options, progress, cases: Vec::new(), tried: Vec::new(), first_failure: None };
@@ -182,9 +204,10 @@ fn measure(
 /// Shares of the budget, by what a problem costs.
 fn weight(problem: Problem) -> f64 {
     match problem {
-        Problem::Launch | Problem::Submit => 0.3,
-        Problem::Read { .. } | Problem::Gemv { .. } => 2.0,
-        _ => 4.0,
+        Problem::Launch | Problem::Submit | Problem::Norm { .. } | Problem::Activation { .. } => 0.3,
+        Problem::Read { .. } | Problem::Copy { .. } | Problem::Fma { .. } | Problem::Attention { .. } => 1.0,
+        Problem::Gemm { m: 65.., .. } => 4.0,
+        _ => 2.0,
     }
 }
 

@@ -55,7 +55,7 @@ pub fn verify(exe: &Path, options: &VerifyOptions, progress: &dyn Progress) -> R
     for target in select(exe, &options.adapter)?.iter().filter_map(|row| row.target.as_ref()) {
         let mut supervisor = Supervisor::open(exe, target, DEADLINE)?;
         let found = supervisor.found().clone();
-        let all: Vec<_> = bench::problems(&found)
+        let all: Vec<_> = bench::problems(&found, bench::Depth::Ladder)
             .into_iter()
             .flat_map(|(p, dtype)| space::ladder(p, dtype, &found.caps).into_iter().flat_map(move |r| r.variants.into_iter().map(move |v| (p.odd(), v))))
             .collect();
