@@ -62,6 +62,9 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
     if variant.dtype == Dtype::I8 && variant.family != Family::GemmTiled {
         return Err(format!("{variant} cannot read 8-bit integers"));
     }
+    if variant.family == Family::GemmTiled {
+        whole_loads(variant)?;
+    }
     let (logical_k, k) = (k, k.div_ceil(packing(variant)));
     let tile = tile(variant);
     let programs = sources(variant)?
@@ -87,6 +90,20 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
     }
     let steps = steps(variant, [m, n, logical_k], bands);
     Ok(Plan { label: variant.id(), programs, memory, steps, output: 2 })
+}
+
+/// Every invocation must fetch the same whole number of elements of both tiles.
+fn whole_loads(variant: &Variant) -> Result<(), String> {
+    let knob = |name| variant.knob(name);
+    let threads = footprint(variant).1;
+    let wide = if knob("v4") > 0 { 4 } else { 1 };
+    let columns_wide = if variant.dtype == Dtype::Q4 { 8 } else { wide };
+    let whole = |values: u32, wide: u32| values > 0 && values.is_multiple_of(threads * wide);
+    if whole(knob("bm") * knob("bk"), wide) && whole(knob("bn") * knob("bk"), columns_wide) {
+        Ok(())
+    } else {
+        Err(format!("{variant}: a tile does not divide among {threads} invocations"))
+    }
 }
 
 /// The dispatches that cover C in at most `bands` bands of rows.
@@ -179,6 +196,7 @@ fn floats(values: &[f32]) -> Memory {
 
 /// Rows of A sorted by expert, each times its expert's B.
 pub(super) fn experts(variant: &Variant, [m, experts, n, k]: [usize; 4], data: &Data) -> Result<Plan, String> {
+    whole_loads(variant)?;
     let tile = tile(variant);
     let programs = sources(variant)?.into_iter().map(|(_, source)| Program { label: variant.id(), source }).collect();
     let (np, kp) = (n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));

@@ -118,6 +118,12 @@ impl Problem {
         }
     }
 
+    /// Small integers make every partial sum exact. Not so where an exponential or a root is taken: those operations
+    /// are judged by the real gate alone.
+    pub const fn has_exact_inputs(self) -> bool {
+        !matches!(self, Self::Attention { .. } | Self::Norm { .. } | Self::Activation { .. })
+    }
+
     /// The same operation on a small shape whose every length leaves a tail behind any tile.
     pub fn odd(self) -> Self {
         match self {

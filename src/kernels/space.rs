@@ -51,10 +51,10 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     match dtype {
         Dtype::I8 => return vec![
             rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
-            rung("packed dot", vec![tiled(dtype, [64, 64, 8, 4, 4], &[("v4", 1), ("ta", 1)]), tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)])]),
+            rung("packed dot", vec![tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]), tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)])]),
         ],
         Dtype::Q4 => return vec![
-            rung("tiled", vec![tiled(dtype, [32, 32, 32, 2, 2], &[])]),
+            rung("tiled", vec![tiled(dtype, [32, 32, 32, 4, 4], &[])]),
             rung("register-blocked", vec![tiled(dtype, [64, 64, 32, 8, 8], &[("v4", 1), ("ta", 1)]), tiled(dtype, [64, 64, 32, 4, 4], &[("v4", 1), ("ta", 1), ("pf", 1)])]),
         ],
         _ => {}
