@@ -5,13 +5,22 @@
 //! room may import which.
 
 pub mod catalog;
+pub mod cli;
 pub mod device;
+pub mod diagnostic;
+pub mod estimate;
+pub mod gpu;
+pub mod kernels;
+pub mod measure;
 pub mod model;
 pub mod precision;
 pub mod progress;
 pub mod provenance;
+pub mod report;
+pub mod run;
+pub mod scenario;
+pub mod setup;
+pub mod solve;
 pub mod stats;
 pub mod units;
-pub mod gpu;
-pub mod kernels;
-pub mod measure;
+pub mod validate;

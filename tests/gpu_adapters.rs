@@ -48,7 +48,9 @@ fn under_test() -> Vec<(&'static str, Selector)> {
         });
         match row.and_then(|r| r.index) {
             Some(index) => found.push((name, Selector::Index(index))),
-            None => assert!(!required.split(',').any(|r| r.trim() == name), "{name} is required and not here: {:?}", rows()),
+            None => {
+                assert!(!required.split(',').any(|r| r.trim() == name), "{name} is required and not here: {:?}", rows())
+            }
         }
     }
     if found.is_empty() {
@@ -63,7 +65,8 @@ fn every_variant_of_the_ladders_agrees_with_its_twin() {
     for (at, (name, adapter)) in under_test().into_iter().enumerate() {
         // With bounds checks the same sources compile to other code; once is enough to see that they agree.
         for runtime_checks in if at == 0 { vec![false, true] } else { vec![false] } {
-            let options = VerifyOptions { adapter: adapter.clone(), seed: 11, runtime_checks, stop: Default::default() };
+            let options =
+                VerifyOptions { adapter: adapter.clone(), seed: 11, runtime_checks, stop: Default::default() };
             let rows = verify(&exe(), &options, &()).expect("verifies");
             for row in &rows {
                 assert!(matches!(row.result.as_str(), "verified" | "unavailable"), "{name}: {row:?}");

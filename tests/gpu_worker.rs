@@ -61,7 +61,10 @@ fn a_kernel_that_kills_its_worker_costs_one_result() {
     let profile = with_environment(&[(FAULT_VARIABLE, "abort:cpu_gemv/")], || one(bench(&exe(), &options(), &())));
     assert!(!profile.cases.iter().any(|c| c.kernel == "gemv"), "a number came out of a dead worker");
     assert!(profile.cases.iter().any(|c| c.kernel == "gemm"), "the death of one kernel took another with it");
-    assert_eq!(profile.anomalies.iter().filter(|a| a.starts_with("cpu_gemv/f32: the driver's process ended")).count(), 2);
+    assert_eq!(
+        profile.anomalies.iter().filter(|a| a.starts_with("cpu_gemv/f32: the driver's process ended")).count(),
+        2
+    );
 }
 
 #[test]
@@ -69,7 +72,11 @@ fn a_kernel_that_hangs_is_killed_and_named() {
     let options = BenchOptions { silence: Seconds::new(1.0), ..options() };
     let profile = with_environment(&[(FAULT_VARIABLE, "hang:cpu_read/")], || one(bench(&exe(), &options, &())));
     assert!(!profile.cases.iter().any(|c| c.kernel == "read") && profile.cases.iter().any(|c| c.kernel == "gemm"));
-    assert!(profile.anomalies.iter().any(|a| a.starts_with("cpu_read/u32: no sign of life")), "{:?}", profile.anomalies);
+    assert!(
+        profile.anomalies.iter().any(|a| a.starts_with("cpu_read/u32: no sign of life")),
+        "{:?}",
+        profile.anomalies
+    );
 }
 
 #[test]

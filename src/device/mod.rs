@@ -1,5 +1,12 @@
-//! What a device can do: the measured profile and the catalogued data sheet.
+//! What a device can do and what it costs: the measured profile, the catalogued data sheet, the price list.
 
+mod measured;
+pub mod prices;
 pub mod profile;
+pub mod rows;
+pub mod sheet;
 
+pub use prices::{Offer, PriceList};
 pub use profile::Profile;
+pub use rows::{DeviceRow, PriceRow};
+pub use sheet::Device;

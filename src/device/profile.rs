@@ -133,4 +133,7 @@ pub struct Record {
     pub runtime_checks: bool,
     /// Name of the host's processor.
     pub host: String,
+    /// Memory of the host, bytes; what a software adapter has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_memory_bytes: Option<u64>,
 }

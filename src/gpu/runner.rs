@@ -74,7 +74,8 @@ impl<'gpu> Runner<'gpu> {
     }
 
     fn bind(&mut self) -> Result<(), GpuError> {
-        let group = |resources: &[Resource], step: &Step| bind(self.gpu, &self.pipelines[step.program], step, resources);
+        let group =
+            |resources: &[Resource], step: &Step| bind(self.gpu, &self.pipelines[step.program], step, resources);
         let copy = |resources: &Vec<Resource>| self.plan.steps.iter().map(|step| group(resources, step)).collect();
         self.groups = self.resources.iter().map(copy).collect();
         self.gpu.check()
@@ -305,12 +306,7 @@ fn allocate(gpu: &Gpu, data_bytes: u64) -> wgpu::Buffer {
     })
 }
 
-fn bind(
-    gpu: &Gpu,
-    pipeline: &wgpu::ComputePipeline,
-    step: &Step,
-    resources: &[Resource],
-) -> wgpu::BindGroup {
+fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[Resource]) -> wgpu::BindGroup {
     let uniforms = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
         label: Some("params"),
         contents: bytemuck::cast_slice(&step.params),

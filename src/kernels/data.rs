@@ -53,10 +53,18 @@ impl Data {
             Problem::Attention { queries, context, heads, kv_heads, head_dim } => {
                 let cache = (context * kv_heads * head_dim) as usize;
                 // Keys, then values.
-                Self { a: source.values((queries * heads * head_dim) as usize), b: source.values(2 * cache), ..Self::default() }
+                Self {
+                    a: source.values((queries * heads * head_dim) as usize),
+                    b: source.values(2 * cache),
+                    ..Self::default()
+                }
             }
             Problem::Experts { m, experts, n, k } => {
-                let mut data = Self { a: source.values((m * k) as usize), b: source.values((experts * k * n) as usize), ..Self::default() };
+                let mut data = Self {
+                    a: source.values((m * k) as usize),
+                    b: source.values((experts * k * n) as usize),
+                    ..Self::default()
+                };
                 // Rows fall on experts at random, so that loads differ and some experts may get none.
                 let mut cuts: Vec<u32> = (1..experts).map(|_| source.random.random_range(0..=m as u32)).collect();
                 cuts.sort_unstable();
@@ -66,7 +74,9 @@ impl Data {
             Problem::Norm { rows, width } => {
                 Self { a: source.values((rows * width) as usize), b: source.values(width as usize), ..Self::default() }
             }
-            Problem::Activation { rows, width } => Self { a: source.values((2 * rows * width) as usize), ..Self::default() },
+            Problem::Activation { rows, width } => {
+                Self { a: source.values((2 * rows * width) as usize), ..Self::default() }
+            }
             Problem::Launch | Problem::Submit => Self::default(),
         }
     }
@@ -179,7 +189,8 @@ fn words(
 pub fn pad(matrix: &[f32], [rows, columns]: [usize; 2], [to_rows, to_columns]: [usize; 2]) -> Vec<f32> {
     let mut padded = vec![0.0; to_rows * to_columns];
     for row in 0..rows {
-        padded[row * to_columns..row * to_columns + columns].copy_from_slice(&matrix[row * columns..(row + 1) * columns]);
+        padded[row * to_columns..row * to_columns + columns]
+            .copy_from_slice(&matrix[row * columns..(row + 1) * columns]);
     }
     padded
 }

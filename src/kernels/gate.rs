@@ -42,8 +42,12 @@ fn compare(words: &[u32], expected: &[u32]) -> Result<(), String> {
         Some(at) => {
             let wrong = words.iter().zip(expected).filter(|(a, b)| a != b).count();
             let show = |word: u32| format!("{word:#010x} ({})", f32::from_bits(word));
-            Err(format!("{wrong} of {} elements differ, first number {at}: {} where {} is right",
-                words.len(), show(words[at]), show(expected[at])))
+            Err(format!(
+                "{wrong} of {} elements differ, first number {at}: {} where {} is right",
+                words.len(),
+                show(words[at]),
+                show(expected[at])
+            ))
         }
     }
 }

@@ -27,9 +27,10 @@ pub(super) fn tile(variant: &Variant) -> Tile {
     }
 }
 
-const KNOBS: &[&str] =
-    &["bm", "bn", "bk", "tm", "tn", "v4", "ta", "pf", "pad", "sw", "sk", "wx", "wy", "mr", "nv", "ku", "tex", "l", "sg", "ex", "sm",
-    "sn", "cs"];
+const KNOBS: &[&str] = &[
+    "bm", "bn", "bk", "tm", "tn", "v4", "ta", "pf", "pad", "sw", "sk", "wx", "wy", "mr", "nv", "ku", "tex", "l", "sg",
+    "ex", "sm", "sn", "cs",
+];
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
     let name = variant.family.name();
@@ -56,7 +57,9 @@ pub(super) fn stored_shape(variant: &Variant, [m, n]: [usize; 2]) -> [usize; 2] 
 }
 
 pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands: usize) -> Result<Plan, String> {
-    if variant.dtype == Dtype::Q4 && (variant.family != Family::GemmTiled || !variant.knob("bk").is_multiple_of(GROUP as u32)) {
+    if variant.dtype == Dtype::Q4
+        && (variant.family != Family::GemmTiled || !variant.knob("bk").is_multiple_of(GROUP as u32))
+    {
         return Err(format!("{variant} cannot read 4-bit weights"));
     }
     if variant.dtype == Dtype::I8 && variant.family != Family::GemmTiled {
@@ -71,7 +74,8 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
         .into_iter()
         .map(|(name, source)| Program { label: format!("{variant} {name}"), source })
         .collect();
-    let (mp, np, kp) = (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
+    let (mp, np, kp) =
+        (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
     let (a, b) = (left(variant, data, [m, logical_k], [mp, kp]), right(variant, data, [logical_k, n], [kp, np]));
     let splits = variant.knob("sk").max(1) as usize;
     let [stored_m, stored_n] = stored_shape(variant, [m, n]);
@@ -110,7 +114,8 @@ fn whole_loads(variant: &Variant) -> Result<(), String> {
 pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> Vec<Step> {
     let k = k.div_ceil(packing(variant));
     let tile = tile(variant);
-    let (mp, np, kp) = (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
+    let (mp, np, kp) =
+        (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
     let splits = variant.knob("sk").max(1) as usize;
     let mut bindings = vec![0, 1, if splits > 1 { 3 } else { 2 }];
     if matches!(variant.dtype, Dtype::I8 | Dtype::Q4) {

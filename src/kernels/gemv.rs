@@ -38,7 +38,11 @@ pub(super) fn plan(variant: &Variant, [n, k]: [usize; 2], data: &Data) -> Result
     let x = pad(&data.a, [1, k], [1, kp]);
     let (width, height) = if by_column { (np / 4, kp) } else { (kp / 4, np) };
     let (w, x) = if variant.knob("tex") > 0 {
-        let texture = |width: usize, height: usize, texels| Memory::Texture { width: width as u32, height: height as u32, texels };
+        let texture = |width: usize, height: usize, texels| Memory::Texture {
+            width: width as u32,
+            height: height as u32,
+            texels,
+        };
         (texture(width, height, weights), texture(kp / 4, 1, x))
     } else {
         (Memory::Input(stored(&weights, variant.dtype)), Memory::Input(stored(&x, variant.dtype)))
@@ -49,7 +53,9 @@ pub(super) fn plan(variant: &Variant, [n, k]: [usize; 2], data: &Data) -> Result
         .step_by(slice)
         .map(|k0| Step {
             program: 0,
-            params: [n, if scalar { kp } else { width }, k0 / unit, kp.min(k0 + slice) / unit].map(|v| v as u32).to_vec(),
+            params: [n, if scalar { kp } else { width }, k0 / unit, kp.min(k0 + slice) / unit]
+                .map(|v| v as u32)
+                .to_vec(),
             grid: [(np / rows) as u32, 1, 1],
             bindings: vec![0, 1, 2],
         })

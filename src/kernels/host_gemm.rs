@@ -8,11 +8,25 @@ pub fn gemm<T: Real>(a: &[T], b: &[T], c: &mut [T], [m, n, k]: [usize; 3]) {
     // SAFETY: the assertion above covers every element the strides reach; c is exclusively borrowed.
     unsafe {
         gemm::gemm(
-            m, n, k,
-            c.as_mut_ptr(), 1, n as isize, false,
-            a.as_ptr(), 1, k as isize,
-            b.as_ptr(), 1, n as isize,
-            T::ZERO, T::ONE, false, false, false, threads,
+            m,
+            n,
+            k,
+            c.as_mut_ptr(),
+            1,
+            n as isize,
+            false,
+            a.as_ptr(),
+            1,
+            k as isize,
+            b.as_ptr(),
+            1,
+            n as isize,
+            T::ZERO,
+            T::ONE,
+            false,
+            false,
+            false,
+            threads,
         );
     }
 }

@@ -35,9 +35,10 @@ const SLICE: usize = 32_768;
 /// [`legal::legal`]'s question.
 pub fn plan(variant: &Variant, problem: Problem, data: &Data, bands: usize) -> Result<Plan, String> {
     match (variant.family, problem) {
-        (Family::GemmNaive | Family::GemmTiled | Family::GemmRegisters | Family::GemmLanes, Problem::Gemm { m, n, k }) => {
-            gemm::plan(variant, [m as usize, n as usize, k as usize], data, bands)
-        }
+        (
+            Family::GemmNaive | Family::GemmTiled | Family::GemmRegisters | Family::GemmLanes,
+            Problem::Gemm { m, n, k },
+        ) => gemm::plan(variant, [m as usize, n as usize, k as usize], data, bands),
         (Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns, Problem::Gemv { n, k }) => {
             gemv::plan(variant, [n as usize, k as usize], data)
         }

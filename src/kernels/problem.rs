@@ -132,9 +132,14 @@ impl Problem {
             Self::Read { words } => Self::Read { words: words.min(4 * 65_537) },
             Self::Copy { words } => Self::Copy { words: words.min(4 * 65_537) },
             Self::Fma { chains, steps } => Self::Fma { chains: chains.min(1000), steps: steps.min(100) },
-            Self::Attention { heads, kv_heads, head_dim, queries, .. } => {
-                Self::Attention { queries: queries.min(3), context: 259, heads: heads.min(4 * kv_heads), kv_heads: kv_heads.min(2), head_dim }.whole_groups()
+            Self::Attention { heads, kv_heads, head_dim, queries, .. } => Self::Attention {
+                queries: queries.min(3),
+                context: 259,
+                heads: heads.min(4 * kv_heads),
+                kv_heads: kv_heads.min(2),
+                head_dim,
             }
+            .whole_groups(),
             Self::Experts { experts, .. } => Self::Experts { m: 131, experts: experts.min(5), n: 129, k: 67 },
             Self::Norm { rows, width } => Self::Norm { rows: rows.min(3), width: width.min(1031) },
             Self::Activation { rows, width } => Self::Activation { rows: rows.min(3), width: width.min(1031) },

@@ -49,14 +49,30 @@ fn registers(dtype: Dtype, [wx, wy, mr, nv, ku]: [u32; 5], tex: u32) -> Variant 
 
 fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     match dtype {
-        Dtype::I8 => return vec![
-            rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
-            rung("packed dot", vec![tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]), tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)])]),
-        ],
-        Dtype::Q4 => return vec![
-            rung("tiled", vec![tiled(dtype, [32, 32, 32, 4, 4], &[])]),
-            rung("register-blocked", vec![tiled(dtype, [64, 64, 32, 8, 8], &[("v4", 1), ("ta", 1)]), tiled(dtype, [64, 64, 32, 4, 4], &[("v4", 1), ("ta", 1), ("pf", 1)])]),
-        ],
+        Dtype::I8 => {
+            return vec![
+                rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
+                rung(
+                    "packed dot",
+                    vec![
+                        tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
+                        tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)]),
+                    ],
+                ),
+            ];
+        }
+        Dtype::Q4 => {
+            return vec![
+                rung("tiled", vec![tiled(dtype, [32, 32, 32, 4, 4], &[])]),
+                rung(
+                    "register-blocked",
+                    vec![
+                        tiled(dtype, [64, 64, 32, 8, 8], &[("v4", 1), ("ta", 1)]),
+                        tiled(dtype, [64, 64, 32, 4, 4], &[("v4", 1), ("ta", 1), ("pf", 1)]),
+                    ],
+                ),
+            ];
+        }
         _ => {}
     }
     let blocks = [[64, 64, 8, 8, 8], [64, 64, 16, 4, 4], [128, 128, 8, 8, 8], [128, 64, 16, 8, 8]];
@@ -132,9 +148,8 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         return vec![rung("units", streamed)];
     }
     let row = |v4, tex| Variant::new(Family::GemvRow, dtype, &[("wx", 64), ("v4", v4), ("tex", tex)]);
-    let columns = |wx, nv, u, tex| {
-        Variant::new(Family::GemvColumns, dtype, &[("wx", wx), ("nv", nv), ("u", u), ("tex", tex)])
-    };
+    let columns =
+        |wx, nv, u, tex| Variant::new(Family::GemvColumns, dtype, &[("wx", wx), ("nv", nv), ("u", u), ("tex", tex)]);
     let shared = |wx, r| Variant::new(Family::GemvShared, dtype, &[("wx", wx), ("r", r)]);
     let mut rungs = vec![
         rung("naive", vec![row(0, 0)]),
@@ -148,9 +163,15 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
             Variant::new(Family::GemvLanes, dtype, &[("l", l), ("sg", sg), ("r", r), ("u", u), ("tex", tex)])
         };
         rungs.push(rung("subgroup", vec![lanes(1, 8, 1, 0), lanes(4, 4, 1, 0), lanes(4, 2, 4, 0)]));
-        rungs.push(rung("subgroup, textures", vec![lanes(1, 8, 2, 1), lanes(1, 8, 1, 1), lanes(1, 4, 4, 1), lanes(1, 16, 1, 1)]));
+        rungs.push(rung(
+            "subgroup, textures",
+            vec![lanes(1, 8, 2, 1), lanes(1, 8, 1, 1), lanes(1, 4, 4, 1), lanes(1, 16, 1, 1)],
+        ));
     }
-    rungs.push(rung("columns, textures", vec![columns(8, 4, 1, 1), columns(8, 1, 1, 1), columns(8, 2, 1, 1), row(1, 1)]));
+    rungs.push(rung(
+        "columns, textures",
+        vec![columns(8, 4, 1, 1), columns(8, 1, 1, 1), columns(8, 2, 1, 1), row(1, 1)],
+    ));
     rungs
 }
 
@@ -170,7 +191,10 @@ fn attention(head_dim: u32) -> Vec<Variant> {
 }
 
 fn streams(family: Family) -> Vec<Variant> {
-    [(256, 2048), (64, 64), (64, 1024)].into_iter().map(|(wx, wg)| Variant::new(family, U32, &[("wx", wx), ("wg", wg)])).collect()
+    [(256, 2048), (64, 64), (64, 1024)]
+        .into_iter()
+        .map(|(wx, wg)| Variant::new(family, U32, &[("wx", wx), ("wg", wg)]))
+        .collect()
 }
 
 fn reads() -> Vec<Variant> {

@@ -20,12 +20,8 @@ pub(super) fn read(variant: &Variant, data: &Data) -> Result<Plan, String> {
         return Err("a stream is a whole number of quads".into());
     }
     let quads = (bytes.len() / 16) as u32;
-    let step = Step {
-        program: 0,
-        params: vec![quads, invocations],
-        grid: [variant.knob("wg"), 1, 1],
-        bindings: vec![0, 1],
-    };
+    let step =
+        Step { program: 0, params: vec![quads, invocations], grid: [variant.knob("wg"), 1, 1], bindings: vec![0, 1] };
     let memory = vec![Memory::Input(bytes), Memory::Output(4 * u64::from(invocations))];
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 1 })
 }

@@ -14,7 +14,8 @@ fn environment() -> &'static Environment<'static> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
         for file in SHADERS.files() {
-            let (Some(name), Some(text)) = (file.path().file_name().and_then(|n| n.to_str()), file.contents_utf8()) else {
+            let (Some(name), Some(text)) = (file.path().file_name().and_then(|n| n.to_str()), file.contents_utf8())
+            else {
                 continue;
             };
             // A template that does not parse is missing, and the test that renders every variant says which.
@@ -41,8 +42,9 @@ pub fn source_hash() -> String {
     let mut files: Vec<_> = SHADERS.files().collect();
     files.sort_by_key(|f| f.path());
     // FNV-1a, 64 bit: stable across platforms and versions, and nobody attacks it.
-    let hash = files.iter().flat_map(|f| f.contents()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = files
+        .iter()
+        .flat_map(|f| f.contents())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("{hash:016x}")
 }

@@ -36,16 +36,14 @@ pub(super) fn attention(variant: &Variant, shape: [u64; 5], data: &Data) -> Resu
 }
 
 pub(super) fn norm(variant: &Variant, [rows, width]: [u64; 2], data: &Data) -> Result<Plan, String> {
-    let step =
-        Step { program: 0, params: vec![width as u32], grid: [rows as u32, 1, 1], bindings: vec![0, 1, 2] };
+    let step = Step { program: 0, params: vec![width as u32], grid: [rows as u32, 1, 1], bindings: vec![0, 1, 2] };
     let memory = vec![floats(&data.a), floats(&data.b), Memory::Output(4 * rows * width)];
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 2 })
 }
 
 pub(super) fn activation(variant: &Variant, [rows, width]: [u64; 2], data: &Data) -> Result<Plan, String> {
     let groups = (rows * width).div_ceil(u64::from(variant.knob("wx"))).min(1024) as u32;
-    let step =
-        Step { program: 0, params: vec![rows as u32, width as u32], grid: [groups, 1, 1], bindings: vec![0, 1] };
+    let step = Step { program: 0, params: vec![rows as u32, width as u32], grid: [groups, 1, 1], bindings: vec![0, 1] };
     let memory = vec![floats(&data.a), Memory::Output(4 * rows * width)];
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 1 })
 }

@@ -96,7 +96,9 @@ fn experts(data: &Data, n: usize, k: usize) -> Truth {
     for (expert, rows) in data.first_row.windows(2).enumerate() {
         let (from, to) = (rows[0] as usize, rows[1] as usize);
         let weights = &data.b[expert * k * n..(expert + 1) * k * n];
-        if let Truth::Reals { values, magnitudes, .. } = product(&data.a[from * k..to * k], weights, [to - from, n, k], Dtype::F32) {
+        if let Truth::Reals { values, magnitudes, .. } =
+            product(&data.a[from * k..to * k], weights, [to - from, n, k], Dtype::F32)
+        {
             all.0.extend(values);
             all.1.extend(magnitudes);
         }

@@ -169,7 +169,9 @@ mod tests {
         let variant = Variant::new(Family::GemmTiled, Dtype::F32, &[("bm", 64), ("bn", 32), ("pad", 0), ("pf", 1)]);
         assert_eq!(variant.id(), "gemm_tiled/f32/bm64.bn32.pf");
         assert_eq!(variant.id().parse(), Ok(variant));
-        for bad in ["", "gemm_tiled", "gemm_tiled/f33", "gemm_tiled/f32/bm", "gemm_tiled/f32/bm064", "x/f32", "empty/u32/a1/b"] {
+        for bad in
+            ["", "gemm_tiled", "gemm_tiled/f33", "gemm_tiled/f32/bm", "gemm_tiled/f32/bm064", "x/f32", "empty/u32/a1/b"]
+        {
             assert!(bad.parse::<Variant>().is_err(), "{bad:?} was read");
         }
     }

@@ -80,7 +80,12 @@ pub fn adapters(exe: &Path) -> Vec<AdapterRow> {
     let asked: Vec<(Driver, Result<Vec<Found>, Death>)> = std::thread::scope(|scope| {
         let asking: Vec<_> = drivers()
             .into_iter()
-            .map(|driver| scope.spawn(move || { let found = ask(exe, &driver); (driver, found) }))
+            .map(|driver| {
+                scope.spawn(move || {
+                    let found = ask(exe, &driver);
+                    (driver, found)
+                })
+            })
             .collect();
         asking.into_iter().filter_map(|thread| thread.join().ok()).collect()
     });

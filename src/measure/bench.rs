@@ -64,7 +64,12 @@ pub fn bench(exe: &Path, options: &BenchOptions, progress: &dyn Progress) -> Res
 }
 
 /// The profile of one adapter from the store, or measured within `budget` (roofs only, no ladder) and stored.
-pub fn local(exe: &Path, selector: &Selector, budget: Seconds, progress: &dyn Progress) -> Result<Profile, MeasureError> {
+pub fn local(
+    exe: &Path,
+    selector: &Selector,
+    budget: Seconds,
+    progress: &dyn Progress,
+) -> Result<Profile, MeasureError> {
     let rows = select(exe, selector)?;
     let row = &rows[0];
     let Some(target) = &row.target else {
@@ -118,7 +123,10 @@ pub(super) fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
             (gemm(side / 2, side / 2, side / 2), Dtype::I8),
             (gemm(side / 2, side / 2, side / 2), Dtype::Q4),
             (Problem::Attention { queries: 1, context: side, heads: 32, kv_heads: 8, head_dim: 128 }, Dtype::F32),
-            (Problem::Attention { queries: side / 16, context: side / 2, heads: 32, kv_heads: 8, head_dim: 128 }, Dtype::F32),
+            (
+                Problem::Attention { queries: side / 16, context: side / 2, heads: 32, kv_heads: 8, head_dim: 128 },
+                Dtype::F32,
+            ),
             (Problem::Experts { m: side / 4, experts: 8, n: side / 2, k: side / 2 }, Dtype::F32),
             (Problem::Norm { rows: side / 8, width: rows }, Dtype::F32),
             (Problem::Activation { rows: side / 8, width: rows }, Dtype::F32),
@@ -196,9 +204,17 @@ fn measure(
         seed: options.seed,
         runtime_checks: options.runtime_checks,
         host: cpu::host_name(),
+        host_memory_bytes: cpu::host_memory(),
     };
     let roofs = roofs(&cases);
-    Ok(Profile { schema: SCHEMA.into(), adapter: adapter(&found), roofs, cases, record, anomalies: supervisor.anomalies })
+    Ok(Profile {
+        schema: SCHEMA.into(),
+        adapter: adapter(&found),
+        roofs,
+        cases,
+        record,
+        anomalies: supervisor.anomalies,
+    })
 }
 
 /// Shares of the budget, by what a problem costs.
@@ -218,7 +234,14 @@ impl Session<'_> {
 
     /// Times one problem within about `share` seconds: chooses a candidate for each rung by a quick look, then times
     /// the chosen ones by the full rule. A kernel seen on an earlier shape keeps the candidates chosen there.
-    fn problem(&mut self, problem: Problem, dtype: Dtype, depth: Depth, found: &Found, share: f64) -> Result<(), MeasureError> {
+    fn problem(
+        &mut self,
+        problem: Problem,
+        dtype: Dtype,
+        depth: Depth,
+        found: &Found,
+        share: f64,
+    ) -> Result<(), MeasureError> {
         let deadline = Instant::now() + Duration::from_secs_f64(share.max(0.0));
         let left = || deadline.saturating_duration_since(Instant::now()).as_secs_f64();
         let mut chosen = Vec::new();
@@ -250,7 +273,8 @@ impl Session<'_> {
             if self.stopped() {
                 break;
             }
-            let case_s = if self.options.thorough { 15.0 } else { (left() / (chosen.len() - at) as f64).clamp(0.1, 5.0) };
+            let case_s =
+                if self.options.thorough { 15.0 } else { (left() / (chosen.len() - at) as f64).clamp(0.1, 5.0) };
             let (rung, variant, _) = &chosen[at];
             if let Some(case) = self.time(problem, variant, Rule::standard(case_s), Some((*rung).to_string()))? {
                 self.tried.push((rung, variant.clone(), problem, case.time_s_median));
@@ -261,7 +285,13 @@ impl Session<'_> {
     }
 
     /// Rungs with their candidates. Roofs need no slow rungs, and of a kernel seen before only its two best variants.
-    fn candidates(&self, problem: Problem, dtype: Dtype, depth: Depth, found: &Found) -> Vec<(&'static str, Vec<Variant>)> {
+    fn candidates(
+        &self,
+        problem: Problem,
+        dtype: Dtype,
+        depth: Depth,
+        found: &Found,
+    ) -> Vec<(&'static str, Vec<Variant>)> {
         let mut rungs: Vec<_> = ladder(problem, dtype, found).into_iter().map(|r| (r.name, r.variants)).collect();
         let mut seen: Vec<_> = self
             .tried
@@ -297,7 +327,13 @@ impl Session<'_> {
         Some(seen.3 * problem.flop() / seen.2.flop())
     }
 
-    fn time(&mut self, problem: Problem, variant: &Variant, rule: Rule, rung: Option<String>) -> Result<Option<Case>, MeasureError> {
+    fn time(
+        &mut self,
+        problem: Problem,
+        variant: &Variant,
+        rule: Rule,
+        rung: Option<String>,
+    ) -> Result<Option<Case>, MeasureError> {
         let job = Job {
             variant: variant.clone(),
             problem,

@@ -66,7 +66,8 @@ pub fn time(
     }
     let [m, n, k] = job.problem.mnk();
     let median = stats::median(&samples).unwrap_or(f64::INFINITY);
-    let cut = (pace.pieces > 1).then(|| format!("cut into {} submissions of {:.2} s", pace.pieces, pace.run_s / pace.pieces as f64));
+    let cut = (pace.pieces > 1)
+        .then(|| format!("cut into {} submissions of {:.2} s", pace.pieces, pace.run_s / pace.pieces as f64));
     Ok(Case {
         kernel: job.problem.kernel().into(),
         variant: job.variant.id(),
@@ -119,7 +120,8 @@ fn pace(problem: Problem, session: &mut dyn Session) -> Result<Pace, Refusal> {
 fn timestamps_agree(session: &mut dyn Session, pace: &Pace) -> Result<bool, Refusal> {
     let runs = (AGREEMENT_S / pace.run_s.max(1e-9)).ceil().clamp(1.0, 20_000.0) as u32;
     let batch = session.run(runs)?;
-    Ok(batch.gpu_s.is_some_and(|gpu_s| AGREEMENT.contains(&(gpu_s / batch.wall_s))) && batch.wall_s >= AGREEMENT_S / 2.0)
+    Ok(batch.gpu_s.is_some_and(|gpu_s| AGREEMENT.contains(&(gpu_s / batch.wall_s)))
+        && batch.wall_s >= AGREEMENT_S / 2.0)
 }
 
 fn sample(elapsed: Elapsed, gpu_clock: bool) -> Result<f64, Refusal> {

@@ -5,6 +5,7 @@ use crate::gpu::{Caps, Elapsed, Found, Identity};
 use crate::kernels::{Data, Family, Problem, Variant, host_gemm, twin};
 use rayon::prelude::*;
 use std::time::Instant;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 /// The host's cores, described like an adapter.
 pub fn found() -> Found {
@@ -36,9 +37,16 @@ pub fn found() -> Found {
 
 /// The processor's name as the system tells it.
 pub fn host_name() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|l| l.strip_prefix("model name")?.split_once(':').map(|p| p.1.trim().to_string()));
-    model.unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH))
+    let system = System::new_with_specifics(RefreshKind::nothing().with_cpu(CpuRefreshKind::nothing()));
+    let brand = system.ok().and_then(|s| s.cpus().first().map(|cpu| cpu.brand().trim().to_owned()));
+    brand.filter(|brand| !brand.is_empty()).unwrap_or_else(|| format!("{} processor", std::env::consts::ARCH))
+}
+
+/// Memory of the host, bytes, where the system tells it.
+pub fn host_memory() -> Option<u64> {
+    let system =
+        System::new_with_specifics(RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram()));
+    system.ok().map(|s| s.total_memory()).filter(|bytes| *bytes > 0)
 }
 
 /// A session on the host.
@@ -129,7 +137,8 @@ impl Session for CpuSession {
     }
 
     fn output(&mut self) -> Result<Vec<u8>, Refusal> {
-        let words = if self.output.is_empty() { bytemuck::cast_slice(&self.words) } else { bytemuck::cast_slice(&self.output) };
+        let words =
+            if self.output.is_empty() { bytemuck::cast_slice(&self.words) } else { bytemuck::cast_slice(&self.output) };
         Ok(words.to_vec())
     }
 

@@ -33,10 +33,22 @@ impl Store {
     /// The file that holds, or will hold, this adapter's profile.
     pub fn path(&self, adapter: &Adapter) -> PathBuf {
         let hash = crate::kernels::template::source_hash();
-        let key = [&adapter.name, &adapter.driver, &adapter.driver_info, &adapter.backend, &hash].map(String::as_str).join("\n");
-        let slug: String =
-            adapter.name.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-        self.folder.join("profiles").join(format!("{}-{}-{:08x}.json", adapter.backend, slug.trim_matches('-'), checksum(key.as_bytes())))
+        let key = [&adapter.name, &adapter.driver, &adapter.driver_info, &adapter.backend, &hash]
+            .map(String::as_str)
+            .join("\n");
+        let slug: String = adapter
+            .name
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(40)
+            .collect();
+        self.folder.join("profiles").join(format!(
+            "{}-{}-{:08x}.json",
+            adapter.backend,
+            slug.trim_matches('-'),
+            checksum(key.as_bytes())
+        ))
     }
 
     /// The stored profile of this adapter. A file that cannot be understood is set aside, never deleted, and counts

@@ -57,7 +57,11 @@ pub fn verify(exe: &Path, options: &VerifyOptions, progress: &dyn Progress) -> R
         let found = supervisor.found().clone();
         let all: Vec<_> = bench::problems(&found, bench::Depth::Ladder)
             .into_iter()
-            .flat_map(|(p, dtype)| space::ladder(p, dtype, &found.caps).into_iter().flat_map(move |r| r.variants.into_iter().map(move |v| (p.odd(), v))))
+            .flat_map(|(p, dtype)| {
+                space::ladder(p, dtype, &found.caps)
+                    .into_iter()
+                    .flat_map(move |r| r.variants.into_iter().map(move |v| (p.odd(), v)))
+            })
             .collect();
         progress.stage(&found.identity.name, all.len() as u64);
         for (problem, variant) in all {

@@ -126,7 +126,14 @@ impl Worker {
     }
 
     /// Runs once on poisoned memory and judges. Returns the seconds until the run was done.
-    fn gate(&mut self, device: &Device, job: &Job, problem: Problem, fill: Fill, from: Instant) -> Result<f64, Refusal> {
+    fn gate(
+        &mut self,
+        device: &Device,
+        job: &Job,
+        problem: Problem,
+        fill: Fill,
+        from: Instant,
+    ) -> Result<f64, Refusal> {
         let fill = if problem.has_exact_inputs() { fill } else { Fill::Real };
         let data = Data::new(problem, job.variant.dtype, fill, job.seed);
         let truth = twin::truth(problem, job.variant.dtype, &data);

@@ -35,12 +35,18 @@ pub struct ModelSpec {
 /// Storage formats of the published checkpoint by weight class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NativePrecision {
-    /// Projections of attention and dense feed-forward layers.
-    pub linear: Precision,
+    /// Projections of attention and of the recurrences that stand in its place.
+    pub attention: Precision,
+    /// Dense feed-forward layers.
+    pub dense: Precision,
+    /// Shared experts.
+    pub shared: Precision,
     /// Routed experts.
     pub experts: Precision,
     /// Embedding, head, norms, router and whatever the quantisation leaves alone.
     pub rest: Precision,
+    /// 8-bit weights have one scale per block of both dimensions, as DeepSeek's have per 128 x 128.
+    pub block_scaled: bool,
 }
 
 /// `count` equal layers.
@@ -65,10 +71,12 @@ pub struct Linear {
     pub name: &'static str,
     /// The part of the layer it belongs to.
     pub part: Part,
-    /// Length of the input vector.
+    /// Length of the input vector; of one group's part where there are several groups.
     pub inputs: u64,
-    /// Length of the output vector.
+    /// Length of the output vector, all groups together.
     pub outputs: u64,
+    /// Blocks of a block-diagonal matrix; 1 for an ordinary one. Each maps `inputs` to `outputs / groups` values.
+    pub groups: u64,
     /// How tensor parallelism divides it.
     pub shard: Shard,
 }
@@ -110,10 +118,10 @@ pub enum Core {
         head_dim: u64,
         /// Length of a value head.
         v_head_dim: u64,
-        /// Only this many latest tokens are seen (sliding window; chunked attention sees half of it on average).
-        window: Option<u64>,
-        /// Values one token adds to the cache: normally `kv_heads * (head_dim + v_head_dim)`, less where keys are
-        /// used as values, 0 where the cache of an earlier layer is shared.
+        /// What of the past is seen; all of it without a window.
+        window: Option<Window>,
+        /// Values one token adds to the cache: `kv_heads * (head_dim + v_head_dim)`, or 0 where the cache of an
+        /// earlier layer is shared.
         cache_values: u64,
     },
     /// Multi-head latent attention: the cache holds a compressed vector and a rotary key (DeepSeek-V2, arXiv 2405.04434).
@@ -143,18 +151,30 @@ pub enum Core {
         window: u64,
         /// Where an indexer chooses among the compressed entries.
         indexer: Option<Indexer>,
+        /// Bytes per sequence of the tokens that wait to be compressed.
+        state_bytes: u64,
     },
     /// A recurrence with a state of fixed size (gated delta net, KDA, Mamba-2).
     Recurrent {
-        /// Values of the state per sequence, convolution window included.
-        state_values: u64,
-        /// Bytes of one state value.
+        /// Heads; tensor parallelism divides them.
+        heads: u64,
+        /// Bytes of the state per sequence and layer, convolution window included. Read and written once a token.
         state_bytes: u64,
-        /// FLOP of the recurrence per token.
+        /// FLOP of the recurrence and its convolution per token.
         flop_per_token: u64,
     },
     /// No mixing in this layer (hybrid models list feed-forward layers apart).
     None,
+}
+
+/// A limit on what of the past a layer sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Tokens of the window or chunk.
+    pub tokens: u64,
+    /// The sequence is cut into chunks of this length and a token sees its own chunk only; otherwise the window
+    /// slides with the token.
+    pub chunked: bool,
 }
 
 /// The indexer of sparse attention.

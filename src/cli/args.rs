@@ -1,0 +1,198 @@
+//! What can be typed.
+
+use crate::report::Format;
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// What does an LLM token cost on this GPU, and how well tuned must a weaker GPU be to beat a stronger one?
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Format of standard output.
+    #[arg(short, long, global = true, default_value = "table", value_name = "FORMAT")]
+    pub format: Format,
+    /// Also write to a file; the format follows the extension (.json .jsonl .csv .md). Repeatable.
+    #[arg(short, long = "output", global = true, value_name = "PATH")]
+    pub outputs: Vec<PathBuf>,
+    /// A folder whose devices/, models/ and prices.toml are laid over the built-in catalogue.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub catalog: Option<PathBuf>,
+    /// No progress and no warnings.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Every column of the table.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Colour: when it goes to a terminal, always, or never. NO_COLOR and CLICOLOR_FORCE are honoured.
+    #[arg(long, global = true, default_value = "auto", value_name = "WHEN")]
+    pub color: ColorChoice,
+    /// Seed of everything random.
+    #[arg(long, global = true, default_value_t = 1, value_name = "N")]
+    pub seed: u64,
+}
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Adapters found here, and what they can do.
+    Devices,
+    /// Measure this machine's adapters with verified kernels; writes profile.json into the store.
+    Bench(Bench),
+    /// Check every kernel variant against its CPU twin, without timing.
+    Verify(Verify),
+    /// Parameters, bytes, FLOP and KV cache of a model, and how each was derived.
+    Model(Model),
+    /// Known devices, models and prices, with source and date.
+    Catalog(CatalogArgs),
+    /// Contenders side by side: throughput, TTFT, TPOT, cost per token, energy.
+    Compare(Compare),
+    /// The same, op by op: FLOP, bytes, time, and what binds.
+    Explain(Scenario),
+    /// Predict measured points: errors by slice, worst first.
+    Validate(Validate),
+    /// JSON schema of a file format.
+    Schema(SchemaArgs),
+    /// Shell completions.
+    Completions(Completions),
+    /// Manual page.
+    Man,
+    /// The measuring process; started by the program itself.
+    #[command(hide = true, name = crate::measure::WORKER_SUBCOMMAND)]
+    Worker(Worker),
+}
+
+/// Which adapter, and how long to measure it.
+#[derive(Debug, Args)]
+pub struct Measure {
+    /// The adapter: part of its name, its number in `underdog devices`, `cpu` for the CPU fallback, or `all`.
+    #[arg(long, value_name = "NAME|INDEX|cpu|all")]
+    pub adapter: Option<String>,
+}
+
+/// `bench`.
+#[derive(Debug, Args)]
+pub struct Bench {
+    #[command(flatten)]
+    pub measure: Measure,
+    /// Seconds to spend on one adapter.
+    #[arg(long, default_value_t = 120.0, value_name = "SECONDS")]
+    pub budget: f64,
+    /// Up to 15 s a case, whatever the budget.
+    #[arg(long)]
+    pub thorough: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    #[command(flatten)]
+    pub measure: Measure,
+}
+
+/// `model`.
+#[derive(Debug, Args)]
+pub struct Model {
+    /// A catalogue name, or the path of a config.json.
+    pub config: String,
+    /// Context length for the KV cache, in tokens.
+    #[arg(long, default_value_t = 8192, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub context: u64,
+    /// Format of the weights: native, bf16, f16, fp8, fp4, mxfp4, int8, int4, q8_0, q4_0, q4_k_m.
+    #[arg(long, default_value = "native", value_name = "FORMAT")]
+    pub precision: String,
+}
+
+/// `catalog`.
+#[derive(Debug, Args)]
+pub struct CatalogArgs {
+    /// What to show: devices, models, prices, or the name of a device.
+    pub name: Option<String>,
+}
+
+/// A scenario and its edits.
+#[derive(Debug, Args)]
+pub struct Scenario {
+    /// The scenario file.
+    pub scenario: PathBuf,
+    /// Change a field before it is read; contenders are addressed by name. Repeatable.
+    #[arg(long = "set", value_name = "PATH=VALUE")]
+    pub edits: Vec<String>,
+    #[command(flatten)]
+    pub measure: Measure,
+    /// Seconds to spend on measuring this machine, where the scenario asks for it and no stored profile answers.
+    #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
+    pub budget: f64,
+}
+
+/// `compare`.
+#[derive(Debug, Args)]
+pub struct Compare {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// A condition such as 'weaker.usd_per_mtok_output < stronger.usd_per_mtok_output'; unmet is exit code 3.
+    #[arg(long = "require", value_name = "CONDITION")]
+    pub requirements: Vec<String>,
+}
+
+/// `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    /// A CSV of measured points; the columns are described in scenarios/validation/README.md.
+    pub points: PathBuf,
+    /// Smallest slice that is shown.
+    #[arg(long, default_value_t = 30, value_name = "POINTS")]
+    pub smallest: usize,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// Which format.
+    #[arg(default_value = "scenario")]
+    pub of: SchemaOf,
+}
+
+/// Formats that have a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// A scenario file.
+    Scenario,
+    /// What every command writes as JSON.
+    Run,
+    /// A row of `compare`.
+    Compare,
+    /// A row of `explain`.
+    Explain,
+    /// A row of `model`.
+    Model,
+    /// A row of `catalog devices`.
+    Device,
+    /// A point of `validate`.
+    Point,
+    /// A slice of errors of `validate`.
+    Slice,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `worker`.
+#[derive(Debug, Args)]
+pub struct Worker {
+    /// What the parent passes on.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub rest: Vec<String>,
+}

@@ -1,0 +1,63 @@
+//! Arguments, progress, exit codes: the only room that prints, and the only one that sees all others.
+
+mod args;
+mod context;
+mod failure;
+mod local;
+mod output;
+mod progress;
+mod require;
+mod scenarios;
+mod show;
+
+use crate::catalog::Catalog;
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use failure::Failure;
+use output::Output;
+use std::process::ExitCode;
+
+/// Runs the program: exit 0 for an answer, 1 for an operational failure, 2 for invalid input, 3 for an unmet
+/// `--require`, 4 for a failed verification, 130 when interrupted.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Command::Worker(_) = &cli.command {
+        return local::worker();
+    }
+    let color = output::color_of_errors(&cli.common);
+    match run(&cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(color),
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let output = Output::new(&cli.common)?;
+    let catalog = match &cli.common.catalog {
+        Some(folder) => Catalog::with_overlay(folder)?,
+        None => Catalog::embedded(),
+    };
+    match &cli.command {
+        Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
+        Command::Explain(args) => scenarios::explain(args, cli, &catalog, &output),
+        Command::Model(args) => show::model(args, &catalog, &output),
+        Command::Catalog(args) => show::catalog(args, &catalog, &output),
+        Command::Validate(args) => show::validate(args, &catalog, &output),
+        Command::Schema(args) => show::schema(args.of),
+        Command::Devices => local::devices(&output),
+        Command::Bench(args) => local::bench(args, cli, &output),
+        Command::Verify(args) => local::verify(args, cli, &output),
+        // Handled before anything is set up: its standard output is a protocol.
+        Command::Worker(_) => Ok(()),
+        Command::Completions(args) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "underdog", &mut script);
+            output::print(&String::from_utf8_lossy(&script))
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(anyhow::Error::from)?;
+            output::print(&String::from_utf8_lossy(&page))
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The only place that prints: data to standard output and files, everything else to standard error.
+
+use super::args::Common;
+use super::failure::Failure;
+use crate::report::{Format, Style};
+use crate::run::Run;
+use anyhow::Context as _;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// Where a run goes, checked before anything is computed.
+#[derive(Debug)]
+pub struct Output {
+    format: Format,
+    files: Vec<(PathBuf, Format)>,
+    style: Style,
+    quiet: bool,
+}
+
+impl Output {
+    /// Reads the formats off the file names.
+    ///
+    /// # Errors
+    /// When a file name does not tell its format.
+    pub fn new(common: &Common) -> Result<Self, Failure> {
+        let files: Result<Vec<_>, Failure> =
+            common.outputs.iter().map(|path| Ok((path.clone(), format_of(path)?))).collect();
+        let terminal = std::io::stdout().is_terminal();
+        let width = terminal.then(terminal_width).flatten();
+        let style = Style { color: color(common), width, all_columns: common.verbose };
+        Ok(Self { format: common.format, files: files?, style, quiet: common.quiet })
+    }
+
+    /// Writes the run to the files and to standard output.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or the reader of standard output went away.
+    pub fn write(&self, run: &Run) -> Result<(), Failure> {
+        for (path, format) in &self.files {
+            let plain = Style { color: false, width: None, all_columns: true };
+            save(path, &format.render(run, plain)?)?;
+            if !self.quiet {
+                complain(&format!("wrote {}", path.display()));
+            }
+        }
+        print(&self.format.render(run, self.style)?)
+    }
+}
+
+/// The longest line of a table: none is wider than a terminal can show without scrolling.
+fn terminal_width() -> Option<u16> {
+    std::env::var("COLUMNS").ok()?.parse().ok().filter(|w| *w >= 40)
+}
+
+fn color(common: &Common) -> bool {
+    let choice = match common.color {
+        clap::ColorChoice::Always => anstream::ColorChoice::Always,
+        clap::ColorChoice::Never => anstream::ColorChoice::Never,
+        clap::ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
+    };
+    !matches!(choice, anstream::ColorChoice::Never)
+}
+
+/// Whether messages on standard error may be coloured.
+pub fn color_of_errors(common: &Common) -> bool {
+    match common.color {
+        clap::ColorChoice::Always => true,
+        clap::ColorChoice::Never => false,
+        clap::ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
+    }
+}
+
+fn format_of(path: &Path) -> Result<Format, Failure> {
+    let extension = path.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
+    Format::from_extension(&extension).ok_or_else(|| {
+        Failure::Usage(format!("-o {}: the extension tells the format; use .json, .jsonl, .csv or .md", path.display()))
+    })
+}
+
+/// Writes a file so that a reader sees the old or the new text, never a part.
+fn save(path: &Path, text: &str) -> Result<(), Failure> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    Ok(write().with_context(|| format!("cannot write {}", path.display()))?)
+}
+
+/// Prints data. A closed pipe ends the program quietly.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
+        Err(error) => Err(Failure::Operational(anyhow::Error::new(error).context("cannot write to standard output"))),
+    }
+}
+
+/// Prints a message for the user. Nothing can be done where standard error is gone.
+pub fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}

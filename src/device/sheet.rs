@@ -1,0 +1,235 @@
+//! A device's data sheet: dense peak rates, memory, links and power, with source, trust and date.
+//!
+//! The files live in `scenarios/devices/`; a user adds a device by writing one. Every rate is dense: a structured
+//! sparsity figure is twice what a language model gets. Tensor rates of GeForce cards are those with 32-bit
+//! accumulation. Memory is binary: the "80 GB" of an H100 are 80 GiB. A number that is not known is left out; what
+//! needs it says which one is missing.
+
+use crate::catalog::{Catalog, Entry};
+use crate::diagnostic::Diagnostic;
+use crate::precision::Precision;
+use crate::units::{Bandwidth, Bytes, FlopRate, Watts};
+use jiff::civil::Date;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::path::Path;
+
+/// What a maker or a trusted third party says a device can do.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// Catalogue name: the stem of the file.
+    #[serde(skip)]
+    pub id: String,
+    /// The name people use.
+    pub name: String,
+    /// Maker.
+    pub vendor: String,
+    /// Generation, such as `hopper`; devices of one generation share constants.
+    pub architecture: String,
+    /// Year of introduction.
+    #[serde(default)]
+    pub year: Option<u16>,
+    /// Board or package, such as `SXM5`.
+    #[serde(default)]
+    pub form_factor: Option<String>,
+    /// Name of the manufacturing process in nanometres.
+    #[serde(default)]
+    pub process_nm: Option<f64>,
+    /// Capacity of the device memory.
+    #[serde(deserialize_with = "positive")]
+    pub memory: Bytes,
+    /// Peak bandwidth of the device memory.
+    #[serde(deserialize_with = "positive")]
+    pub bandwidth: Bandwidth,
+    /// Last-level cache on the device.
+    #[serde(default, deserialize_with = "some_positive")]
+    pub l2: Option<Bytes>,
+    /// The scale-up link (NVLink, Infinity Fabric, HCCS, ...).
+    #[serde(default)]
+    pub link: Option<Link>,
+    /// Scale-out network per device and direction.
+    #[serde(default, deserialize_with = "some_positive")]
+    pub network: Option<Bandwidth>,
+    /// What the source says about the link, in its words.
+    #[serde(default)]
+    pub interconnect: Option<String>,
+    /// PCI Express generation and width.
+    #[serde(default)]
+    pub pcie: Option<String>,
+    /// Streaming multiprocessors, compute units, cores.
+    #[serde(default)]
+    pub compute_units: Option<u32>,
+    /// Board power.
+    #[serde(default, deserialize_with = "some_positive")]
+    pub tdp: Option<Watts>,
+    /// Dense peak rates by format.
+    #[serde(default)]
+    pub rates: Rates,
+    /// Where the numbers come from.
+    pub source: String,
+    /// How far to trust them.
+    pub trust: Trust,
+    /// The day they were looked up.
+    #[serde(deserialize_with = "day")]
+    pub retrieved: Date,
+    /// What a reader should know.
+    #[serde(default)]
+    pub notes: Option<String>,
+}
+
+/// The scale-up link of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Link {
+    /// Bandwidth in one direction, all ports of the device together.
+    #[serde(deserialize_with = "positive")]
+    pub per_direction: Bandwidth,
+    /// Devices that reach each other over it.
+    pub domain: u32,
+}
+
+/// Dense peak rates; a multiply-add counts as two. An absent one is not known or does not exist.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rates {
+    /// Scalar 32-bit float.
+    #[serde(deserialize_with = "some_positive")]
+    pub fp32: Option<FlopRate>,
+    /// 32-bit float shortened to 19 bits in matrix units.
+    #[serde(deserialize_with = "some_positive")]
+    pub tf32: Option<FlopRate>,
+    /// bfloat16 matrix units.
+    #[serde(deserialize_with = "some_positive")]
+    pub bf16: Option<FlopRate>,
+    /// Half precision matrix units.
+    #[serde(deserialize_with = "some_positive")]
+    pub fp16: Option<FlopRate>,
+    /// 8-bit float matrix units.
+    #[serde(deserialize_with = "some_positive")]
+    pub fp8: Option<FlopRate>,
+    /// 8-bit integer matrix units, operations.
+    #[serde(deserialize_with = "some_positive")]
+    pub int8: Option<FlopRate>,
+    /// 4-bit float matrix units.
+    #[serde(deserialize_with = "some_positive")]
+    pub fp4: Option<FlopRate>,
+}
+
+/// How far a source is to be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, schemars::JsonSchema)]
+pub enum Trust {
+    /// First-party raw data or specification.
+    A,
+    /// First-party document.
+    B,
+    /// Second-hand or incomplete.
+    C,
+    /// Rumoured; never used in a verdict.
+    D,
+}
+
+/// A number the data sheet of a device lacks.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{device} has no {what} in its data sheet; add `{key}` to a copy of devices/{device}.toml and name that file")]
+pub struct Missing {
+    /// Catalogue name of the device.
+    pub device: String,
+    /// What is missing, in words.
+    pub what: String,
+    /// The key to add.
+    pub key: &'static str,
+}
+
+impl Device {
+    /// Reads a device by catalogue name or path.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is no data sheet.
+    pub fn load(catalog: &Catalog, name: &str, base: &Path) -> Result<Self, Diagnostic> {
+        Self::parse(&catalog.device(name, base)?)
+    }
+
+    /// Reads a data sheet.
+    ///
+    /// # Errors
+    /// Names the key that is unknown, missing or wrong, with its place.
+    pub fn parse(entry: &Entry) -> Result<Self, Diagnostic> {
+        let needed = "a data sheet needs name, vendor, architecture, memory, bandwidth, source, trust and retrieved";
+        let mut device: Self = toml::from_str(&entry.text)
+            .map_err(|error| Diagnostic::from_toml(&entry.file, &entry.text, &error).hint_if_missing(needed))?;
+        device.id.clone_from(&entry.name);
+        Ok(device)
+    }
+
+    /// Peak rate of matrix multiplication with operands of a format.
+    ///
+    /// Formats that exist for storage only (`int4`, `q8_0`, `q4_0`, `q4_k_m`) have no rate of their own.
+    ///
+    /// # Errors
+    /// When the data sheet has none.
+    pub fn rate(&self, operand: Precision) -> Result<FlopRate, Missing> {
+        let (rate, key) = self.rates.of(operand);
+        rate.ok_or_else(|| self.missing(format!("rate for {operand}"), key))
+    }
+
+    /// Board power.
+    ///
+    /// # Errors
+    /// When the data sheet has none.
+    pub fn power(&self) -> Result<Watts, Missing> {
+        self.tdp.ok_or_else(|| self.missing("power".into(), "tdp"))
+    }
+
+    fn missing(&self, what: String, key: &'static str) -> Missing {
+        Missing { device: self.id.clone(), what, key }
+    }
+
+    /// Total processing performance as US export control defines it: dense TOP/s times bit length, the largest over
+    /// the formats (15 CFR part 774, supplement 1, ECCN 3A090, technical note; threshold 4800). TF32 counts its 19
+    /// bits and so never decides.
+    pub fn total_processing_performance(&self) -> Option<f64> {
+        let r = self.rates;
+        [(r.fp32, 32.0), (r.tf32, 19.0), (r.bf16, 16.0), (r.fp16, 16.0), (r.fp8, 8.0), (r.int8, 8.0), (r.fp4, 4.0)]
+            .into_iter()
+            .filter_map(|(rate, bits)| rate.map(|rate| rate.get() / 1e12 * bits))
+            .reduce(f64::max)
+    }
+}
+
+impl Rates {
+    /// The rate of a format, and the key it is written under.
+    pub fn of(&self, operand: Precision) -> (Option<FlopRate>, &'static str) {
+        match operand {
+            Precision::F32 => (self.fp32, "rates.fp32"),
+            Precision::Bf16 => (self.bf16, "rates.bf16"),
+            Precision::F16 => (self.fp16, "rates.fp16"),
+            Precision::Fp8 => (self.fp8, "rates.fp8"),
+            Precision::Int8 => (self.int8, "rates.int8"),
+            Precision::Fp4 | Precision::Mxfp4 => (self.fp4, "rates.fp4"),
+            Precision::Int4 | Precision::Q8_0 | Precision::Q4_0 | Precision::Q4KM => (None, "rates.fp16"),
+        }
+    }
+}
+
+/// Refuses a zero where nothing works without the number.
+fn positive<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default + PartialEq>(from: D) -> Result<T, D::Error> {
+    let value = T::deserialize(from)?;
+    if value == T::default() {
+        return Err(serde::de::Error::custom(
+            "must be greater than zero; leave the key out where the number is unknown",
+        ));
+    }
+    Ok(value)
+}
+
+fn some_positive<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default + PartialEq>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    positive(from).map(Some)
+}
+
+fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Date, D::Error> {
+    let text = String::deserialize(from)?;
+    let refuse = |_| serde::de::Error::custom(format!("\"{text}\" is not a day; write one like \"2026-11-23\""));
+    text.parse().map_err(refuse)
+}

@@ -1,0 +1,249 @@
+//! The constants of the estimate: one documented file, fitted on measured kernels and measured serving runs.
+//!
+//! `scenarios/calibration.toml` holds them with date, data and error. None belongs to a model, a row or a
+//! benchmark: they are per kernel family and device generation, or per engine.
+
+use super::path::Family;
+use crate::catalog::Catalog;
+use crate::diagnostic::Diagnostic;
+use crate::setup::Engine;
+use serde::{Deserialize, Serialize};
+
+/// Kinds of kernels that have constants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Dense matrix product.
+    Gemm,
+    /// Grouped matrix products of routed experts.
+    Experts,
+    /// Attention of decoding sequences.
+    AttentionDecode,
+    /// Causal attention of prompts.
+    AttentionPrefill,
+    /// Absorbed latent attention of decoding sequences.
+    LatentDecode,
+}
+
+/// Constants of one kernel family.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Kernel {
+    /// Share of the peak rate that is reached, in (0, 1].
+    pub compute: f64,
+    /// Share of the memory bandwidth that is reached, in (0, 1].
+    pub memory: f64,
+    /// Time of a call that does nothing, s, as timed alone.
+    pub launch: f64,
+    /// Exponent q of the blend: large where compute and memory overlap well.
+    pub blend: f64,
+    /// Latency of one wave of tiles per unit of the sum's length, s.
+    pub wave: f64,
+}
+
+/// Constants of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct EngineConstants {
+    /// Share of a kernel's own launch that is left under captured graphs.
+    pub launch_share: f64,
+    /// The same for grouped experts, whose call is several kernels.
+    pub expert_launch_share: f64,
+    /// Launches of one small kernel, in launches of a GEMM.
+    pub small_kernel: f64,
+    /// Extra time of one kernel of a step with prompt tokens, which runs without a captured graph, s.
+    pub eager_s: f64,
+    /// Host time of a step, s.
+    pub step_s: f64,
+    /// Host time of a step per running sequence, s.
+    pub sequence_s: f64,
+    /// Time a request costs the engine once, s.
+    pub request_s: f64,
+    /// The same per prompt token, s.
+    pub request_token_s: f64,
+    /// Time to the first token that no work explains, s.
+    pub first_s: f64,
+    /// A request's own prefill counts so many times in its time to the first token.
+    pub first_scale: f64,
+    /// Share of the other requests' prefills a request waits for.
+    pub wait_share: f64,
+}
+
+/// All constants.
+#[derive(Debug, Clone)]
+pub struct Calibration {
+    file: File,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    generation: Vec<Generation>,
+    kernel: Vec<KernelEntry>,
+    engine: Vec<EngineEntry>,
+    shared: Shared,
+}
+
+/// Which measured generation a device generation borrows its constants from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Generation {
+    name: String,
+    like: String,
+    #[serde(default = "one")]
+    compute: f64,
+    #[serde(default = "one")]
+    memory: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KernelEntry {
+    kind: Kind,
+    generation: String,
+    family: Family,
+    compute: f64,
+    memory: f64,
+    launch_s: f64,
+    blend: f64,
+    #[serde(default)]
+    wave_s: f64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct EngineEntry {
+    name: Engine,
+    #[serde(flatten)]
+    constants: EngineConstants,
+}
+
+/// Constants that belong to no engine and no kernel family.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shared {
+    /// A verdict between two devices needs a cost ratio beyond 1 plus this.
+    pub pair_error: f64,
+    /// Most that a launch of attention costs inside a step, s.
+    pub attention_launch_most_s: f64,
+    /// Most that a launch of grouped experts costs inside a step, s.
+    pub expert_launch_most_s: f64,
+    /// Unevenness of routing: 0 is uniform.
+    pub expert_skew: f64,
+    /// Tokens of the busiest expert-parallel rank over the mean.
+    pub expert_imbalance: f64,
+    /// Bytes of element-wise work per layer, token and hidden value.
+    pub elementwise_bytes: f64,
+    /// Share of the memory bandwidth element-wise kernels reach.
+    pub elementwise_memory: f64,
+    /// Latency of a collective, s, and per rank, s, over a switched link.
+    pub link_latency_s: f64,
+    /// Added per rank.
+    pub link_latency_rank_s: f64,
+    /// Share of the link a one-shot collective reaches.
+    pub link_one_shot: f64,
+    /// Share of the link a two-shot collective reaches.
+    pub link_two_shot: f64,
+    /// Extra latency of a two-shot collective, s.
+    pub link_two_shot_s: f64,
+    /// Latency of a collective over PCI Express per rank, s.
+    pub pcie_latency_rank_s: f64,
+    /// Share of PCI Express a collective reaches.
+    pub pcie_share: f64,
+    /// Share of the network a dispatch or combine reaches.
+    pub network_share: f64,
+    /// Latency of a dispatch or combine between nodes, s.
+    pub network_latency_s: f64,
+}
+
+impl Calibration {
+    /// Reads the constants of the catalogue.
+    ///
+    /// # Errors
+    /// When the file is not what this version understands, or an efficiency lies outside (0, 1].
+    pub fn load(catalog: &Catalog) -> Result<Self, Diagnostic> {
+        let entry = catalog.calibration()?;
+        Self::parse(&entry.file, &entry.text)
+    }
+
+    /// Reads constants from text.
+    ///
+    /// # Errors
+    /// As [`Calibration::load`].
+    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostic> {
+        let file: File = toml::from_str(text).map_err(|error| Diagnostic::from_toml(name, text, &error))?;
+        let share = |v: f64| v > 0.0 && v <= 1.0;
+        let wrong =
+            file.kernel.iter().find(|k| !(share(k.compute) && share(k.memory) && k.blend >= 0.5 && k.launch_s >= 0.0));
+        match wrong {
+            Some(k) => Err(Diagnostic::new(
+                name,
+                format!("the constants of {:?} {} {:?} are out of range", k.kind, k.generation, k.family),
+            )
+            .hint("compute and memory are shares above 0 and at most 1; blend is at least 0.5")),
+            None => Ok(Self { file }),
+        }
+    }
+
+    /// Constants of a kernel family on a device generation; the nearest family where that one was not measured, and
+    /// whether they were measured on that generation.
+    pub fn kernel(&self, kind: Kind, architecture: &str, family: Family) -> (Kernel, bool) {
+        let own = self.file.generation.iter().find(|g| g.name == architecture);
+        let fallback = self.file.generation.last();
+        let (like, compute, memory) =
+            own.or(fallback).map_or(("hopper", 1.0, 1.0), |g| (g.like.as_str(), g.compute, g.memory));
+        let entry = stand_ins(family)
+            .iter()
+            .find_map(|f| self.file.kernel.iter().find(|k| k.kind == kind && k.generation == like && k.family == *f))
+            .or_else(|| self.file.kernel.iter().find(|k| k.kind == kind && k.family == Family::Bf16))
+            .or_else(|| self.file.kernel.first());
+        let kernel =
+            entry.map_or(Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0 }, |k| Kernel {
+                compute: (k.compute * compute).min(1.0),
+                memory: (k.memory * memory).min(1.0),
+                launch: k.launch_s,
+                blend: k.blend,
+                wave: k.wave_s,
+            });
+        (kernel, own.is_some_and(|g| g.like == architecture))
+    }
+
+    /// Constants of an engine; an engine without fitted ones costs nothing on the host.
+    pub fn engine(&self, engine: Engine) -> EngineConstants {
+        let none = EngineConstants {
+            launch_share: 0.0,
+            expert_launch_share: 0.0,
+            small_kernel: 0.0,
+            eager_s: 0.0,
+            step_s: 0.0,
+            sequence_s: 0.0,
+            request_s: 0.0,
+            request_token_s: 0.0,
+            first_s: 0.0,
+            first_scale: 1.0,
+            wait_share: 0.5,
+        };
+        self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
+    }
+
+    /// Constants that belong to no engine and no kernel family.
+    pub const fn shared(&self) -> &Shared {
+        &self.file.shared
+    }
+}
+
+/// Families to take constants from, the best first: arithmetic of the same width before wider arithmetic.
+fn stand_ins(family: Family) -> &'static [Family] {
+    use Family::{Bf16, Fp4, Fp8, Fp8Block, Int8, W4a8, W4a16, W8a16};
+    match family {
+        Bf16 => &[Bf16],
+        Fp8 => &[Fp8, Fp8Block, Bf16],
+        Fp8Block => &[Fp8Block, Fp8, Bf16],
+        Int8 => &[Int8, Fp8, Bf16],
+        W8a16 => &[W8a16, Bf16],
+        W4a16 => &[W4a16, W8a16, Bf16],
+        W4a8 => &[W4a8, Fp8, Fp8Block, Bf16],
+        Fp4 => &[Fp4, W4a8, Fp8, Bf16],
+    }
+}

@@ -1,0 +1,82 @@
+//! Which arithmetic a quantised weight really runs on: (device, weights, activations, part) to rate and bytes.
+//!
+//! A format the device has no matrix units for is stored small and computed in 16 bit ("weight-only").
+
+use crate::device::Device;
+use crate::precision::Precision;
+
+/// The arithmetic of one weight class on one device.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Path {
+    /// Name of the kernel family, the key of its constants.
+    pub family: Family,
+    /// Peak rate, FLOP/s.
+    pub rate: f64,
+    /// Bytes of a stored weight.
+    pub weight_bytes: f64,
+    /// Bytes of an activation as the kernel reads it.
+    pub activation_bytes: f64,
+}
+
+/// Kernel families by operand formats, named as kernel tables name them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// 16-bit operands (32-bit where a device has nothing smaller).
+    Bf16,
+    /// 8-bit float, one scale per tensor or channel.
+    Fp8,
+    /// 8-bit float, scales per 128 x 128 block.
+    Fp8Block,
+    /// 8-bit integer weights and activations.
+    Int8,
+    /// 8-bit weights, 16-bit arithmetic.
+    W8a16,
+    /// 4-bit weights, 16-bit arithmetic.
+    W4a16,
+    /// 4-bit weights, 8-bit float arithmetic.
+    W4a8,
+    /// 4-bit float operands.
+    Fp4,
+}
+
+impl Family {
+    /// A kernel of its own turns activations into small numbers first.
+    pub const fn quantises_activations(self) -> bool {
+        matches!(self, Self::Fp8 | Self::Fp8Block | Self::Int8 | Self::W4a8 | Self::Fp4)
+    }
+}
+
+/// The arithmetic of a storage format on a device.
+///
+/// `None` when the data sheet has no matrix rate at all.
+pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, block_scaled: bool) -> Option<Path> {
+    let rates = &device.rates;
+    let wide = rates.bf16.or(rates.fp16).or(rates.fp32)?.get();
+    let weight_bytes = stored.bytes();
+    let path = |family, rate, activation_bytes| Path { family, rate, weight_bytes, activation_bytes };
+    let small_activations = !matches!(activations, Some(Precision::Bf16 | Precision::F16 | Precision::F32));
+    Some(match stored {
+        Precision::F32 => path(Family::Bf16, rates.fp32.map_or(wide, |r| r.get()), 4.0),
+        Precision::Bf16 | Precision::F16 => path(Family::Bf16, wide, 2.0),
+        Precision::Fp8 => match rates.fp8 {
+            Some(rate) if small_activations => {
+                path(if block_scaled { Family::Fp8Block } else { Family::Fp8 }, rate.get(), 1.0)
+            }
+            _ => path(Family::W8a16, wide, 2.0),
+        },
+        Precision::Int8 | Precision::Q8_0 => match rates.int8 {
+            Some(rate) if small_activations => path(Family::Int8, rate.get(), 1.0),
+            _ => path(Family::W8a16, wide, 2.0),
+        },
+        Precision::Fp4 | Precision::Mxfp4 => match (rates.fp4, rates.fp8) {
+            // Measured kernels do not reach the FP4 rate that Blackwell Ultra adds beyond four times BF16.
+            (Some(rate), _) if stored == Precision::Fp4 && activations.is_none_or(|a| a == Precision::Fp4) => {
+                path(Family::Fp4, rate.get().min(4.0 * wide), Precision::Fp4.bytes())
+            }
+            (Some(_), Some(rate)) if small_activations => path(Family::W4a8, rate.get(), 1.0),
+            _ => path(Family::W4a16, wide, 2.0),
+        },
+        Precision::Int4 | Precision::Q4_0 | Precision::Q4KM => path(Family::W4a16, wide, 2.0),
+    })
+}

@@ -1,0 +1,66 @@
+//! Formats a finished [`crate::run::Run`]; computes nothing.
+
+mod csv;
+mod human;
+mod inert;
+mod markdown;
+mod table;
+
+use crate::run::Run;
+use clap::ValueEnum;
+
+/// Output formats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Sentence, table and notes for a person.
+    Table,
+    /// The whole run as one JSON object.
+    Json,
+    /// One row a line.
+    Jsonl,
+    /// Rows with a header line.
+    Csv,
+    /// Sentence, table and notes as Markdown.
+    Md,
+}
+
+impl Format {
+    /// The format a file name asks for by its extension.
+    pub fn from_extension(extension: &str) -> Option<Self> {
+        match extension {
+            "json" => Some(Self::Json),
+            "jsonl" => Some(Self::Jsonl),
+            "csv" => Some(Self::Csv),
+            "md" => Some(Self::Md),
+            _ => None,
+        }
+    }
+
+    /// The run in this format, ending in a newline.
+    ///
+    /// # Errors
+    /// When a row cannot be written, which a finished run never shows.
+    pub fn render(self, run: &Run, style: Style) -> Result<String, serde_json::Error> {
+        Ok(match self {
+            Self::Table => human::render(run, style),
+            Self::Md => markdown::render(run),
+            Self::Csv => csv::render(&run.rows),
+            Self::Json => serde_json::to_string_pretty(run)? + "\n",
+            Self::Jsonl => {
+                let lines: Result<Vec<String>, _> = run.rows.iter().map(serde_json::to_string).collect();
+                lines?.into_iter().map(|line| line + "\n").collect()
+            }
+        })
+    }
+}
+
+/// How a table looks on this terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Bold and colour are welcome.
+    pub color: bool,
+    /// Columns of the terminal; `None` where the output is no terminal.
+    pub width: Option<u16>,
+    /// Every column, not only the ones that answer.
+    pub all_columns: bool,
+}

@@ -1,0 +1,224 @@
+//! Which columns a person sees for each command, under which heading, in which scale.
+
+use super::inert;
+use crate::run::Row;
+use serde_json::Value;
+
+/// A column of the human table.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Field of the row.
+    pub field: String,
+    /// Heading, unit included.
+    pub heading: String,
+    /// How its values are written.
+    pub shape: Shape,
+}
+
+/// How the values of a column are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// As it is.
+    Text,
+    /// A whole number, thousands apart.
+    Count,
+    /// Three significant digits.
+    Number,
+    /// Bytes with a binary prefix.
+    Bytes,
+    /// A large amount with a decimal prefix (k, M, G, T).
+    Big,
+    /// `yes` or nothing.
+    Flag,
+}
+
+const COMPARE: &[(&str, &str, Shape)] = &[
+    ("contender", "contender", Shape::Text),
+    ("device", "device", Shape::Text),
+    ("devices", "n", Shape::Count),
+    ("precision", "precision", Shape::Text),
+    ("concurrency", "requests", Shape::Count),
+    ("ttft_ms", "TTFT ms", Shape::Number),
+    ("tpot_ms", "TPOT ms", Shape::Number),
+    ("output_tok_s_per_device", "output tok/s/dev", Shape::Number),
+    ("usd_per_mtok_input", "$/Mtok input", Shape::Number),
+    ("usd_per_mtok_output", "$/Mtok output", Shape::Number),
+    ("usd_per_mtok_total", "$/Mtok total", Shape::Number),
+    ("price_basis", "basis", Shape::Text),
+    ("price_date", "price of", Shape::Text),
+    ("binding", "binds", Shape::Text),
+    ("provenance", "rests on", Shape::Text),
+    ("reason", "why not", Shape::Text),
+];
+
+const EXPLAIN: &[(&str, &str, Shape)] = &[
+    ("contender", "contender", Shape::Text),
+    ("phase", "phase", Shape::Text),
+    ("op", "op", Shape::Text),
+    ("class", "class", Shape::Text),
+    ("calls", "calls", Shape::Count),
+    ("flop", "FLOP", Shape::Big),
+    ("bytes", "bytes", Shape::Big),
+    ("time_us", "time us", Shape::Number),
+    ("share", "share", Shape::Number),
+    ("binding", "binds", Shape::Text),
+];
+
+const MODEL: &[(&str, &str, Shape)] = &[
+    ("model", "model", Shape::Text),
+    ("parameters_total", "parameters", Shape::Big),
+    ("parameters_active", "active", Shape::Big),
+    ("precision", "precision", Shape::Text),
+    ("weight_bytes", "weights", Shape::Bytes),
+    ("context_tokens", "context", Shape::Count),
+    ("kv_bytes", "KV cache + state", Shape::Bytes),
+    ("flop_per_token_prefill", "FLOP/token prefill", Shape::Big),
+    ("flop_per_token_decode", "FLOP/token decode", Shape::Big),
+];
+
+const BENCH: &[(&str, &str, Shape)] = &[
+    ("adapter", "adapter", Shape::Text),
+    ("rung", "rung", Shape::Text),
+    ("variant", "variant", Shape::Text),
+    ("m", "m", Shape::Count),
+    ("n", "n", Shape::Count),
+    ("k", "k", Shape::Count),
+    ("time_s_median", "time s", Shape::Number),
+    ("spread", "spread", Shape::Number),
+    ("gflops", "GFLOP/s", Shape::Number),
+    ("gb_s", "GB/s", Shape::Number),
+    ("gain_over_naive", "x naive", Shape::Number),
+    ("clock", "clock", Shape::Text),
+    ("verified", "verified", Shape::Flag),
+];
+
+/// The columns a person sees: the command's own list, or every field where it has none or all are asked for.
+///
+/// A column that no row has a value for is left out.
+pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
+    let listed: &[(&str, &str, Shape)] = match command {
+        "compare" => COMPARE,
+        "explain" => EXPLAIN,
+        "model" => MODEL,
+        "bench" => BENCH,
+        _ => &[],
+    };
+    if all || listed.is_empty() {
+        let plain = |field: String| Column { heading: field.clone(), shape: shape_of(&field, rows), field };
+        return super::csv::fields(rows.iter().copied()).into_iter().map(plain).collect();
+    }
+    listed
+        .iter()
+        .filter(|(field, ..)| rows.iter().any(|row| row.contains_key(*field)))
+        .map(|&(field, heading, shape)| Column { field: field.to_owned(), heading: heading.to_owned(), shape })
+        .collect()
+}
+
+/// The rows that answer: where some are chosen among others, one per contender; else all.
+///
+/// A contender without a chosen row shows its first, with the reason.
+pub fn answering(rows: &[Row]) -> Vec<&Row> {
+    let chosen = |row: &Row| row.get("chosen").and_then(Value::as_bool);
+    let own = |row: &Row, name: Option<&Value>| row.get("contender") == name;
+    if rows.iter().all(|row| chosen(row).is_none()) {
+        return rows.iter().collect();
+    }
+    let mut shown: Vec<&Row> = Vec::new();
+    for row in rows {
+        let name = row.get("contender");
+        let better = rows.iter().any(|r| own(r, name) && chosen(r) == Some(true));
+        let first = !shown.iter().any(|r| own(r, name));
+        if if better { chosen(row) == Some(true) } else { first } {
+            shown.push(row);
+        }
+    }
+    shown
+}
+
+fn shape_of(field: &str, rows: &[&Row]) -> Shape {
+    match rows.iter().find_map(|row| row.get(field)) {
+        Some(Value::Bool(_)) => Shape::Flag,
+        Some(Value::Number(n)) if n.is_f64() => Shape::Number,
+        Some(Value::Number(_)) => Shape::Count,
+        _ => Shape::Text,
+    }
+}
+
+/// One cell as a person reads it. An absent value is empty.
+pub fn cell(row: &Row, column: &Column) -> String {
+    let Some(value) = row.get(&column.field) else { return String::new() };
+    let number = value.as_f64();
+    match (column.shape, number) {
+        (Shape::Count, Some(n)) => thousands(n),
+        (Shape::Number, Some(n)) => significant(n),
+        (Shape::Bytes, Some(n)) => bytes(n),
+        (Shape::Big, Some(n)) => big(n),
+        (Shape::Flag, _) => if value.as_bool() == Some(true) { "yes" } else { "no" }.to_owned(),
+        _ => match value {
+            Value::String(text) => inert::text(text),
+            other => other.to_string(),
+        },
+    }
+}
+
+/// Three significant digits, without an exponent between 0.0001 and a million.
+pub fn significant(n: f64) -> String {
+    if n == 0.0 {
+        return "0".to_owned();
+    }
+    let magnitude = n.abs().log10().floor();
+    if !(-5.0..15.0).contains(&magnitude) {
+        return format!("{n:.2e}");
+    }
+    if magnitude >= 2.0 {
+        let unit = 10f64.powf(magnitude - 2.0);
+        return thousands((n / unit).round() * unit);
+    }
+    format!("{n:.*}", (2.0 - magnitude) as usize)
+}
+
+fn thousands(n: f64) -> String {
+    let digits = format!("{:.0}", n.abs());
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    if n < 0.0 { format!("-{out}") } else { out }
+}
+
+fn bytes(n: f64) -> String {
+    prefixed(n, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
+}
+
+fn big(n: f64) -> String {
+    prefixed(n, 1000.0, &["", "k", "M", "G", "T", "P", "E"])
+}
+
+fn prefixed(n: f64, base: f64, prefixes: &[&str]) -> String {
+    let mut value = n;
+    let mut at = 0;
+    while value.abs() >= base && at + 1 < prefixes.len() {
+        value /= base;
+        at += 1;
+    }
+    format!("{} {}", significant(value), prefixes[at]).trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_and_no_false_precision() {
+        assert_eq!(significant(0.012_345), "0.0123");
+        assert_eq!(significant(1.0), "1.00");
+        assert_eq!(significant(45.67), "45.7");
+        assert_eq!(significant(1_234.5), "1,230");
+        assert_eq!(significant(1_234_567.0), "1,230,000");
+        assert_eq!(bytes(85_899_345_920.0), "80.0 GiB");
+        assert_eq!(big(8.03e9), "8.03 G");
+    }
+}

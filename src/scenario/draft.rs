@@ -1,0 +1,311 @@
+//! A scenario as it is typed: the TOML schema, every value checked by its type, no name looked up yet.
+
+use super::axis::Axis;
+use crate::precision::Precision;
+use crate::setup::Engine;
+use crate::units::{Bytes, Factor, Fraction, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A scenario file.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Draft {
+    /// One line that says what is compared.
+    pub name: String,
+    /// The model all contenders serve, unless one names its own.
+    pub model: ModelDraft,
+    /// What the users do.
+    pub workload: WorkloadDraft,
+    /// Who competes, in the order of the answer.
+    pub contender: Vec<ContenderDraft>,
+    /// Targets and what is minimised.
+    #[serde(default)]
+    pub objective: ObjectiveDraft,
+}
+
+/// Which model, in which number formats.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelDraft {
+    /// A catalogue name; with "/" or ".json" a path, relative to the scenario file.
+    pub config: String,
+    /// Format of the weights; `native` keeps what the checkpoint stores.
+    #[serde(default)]
+    pub precision: WeightFormat,
+    /// Format of the activations; the usual partner of the weights where absent.
+    pub activations: Option<Precision>,
+    /// Format of the KV cache; 16 bit where absent.
+    pub kv_cache: Option<Precision>,
+}
+
+/// `native`, or one format for all linear layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, JsonSchema)]
+#[schemars(with = "String")]
+pub enum WeightFormat {
+    /// As the published checkpoint stores them.
+    #[default]
+    Native,
+    /// This format.
+    As(Precision),
+}
+
+impl<'de> Deserialize<'de> for WeightFormat {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text == "native" {
+            return Ok(Self::Native);
+        }
+        Precision::ALL.into_iter().find(|p| p.name() == text).map(Self::As).ok_or_else(|| {
+            let names: Vec<&str> = Precision::ALL.iter().map(|p| p.name()).collect();
+            serde::de::Error::custom(format!("unknown precision \"{text}\"; write native, {}", names.join(", ")))
+        })
+    }
+}
+
+/// What the users do.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WorkloadDraft {
+    /// Tokens of a request's prompt.
+    pub input_tokens: Option<Tokens>,
+    /// Tokens of its answer.
+    pub output_tokens: Option<Tokens>,
+    /// Requests in flight over the whole contender: a number, a list or a range such as "32-4096*2".
+    pub concurrency: Option<Axis>,
+    /// Share of the prompt found in the prefix cache.
+    pub prefix_hit: Option<Fraction>,
+    /// A file of requests in time.
+    pub trace: Option<String>,
+    /// A random arrival process.
+    pub arrivals: Option<ArrivalsDraft>,
+}
+
+/// A number of tokens, at least 1 and at most 100 million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub struct Tokens(pub u64);
+
+impl<'de> Deserialize<'de> for Tokens {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        counted(deserializer, "tokens", 100_000_000).map(Self)
+    }
+}
+
+/// A number of devices, ranks or requests, at least 1 and at most a million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub struct Count(pub u64);
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        counted(deserializer, "a count", 1_000_000).map(Self)
+    }
+}
+
+fn counted<'de, D: serde::Deserializer<'de>>(deserializer: D, what: &str, most: u64) -> Result<u64, D::Error> {
+    let value = i64::deserialize(deserializer)?;
+    match u64::try_from(value) {
+        Ok(count) if (1..=most).contains(&count) => Ok(count),
+        _ => Err(serde::de::Error::custom(format!("{value} is out of range: {what} must be from 1 to {most}"))),
+    }
+}
+
+/// A random arrival process.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ArrivalsDraft {
+    /// Which process.
+    pub kind: ArrivalKind,
+    /// Mean rate of requests.
+    pub rate: PerSecond,
+}
+
+/// Arrival processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ArrivalKind {
+    /// Independent arrivals.
+    Poisson,
+    /// Bursty arrivals.
+    Gamma,
+    /// A rate that grows linearly.
+    Ramp,
+}
+
+/// One of the competitors.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContenderDraft {
+    /// A short name, used in answers and by `--set contender.NAME.field=value`.
+    pub name: String,
+    /// A catalogue name, the path of a device TOML or a profile.json, or `local` (measure this machine).
+    pub device: Option<String>,
+    /// Prices per token instead of a device.
+    pub api: Option<ApiDraft>,
+    /// This contender's own model, where it differs from the scenario's.
+    pub model: Option<ModelDraft>,
+    /// Devices in all.
+    pub count: Option<Count>,
+    /// How one instance is spread over devices; what is left of `count` are replicas.
+    pub parallel: Option<ParallelDraft>,
+    /// A pool of devices for prefill alone; needs `decode`.
+    pub prefill: Option<PoolDraft>,
+    /// A pool of devices for decode alone; needs `prefill`.
+    pub decode: Option<PoolDraft>,
+    /// The serving engine, for its host time and scheduling.
+    pub engine: Option<Engine>,
+    /// What the engine is configured to.
+    #[serde(default)]
+    pub limits: LimitsDraft,
+    /// Speculative decoding or multi-token prediction.
+    pub draft: Option<SpeculationDraft>,
+    /// Speed relative to the calibrated or measured state: a number, or one per kernel class.
+    pub speed: Option<SpeedDraft>,
+    /// Rent per device.
+    pub price: Option<UsdPerHour>,
+    /// When `price` or `own` was valid: year, month or day, such as "2026-08".
+    pub price_date: Option<String>,
+    /// What kind of offer `price` is, such as "on-demand" or "3-year contract".
+    pub price_tier: Option<String>,
+    /// Costs of a device one owns.
+    pub own: Option<OwnDraft>,
+    /// Price of electricity, where nothing else is to be counted.
+    pub electricity: Option<UsdPerKwh>,
+    /// Memory of one device, where neither catalogue nor driver knows it.
+    pub memory: Option<Bytes>,
+    /// Electrical power of one device under load.
+    pub power: Option<Watts>,
+}
+
+/// Prices per million tokens of somebody's service.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiDraft {
+    /// A prompt token that has to be computed.
+    pub input: UsdPerMtok,
+    /// A prompt token found in the cache; the price of `input` where absent.
+    pub cached_input: Option<UsdPerMtok>,
+    /// A token of the answer.
+    pub output: UsdPerMtok,
+}
+
+/// Degrees of parallelism of one instance.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParallelDraft {
+    /// Tensor parallelism.
+    pub tp: Option<Count>,
+    /// Pipeline parallelism.
+    pub pp: Option<Count>,
+    /// Data-parallel attention inside one engine.
+    pub dp: Option<Count>,
+    /// Expert parallelism; divides `tp * dp`.
+    pub ep: Option<Count>,
+}
+
+/// A pool of devices for one phase.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PoolDraft {
+    /// Devices of the pool.
+    pub count: Count,
+    /// How one instance is spread over them.
+    #[serde(default)]
+    pub parallel: ParallelDraft,
+}
+
+/// What the engine is configured to.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsDraft {
+    /// Most requests one engine runs at a time.
+    pub max_sequences: Option<Count>,
+    /// Most tokens of one step (the chunk of chunked prefill).
+    pub batch_tokens: Option<Count>,
+    /// Share of the memory the engine may use.
+    pub memory_fraction: Option<Fraction>,
+}
+
+/// Speculative decoding.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpeculationDraft {
+    /// Tokens guessed a step.
+    pub tokens: Count,
+    /// Probability that a guessed token is accepted.
+    pub acceptance: Fraction,
+}
+
+/// One speed for all, or one per kernel class.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "speed is a number above 0, or a table of gemm, attention, experts, collectives and host"
+)]
+pub enum SpeedDraft {
+    /// One factor for every class.
+    All(Factor),
+    /// A factor per class; 1 where absent.
+    PerClass(ClassSpeed),
+}
+
+/// Speed per kernel class.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClassSpeed {
+    /// Projections, feed-forward layers and the LM head.
+    pub gemm: Option<Factor>,
+    /// Attention over the cache.
+    pub attention: Option<Factor>,
+    /// Grouped expert GEMMs.
+    pub experts: Option<Factor>,
+    /// All-reduce, dispatch and combine.
+    pub collectives: Option<Factor>,
+    /// Scheduling, sampling and launches.
+    pub host: Option<Factor>,
+}
+
+/// Costs of a device one owns.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnDraft {
+    /// Purchase of one device with its share of the server.
+    pub purchase: Usd,
+    /// Years until it is written off.
+    pub years: Factor,
+    /// Facility power over device power; 1 where absent.
+    pub pue: Option<Factor>,
+    /// Price of electricity; nothing where absent.
+    pub electricity: Option<UsdPerKwh>,
+    /// Space, network and staff, per device.
+    pub hosting: Option<UsdPerHour>,
+    /// Share of the hours the device has work.
+    pub utilisation: Option<Fraction>,
+}
+
+/// Targets and what is minimised.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveDraft {
+    /// Most mean time per output token.
+    pub tpot: Option<Seconds>,
+    /// Most mean time to the first token.
+    pub ttft: Option<Seconds>,
+    /// What the best row has least of.
+    #[serde(default)]
+    pub minimize: Minimize,
+}
+
+/// What the best row has least of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Minimize {
+    /// Cost of an output token, with its share of the time.
+    #[default]
+    UsdPerMtokOutput,
+    /// Cost of an input token.
+    UsdPerMtokInput,
+    /// Cost of all tokens over their number.
+    UsdPerMtokTotal,
+    /// Device time instead of money.
+    DeviceHoursPerMtok,
+}

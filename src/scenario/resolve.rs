@@ -1,0 +1,287 @@
+//! `resolve(draft, catalogue, profile) -> Plan`: every name looked up, every field checked against the others.
+
+use super::draft::{ContenderDraft, Draft, LimitsDraft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
+use super::plan::{Basis, Contender, Objective, Offer, Plan, Price, TokenPrices, Workload};
+use super::{Source, price};
+use crate::catalog::Catalog;
+use crate::device::{Device, PriceList, Profile};
+use crate::diagnostic::Diagnostic;
+use crate::model::{ModelSpec, Weights};
+use crate::precision::Precision;
+use crate::provenance::Provenance;
+use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
+use std::sync::Arc;
+
+/// This machine, for contenders whose device is `local`.
+#[derive(Debug, Clone, Copy)]
+pub enum Local<'a> {
+    /// Not measured yet: everything else is checked; the plan is not to be estimated.
+    Pending,
+    /// What was measured on it.
+    Measured(&'a Profile),
+}
+
+/// Concurrencies of a scenario that names none: from one user to what a large batch needs.
+const DEFAULT_CONCURRENCY: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
+
+impl Draft {
+    /// Whether a contender is this machine, so that it has to be measured.
+    pub fn needs_local(&self) -> bool {
+        self.contender.iter().any(|c| c.device.as_deref() == Some("local"))
+    }
+}
+
+/// Looks up every name and checks every field against the others.
+///
+/// # Errors
+/// Names the field that is wrong with its place. What the schema accepts and this version does not compute is an
+/// error too: nothing is ignored.
+pub fn resolve(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) -> Result<Plan, Diagnostic> {
+    let prices = PriceList::load(catalog)?;
+    let lookup = Lookup { source, catalog, prices: &prices, local };
+    if draft.contender.is_empty() {
+        return Err(source
+            .error(None, "there is no contender")
+            .hint("add a [[contender]] table with a name and a device"));
+    }
+    let workload = lookup.workload(draft)?;
+    let shared = lookup.model(&draft.model, "model")?;
+    let mut contenders: Vec<Contender> = Vec::new();
+    for (index, typed) in draft.contender.iter().enumerate() {
+        let at = format!("contender.{index}");
+        if contenders.iter().any(|c| c.name == typed.name) {
+            let message = format!("there are two contenders named \"{}\"", typed.name);
+            return Err(source
+                .error_at(&format!("{at}.name"), message)
+                .hint("answers and --set address contenders by name"));
+        }
+        contenders.push(lookup.contender(typed, &at, &shared)?);
+    }
+    let objective =
+        Objective { tpot: draft.objective.tpot, ttft: draft.objective.ttft, minimize: draft.objective.minimize };
+    Ok(Plan { name: draft.name.clone(), contenders, workload, objective })
+}
+
+struct Lookup<'a> {
+    source: &'a Source,
+    catalog: &'a Catalog,
+    prices: &'a PriceList,
+    local: Local<'a>,
+}
+
+/// A model with the formats it is served in.
+type Served = (Arc<ModelSpec>, Formats);
+
+impl Lookup<'_> {
+    fn workload(&self, draft: &Draft) -> Result<Workload, Diagnostic> {
+        let typed = &draft.workload;
+        for (key, given) in [("trace", typed.trace.is_some()), ("arrivals", typed.arrivals.is_some())] {
+            if given {
+                return Err(self.not_yet(&format!("workload.{key}"), "requests in time"));
+            }
+        }
+        let tokens = |value: Option<super::draft::Tokens>, key: &str| {
+            value.map(|t| t.0).ok_or_else(|| {
+                self.source
+                    .error_at("workload", format!("the workload has no {key}"))
+                    .hint(format!("a closed loop needs it: {key} = 1000"))
+            })
+        };
+        Ok(Workload {
+            input_tokens: tokens(typed.input_tokens, "input_tokens")?,
+            output_tokens: tokens(typed.output_tokens, "output_tokens")?,
+            concurrency: typed.concurrency.as_ref().map_or(DEFAULT_CONCURRENCY.to_vec(), |axis| axis.0.clone()),
+            prefix_hit: typed.prefix_hit.map_or(0.0, |f| f.get()),
+        })
+    }
+
+    fn not_yet(&self, path: &str, what: &str) -> Diagnostic {
+        self.source
+            .error_at(path, format!("{what}: not yet computed by this version"))
+            .hint("the field is part of the schema; take it out to get an answer without it")
+    }
+
+    fn model(&self, typed: &ModelDraft, at: &str) -> Result<Served, Diagnostic> {
+        let named = |e: Diagnostic| {
+            // A name that is not known is an error of the scenario, with its place; a broken file is one of that file.
+            if e.span.is_some() || e.text.is_empty() && typed.config.contains('/') {
+                e
+            } else {
+                self.source.error_at(&format!("{at}.config"), e.message).hint(e.hint.unwrap_or_default())
+            }
+        };
+        let model = ModelSpec::load(self.catalog, &typed.config, &self.source.folder).map_err(named)?;
+        let weights = match typed.precision {
+            // A checkpoint published in the format that is asked for keeps its own exceptions.
+            WeightFormat::As(precision) if precision != model.main_format() => Weights::Uniform(precision),
+            _ => Weights::Native,
+        };
+        let kv_cache = typed.kv_cache.unwrap_or(Precision::Bf16);
+        Ok((Arc::new(model), Formats { weights, activations: typed.activations, kv_cache }))
+    }
+
+    fn contender(&self, typed: &ContenderDraft, at: &str, shared: &Served) -> Result<Contender, Diagnostic> {
+        let pools = [("prefill", typed.prefill.is_some()), ("decode", typed.decode.is_some())];
+        if let Some((key, _)) = pools.into_iter().find(|(_, given)| *given) {
+            return Err(self.not_yet(&format!("{at}.{key}"), "separate prefill and decode pools"));
+        }
+        if typed.draft.is_some() {
+            return Err(self.not_yet(&format!("{at}.draft"), "speculative decoding"));
+        }
+        let offer = match (&typed.device, &typed.api) {
+            (Some(device), None) => self.devices(typed, device, at, shared)?,
+            (None, Some(api)) => Offer::Api {
+                tokens: TokenPrices {
+                    input: api.input,
+                    cached_input: api.cached_input.unwrap_or(api.input),
+                    output: api.output,
+                },
+                price: Price {
+                    basis: Basis::Api,
+                    usd_per_hour: None,
+                    date: self.date(typed, at)?,
+                    origin: "price list given in the scenario".to_owned(),
+                    provenance: Provenance::Assumed,
+                },
+            },
+            _ => {
+                let message = format!("contender \"{}\" needs either a device or api prices", typed.name);
+                return Err(self.source.error_at(at, message).hint(
+                    "write device = \"h100-sxm-80gb\", or api = { input = \"0.5 USD/Mtok\", output = \"2 USD/Mtok\" }",
+                ));
+            }
+        };
+        Ok(Contender { name: typed.name.clone(), offer })
+    }
+
+    fn devices(&self, typed: &ContenderDraft, name: &str, at: &str, shared: &Served) -> Result<Offer, Diagnostic> {
+        let hardware = self.hardware(typed, name, at)?;
+        let (model, formats) = match &typed.model {
+            Some(own) => self.model(own, &format!("{at}.model"))?,
+            None => shared.clone(),
+        };
+        let engine = typed.engine.unwrap_or(if hardware.measured.is_some() { Engine::Wgpu } else { Engine::Vllm });
+        let count = typed.count.map_or(1, |c| c.0);
+        let layout = self.layout(count, typed.parallel.unwrap_or_default(), &hardware.sheet, &model, at)?;
+        let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
+        let price = price::of_devices(self.prices, typed, &hardware.sheet, power, self.date(typed, at)?)
+            .map_err(|why| self.source.error_at(at, why))?;
+        let setup =
+            Setup { model, formats, hardware, layout, engine, limits: limits(typed.limits), speed: speed(typed.speed) };
+        Ok(Offer::Devices { setup: Box::new(setup), price, power })
+    }
+
+    fn hardware(&self, typed: &ContenderDraft, name: &str, at: &str) -> Result<Hardware, Diagnostic> {
+        let field = format!("{at}.device");
+        let mut hardware = if name == "local" {
+            match self.local {
+                Local::Measured(profile) => {
+                    Hardware::from_profile(profile).map_err(|why| self.source.error_at(&field, why))?
+                }
+                Local::Pending => Hardware::pending(),
+            }
+        } else if name.ends_with(".json") {
+            let profile = Profile::load(&self.source.folder.join(name))?;
+            Hardware::from_profile(&profile).map_err(|why| self.source.error_at(&field, why))?
+        } else {
+            let device = Device::load(self.catalog, name, &self.source.folder).map_err(|e| {
+                let own = e.span.is_some() || name.contains('/') || name.ends_with(".toml");
+                if own { e } else { self.source.error_at(&field, e.message).hint(e.hint.unwrap_or_default()) }
+            })?;
+            Hardware::from_sheet(device)
+        };
+        if let Some(memory) = typed.memory {
+            Arc::make_mut(&mut hardware.sheet).memory = memory;
+            hardware.memory_known = true;
+        }
+        Ok(hardware)
+    }
+
+    /// `count = tp * pp * dp * replicas`; without `parallel`, one instance takes the devices that one link joins.
+    fn layout(
+        &self,
+        count: u64,
+        typed: ParallelDraft,
+        device: &Device,
+        model: &ModelSpec,
+        at: &str,
+    ) -> Result<Layout, Diagnostic> {
+        let get = |c: Option<super::draft::Count>| c.map_or(1, |c| c.0);
+        let (pp, dp, ep) = (get(typed.pp), get(typed.dp), get(typed.ep));
+        let untyped = typed.tp.is_none() && typed.pp.is_none() && typed.dp.is_none() && typed.ep.is_none();
+        let domain = device.link.map_or(1, |l| u64::from(l.domain));
+        let tp = if untyped { largest_divisor(count, domain.min(model.most_tensor_parallel())) } else { get(typed.tp) };
+        let field = format!("{at}.parallel");
+        let layout = Layout { tp, pp, dp, ep, replicas: (count / (tp * pp * dp)).max(1) };
+        if layout.devices() != count {
+            let message = format!("tp {tp} x pp {pp} x dp {dp} = {} does not divide count = {count}", tp * pp * dp);
+            return Err(self.source.error_at(&field, message).hint("count = tp x pp x dp x replicas"));
+        }
+        if (tp * dp) % ep != 0 {
+            let message = format!("ep = {ep} does not divide tp x dp = {}", tp * dp);
+            return Err(self.source.error_at(&format!("{field}.ep"), message));
+        }
+        if ep > 1 && !model.has_experts() {
+            let message = format!("{} has no experts to spread over ep = {ep}", model.name);
+            return Err(self.source.error_at(&format!("{field}.ep"), message));
+        }
+        if pp > model.layer_count() {
+            let message = format!("pp = {pp} is more than the {} layers of {}", model.layer_count(), model.name);
+            return Err(self.source.error_at(&format!("{field}.pp"), message));
+        }
+        if tp > model.most_tensor_parallel() {
+            let message = format!(
+                "tp = {tp} is more than the {} attention heads of {}",
+                model.most_tensor_parallel(),
+                model.name
+            );
+            return Err(self.source.error_at(&format!("{field}.tp"), message));
+        }
+        Ok(layout)
+    }
+
+    fn date(&self, typed: &ContenderDraft, at: &str) -> Result<Option<String>, Diagnostic> {
+        let Some(text) = &typed.price_date else { return Ok(None) };
+        let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
+        let mut parts = text.split('-');
+        let good =
+            parts.next().is_some_and(|p| digits(p, 4)) && parts.clone().count() <= 2 && parts.all(|p| digits(p, 2));
+        if good {
+            Ok(Some(text.clone()))
+        } else {
+            let message = format!("\"{text}\" is not a date");
+            Err(self.source.error_at(&format!("{at}.price_date"), message).hint("write 2026, 2026-08 or 2026-08-31"))
+        }
+    }
+}
+
+/// The largest divisor of `count` that is at most `most`.
+fn largest_divisor(count: u64, most: u64) -> u64 {
+    (1..=most.min(count).max(1)).rev().find(|d| count.is_multiple_of(*d)).unwrap_or(1)
+}
+
+fn limits(typed: LimitsDraft) -> Limits {
+    let default = Limits::default();
+    Limits {
+        max_sequences: typed.max_sequences.map(|c| c.0).or(default.max_sequences),
+        batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
+        memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
+    }
+}
+
+fn speed(typed: Option<SpeedDraft>) -> Speed {
+    match typed {
+        None => Speed::ONE,
+        Some(SpeedDraft::All(factor)) => Speed::all(factor.get()),
+        Some(SpeedDraft::PerClass(class)) => {
+            let or_one = |f: Option<crate::units::Factor>| f.map_or(1.0, |f| f.get());
+            Speed {
+                gemm: or_one(class.gemm),
+                attention: or_one(class.attention),
+                experts: or_one(class.experts),
+                collectives: or_one(class.collectives),
+                host: or_one(class.host),
+            }
+        }
+    }
+}

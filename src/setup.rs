@@ -1,0 +1,243 @@
+//! One model put on some devices, and the load on it: what the estimate is asked, and nothing else.
+//!
+//! A scenario resolves to setups, a file of measured points does, and so will a search over layouts: they meet here
+//! so that `estimate` needs to know neither of them.
+
+use crate::device::{Device, Profile};
+use crate::model::{Class, ModelSpec, Weights};
+use crate::precision::Precision;
+use crate::provenance::Provenance;
+use crate::units::{Bandwidth, Bytes, FlopRate, Seconds};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A model on devices.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// What is served.
+    pub model: Arc<ModelSpec>,
+    /// In which number formats.
+    pub formats: Formats,
+    /// On which device.
+    pub hardware: Hardware,
+    /// How one instance is spread, and how many instances there are.
+    pub layout: Layout,
+    /// By which engine.
+    pub engine: Engine,
+    /// Configured how.
+    pub limits: Limits,
+    /// Speed per kernel class relative to the calibrated or measured state.
+    pub speed: Speed,
+}
+
+/// A device as the estimate sees it.
+#[derive(Debug, Clone)]
+pub struct Hardware {
+    /// The data sheet, or one written from a measured profile.
+    pub sheet: Arc<Device>,
+    /// Present where this program's own kernels were measured on the device: its rates are sustained, not peak.
+    pub measured: Option<MeasuredRates>,
+    /// It computes on host cores: rows carry `software` and get no price verdict.
+    pub software: bool,
+    /// How much memory one device has is known.
+    pub memory_known: bool,
+    /// What the device's numbers rest on.
+    pub provenance: Provenance,
+}
+
+/// Sustained rates that were measured through one access path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeasuredRates {
+    /// f32 GEMM, FLOP/s.
+    pub gemm_flop_s: f64,
+    /// Weights streamed through a GEMV, byte/s.
+    pub stream_byte_s: f64,
+    /// One dispatch among many.
+    pub launch: Seconds,
+    /// One submission, waited for: what a step costs the host.
+    pub submit: Seconds,
+}
+
+/// Number formats of a served model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Formats {
+    /// As published, or one format for all linear layers.
+    pub weights: Weights,
+    /// Activations, where given; else the usual partner of the weights.
+    pub activations: Option<Precision>,
+    /// KV cache.
+    pub kv_cache: Precision,
+}
+
+impl Setup {
+    /// The storage format of a class of weights.
+    pub fn stored(&self, class: Class) -> Precision {
+        self.formats.weights.of(&self.model.native, class)
+    }
+}
+
+/// How one instance is spread over devices: `devices = tp * pp * dp * replicas`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// Tensor parallelism: ranks that share every matrix.
+    pub tp: u64,
+    /// Pipeline parallelism: ranks that share the layers.
+    pub pp: u64,
+    /// Data-parallel attention inside one instance: ranks with their own requests, sharing the experts.
+    pub dp: u64,
+    /// Expert parallelism: ranks over which the experts of a layer are spread; divides `tp * dp`.
+    pub ep: u64,
+    /// Instances that share nothing.
+    pub replicas: u64,
+}
+
+impl Layout {
+    /// One instance on one device.
+    pub const SINGLE: Self = Self { tp: 1, pp: 1, dp: 1, ep: 1, replicas: 1 };
+
+    /// Devices of one instance.
+    pub const fn instance(self) -> u64 {
+        self.tp * self.pp * self.dp
+    }
+
+    /// Devices in all.
+    pub const fn devices(self) -> u64 {
+        self.instance() * self.replicas
+    }
+}
+
+/// Serving engines the estimate tells apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Engine {
+    /// vLLM.
+    #[serde(rename = "vllm")]
+    Vllm,
+    /// SGLang.
+    #[serde(rename = "sglang")]
+    Sglang,
+    /// TensorRT-LLM.
+    #[serde(rename = "trtllm")]
+    Trtllm,
+    /// llama.cpp.
+    #[serde(rename = "llama.cpp")]
+    LlamaCpp,
+    /// This program's own kernels, as measured; the default of a measured device.
+    #[serde(rename = "wgpu")]
+    Wgpu,
+    /// No host time at all.
+    #[serde(rename = "ideal")]
+    Ideal,
+}
+
+/// What the engine is configured to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// Most requests one data-parallel rank runs at a time; `None` where the engine sets no bound.
+    pub max_sequences: Option<u64>,
+    /// Most tokens of one step: the chunk of chunked prefill.
+    pub batch_tokens: u64,
+    /// Share of the memory the engine may use.
+    pub memory_fraction: f64,
+}
+
+impl Default for Limits {
+    /// vLLM's defaults on data-centre GPUs (`gpu_memory_utilization` 0.9, `max_num_batched_tokens` 8192).
+    fn default() -> Self {
+        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9 }
+    }
+}
+
+/// Speed per kernel class relative to the calibrated or measured state; 1 / D of the tuning debt.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speed {
+    /// Projections, feed-forward layers, the LM head.
+    pub gemm: f64,
+    /// Attention over the cache.
+    pub attention: f64,
+    /// Grouped expert GEMMs.
+    pub experts: f64,
+    /// All-reduce, dispatch, combine.
+    pub collectives: f64,
+    /// Host time and launches.
+    pub host: f64,
+}
+
+impl Speed {
+    /// As calibrated or measured.
+    pub const ONE: Self = Self::all(1.0);
+
+    /// The same factor for every class.
+    pub const fn all(factor: f64) -> Self {
+        Self { gemm: factor, attention: factor, experts: factor, collectives: factor, host: factor }
+    }
+}
+
+/// A closed loop of equal requests.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Load {
+    /// Tokens of a prompt.
+    pub input_tokens: f64,
+    /// Tokens of an answer.
+    pub output_tokens: f64,
+    /// Requests in flight over the whole setup.
+    pub concurrency: u64,
+    /// Share of the prompt found in the prefix cache.
+    pub prefix_hit: f64,
+}
+
+impl Hardware {
+    /// A device from its data sheet.
+    pub fn from_sheet(sheet: Device) -> Self {
+        Self {
+            sheet: Arc::new(sheet),
+            measured: None,
+            software: false,
+            memory_known: true,
+            provenance: Provenance::Catalogued,
+        }
+    }
+
+    /// A device from what was measured on it. A software adapter has its host's memory; of a GPU wgpu tells none.
+    ///
+    /// # Errors
+    /// When the profile lacks a rate that every estimate needs.
+    pub fn from_profile(profile: &Profile) -> Result<Self, String> {
+        let roofs = &profile.roofs;
+        let missing = |what: &str| {
+            format!("the profile of {} has no {what}; measure it again with `underdog bench`", profile.adapter.name)
+        };
+        let gemm_flop_s = roofs.gemm_f32_flop_s.ok_or_else(|| missing("f32 GEMM rate"))?;
+        let stream = [roofs.gemv_f32_byte_s, roofs.read_byte_s].into_iter().flatten().reduce(f64::max);
+        let stream_byte_s = stream.ok_or_else(|| missing("bandwidth"))?;
+        let launch = Seconds::new(roofs.launch_s.ok_or_else(|| missing("launch time"))?);
+        let submit = Seconds::new(roofs.submit_s.ok_or_else(|| missing("submission time"))?);
+        let memory = profile.record.host_memory_bytes.filter(|_| profile.adapter.software);
+        let sheet = Device::measured(
+            &profile.adapter.name,
+            FlopRate::new(gemm_flop_s),
+            Bandwidth::new(stream_byte_s),
+            memory.map(|bytes| Bytes::new(bytes as f64)),
+            &profile.record.started,
+        );
+        Ok(Self {
+            sheet: Arc::new(sheet),
+            measured: Some(MeasuredRates { gemm_flop_s, stream_byte_s, launch, submit }),
+            software: profile.adapter.software,
+            memory_known: memory.is_some(),
+            provenance: Provenance::Measured,
+        })
+    }
+
+    /// A device that is still to be measured: one of everything, so that the rest of a scenario can be checked.
+    pub fn pending() -> Self {
+        let unit = 1.0;
+        Self {
+            sheet: Arc::new(Device::measured("local", FlopRate::new(unit), Bandwidth::new(unit), None, "")),
+            measured: None,
+            software: false,
+            memory_known: false,
+            provenance: Provenance::Assumed,
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Contenders side by side: one row per contender and concurrency, and the row each is judged by.
+
+use super::sentence;
+use crate::estimate::cost::Flow;
+use crate::estimate::{Calibration, Compiled, Loop, Unanswerable};
+use crate::model::{ModelSpec, Weights};
+use crate::provenance::Provenance;
+use crate::scenario::draft::Minimize;
+use crate::scenario::plan::{Objective, TokenPrices, Workload};
+use crate::scenario::{Basis, Contender, Offer, Plan, Price};
+use crate::setup::{Formats, Load, Setup};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// One contender at one concurrency. What does not exist is absent.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CompareRow {
+    /// Name of the contender.
+    pub contender: String,
+    /// Catalogue name of its device, or the adapter's name; `api` for a service.
+    pub device: String,
+    /// Devices in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<u64>,
+    /// Degrees of parallelism, such as `tp8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<String>,
+    /// Serving engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<crate::setup::Engine>,
+    /// Model served.
+    pub model: String,
+    /// Format of the weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
+    /// Requests in flight over the whole contender.
+    pub concurrency: u64,
+    /// Mean sequences that decode together, over the whole contender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_batch: Option<f64>,
+    /// Weights, activations and one request's cache fit; absent where the memory is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fits: Option<bool>,
+    /// More requests are offered than fit: there is a queue and no TTFT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saturated: Option<bool>,
+    /// What takes most of a decode step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+    /// Mean time to the first token, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// Mean time per further output token, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms: Option<f64>,
+    /// Prompt tokens per second and device, cached ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tok_s_per_device: Option<f64>,
+    /// Answer tokens per second and device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device: Option<f64>,
+    /// Device-hours per million tokens, input and output together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok: Option<f64>,
+    /// Device-hours per million input tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_input: Option<f64>,
+    /// Device-hours per million output tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_output: Option<f64>,
+    /// US dollars per million input tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_input: Option<f64>,
+    /// US dollars per million output tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output: Option<f64>,
+    /// US dollars per million tokens of either kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_total: Option<f64>,
+    /// US dollars per million output tokens, everything charged to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_all: Option<f64>,
+    /// US dollars per million cached input tokens of a service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_cached_input: Option<f64>,
+    /// Price of one device, US dollars per hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_device_hour: Option<f64>,
+    /// What the price counts.
+    pub price_basis: Basis,
+    /// When the price was valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_date: Option<String>,
+    /// Joules of the accelerators per output token, for its share of the time, before PUE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joule_per_output_token: Option<f64>,
+    /// The weakest kind of evidence the row rests on.
+    pub provenance: Provenance,
+    /// The device computes on host cores: there is no price verdict.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub software: bool,
+    /// The contender is judged by this row: the best that meets the targets.
+    pub chosen: bool,
+    /// Why there are no numbers, or which target is missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// All rows, the sentence, and what a reader should know.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// One row per contender and concurrency, in the order of the scenario.
+    pub rows: Vec<CompareRow>,
+    /// The answer.
+    pub sentence: String,
+    /// Prices, assumptions, targets that were missed.
+    pub notes: Vec<String>,
+}
+
+/// Estimates every contender at every concurrency and picks the row each is judged by.
+///
+/// # Errors
+/// When a data sheet lacks a number that a contender's layout needs.
+pub fn compare(plan: &Plan, calibration: &Calibration) -> Result<Comparison, Unanswerable> {
+    let mut rows = Vec::new();
+    for contender in &plan.contenders {
+        let mut own = rows_of(contender, &plan.workload, calibration)?;
+        choose(&mut own, &plan.objective);
+        rows.append(&mut own);
+    }
+    let sentence = sentence::of(plan, &rows, calibration);
+    let notes = sentence::notes(plan, &rows);
+    Ok(Comparison { rows, sentence, notes })
+}
+
+fn rows_of(
+    contender: &Contender,
+    workload: &Workload,
+    calibration: &Calibration,
+) -> Result<Vec<CompareRow>, Unanswerable> {
+    match &contender.offer {
+        Offer::Api { tokens, price } => Ok(vec![service(&contender.name, tokens, price, workload)]),
+        Offer::Devices { setup, price, power } => {
+            let compiled = Compiled::new((**setup).clone(), calibration)?;
+            let row = |&concurrency| device_row(&contender.name, &compiled, price, *power, &workload.at(concurrency));
+            Ok(workload.concurrency.iter().map(row).collect())
+        }
+    }
+}
+
+/// A row without numbers.
+fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &Price) -> CompareRow {
+    CompareRow {
+        contender: contender.to_owned(),
+        device: device.to_owned(),
+        devices: None,
+        parallel: None,
+        engine: None,
+        model: model.to_owned(),
+        precision: None,
+        concurrency,
+        running_batch: None,
+        fits: None,
+        saturated: None,
+        binding: None,
+        ttft_ms: None,
+        tpot_ms: None,
+        input_tok_s_per_device: None,
+        output_tok_s_per_device: None,
+        device_hours_per_mtok: None,
+        device_hours_per_mtok_input: None,
+        device_hours_per_mtok_output: None,
+        usd_per_mtok_input: None,
+        usd_per_mtok_output: None,
+        usd_per_mtok_total: None,
+        usd_per_mtok_output_all: None,
+        usd_per_mtok_cached_input: None,
+        usd_per_device_hour: price.usd_per_hour.map(|p| p.get()),
+        price_basis: price.basis,
+        price_date: price.date.clone(),
+        joule_per_output_token: None,
+        provenance: price.provenance,
+        software: false,
+        chosen: false,
+        reason: None,
+    }
+}
+
+/// A service costs the same at every load; its row stands at the smallest concurrency.
+fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload) -> CompareRow {
+    let hit = workload.prefix_hit;
+    let input = tokens.input.get() * (1.0 - hit) + tokens.cached_input.get() * hit;
+    let (i, o) = (workload.input_tokens as f64, workload.output_tokens as f64);
+    let concurrency = workload.concurrency.iter().copied().min().unwrap_or(1);
+    CompareRow {
+        usd_per_mtok_input: Some(input),
+        usd_per_mtok_cached_input: Some(tokens.cached_input.get()),
+        usd_per_mtok_output: Some(tokens.output.get()),
+        usd_per_mtok_total: Some((input * i + tokens.output.get() * o) / (i + o)),
+        usd_per_mtok_output_all: Some((input * i + tokens.output.get() * o) / o),
+        ..blank(name, "api", "as served", concurrency, price)
+    }
+}
+
+fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+    let setup = &compiled.setup;
+    let fits = compiled.fits(load);
+    let row = CompareRow {
+        devices: Some(setup.layout.devices()),
+        parallel: Some(parallel(setup)),
+        engine: Some(setup.engine),
+        precision: Some(precision(&setup.model, &setup.formats)),
+        fits,
+        software: setup.hardware.software,
+        provenance: provenance(compiled, price),
+        ..blank(name, &setup.hardware.sheet.id, &setup.model.name, load.concurrency, price)
+    };
+    if fits == Some(false) {
+        return CompareRow { reason: Some(too_large(compiled)), ..row };
+    }
+    let state = compiled.closed_loop(load);
+    numbers(row, compiled, &state, price, power, load)
+}
+
+fn numbers(
+    row: CompareRow,
+    compiled: &Compiled,
+    state: &Loop,
+    price: &Price,
+    power: Option<f64>,
+    load: &Load,
+) -> CompareRow {
+    let layout = &compiled.setup.layout;
+    let flow = Flow::of(state, load, layout);
+    let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
+    // At one dollar an hour, money is device-hours.
+    let hours = flow.cost(1.0);
+    let limit = compiled.setup.limits.max_sequences.map(|m| (m * layout.dp) as f64);
+    let binding = if !state.saturated {
+        compiled.binding(&state.step).name()
+    } else if limit.is_some_and(|l| l <= state.admitted) {
+        "admission"
+    } else {
+        "capacity"
+    };
+    CompareRow {
+        running_batch: Some(state.running * layout.replicas as f64),
+        saturated: Some(state.saturated),
+        binding: Some(binding.to_owned()),
+        ttft_ms: state.ttft.map(|t| t * 1e3),
+        tpot_ms: Some(state.tpot * 1e3),
+        input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
+        output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
+        device_hours_per_mtok: Some(flow.device_hours_per_mtok()),
+        device_hours_per_mtok_input: Some(hours.input),
+        device_hours_per_mtok_output: Some(hours.output),
+        usd_per_mtok_input: cost.map(|c| c.input),
+        usd_per_mtok_output: cost.map(|c| c.output),
+        usd_per_mtok_total: cost.map(|c| c.total),
+        usd_per_mtok_output_all: cost.map(|c| c.output_all),
+        joule_per_output_token: power.map(|w| flow.joule_per_output_token(w)),
+        ..row
+    }
+}
+
+fn parallel(setup: &Setup) -> String {
+    let l = setup.layout;
+    let parts = [("tp", l.tp), ("pp", l.pp), ("dp", l.dp), ("ep", l.ep)];
+    let named: Vec<String> = parts.iter().filter(|p| p.1 > 1).map(|(name, n)| format!("{name}{n}")).collect();
+    let instance = if named.is_empty() { "tp1".to_owned() } else { named.join(" ") };
+    if l.replicas > 1 { format!("{} x {instance}", l.replicas) } else { instance }
+}
+
+/// The format of the weights as rows name it: the one most of them are stored in.
+fn precision(model: &ModelSpec, formats: &Formats) -> String {
+    match formats.weights {
+        Weights::Uniform(precision) => precision.to_string(),
+        Weights::Native => model.main_format().to_string(),
+    }
+}
+
+fn provenance(compiled: &Compiled, price: &Price) -> Provenance {
+    let estimate = if compiled.calibrated { Provenance::Calibrated } else { Provenance::Assumed };
+    let hardware = compiled.setup.hardware.provenance;
+    let own = if compiled.setup.hardware.measured.is_some() { hardware } else { hardware.weakest(estimate) };
+    if price.basis == Basis::None { own } else { own.weakest(price.provenance) }
+}
+
+fn too_large(compiled: &Compiled) -> String {
+    let gib = |bytes: f64| bytes / 1_073_741_824.0;
+    let m = &compiled.memory;
+    format!(
+        "does not fit: {:.0} GiB of weights and {:.1} GiB of activations a device, of {:.0} GiB that the engine may use",
+        gib(m.weights),
+        gib(m.activations),
+        gib(m.usable)
+    )
+}
+
+/// What the objective minimises; device-hours where no price is known.
+pub fn metric(row: &CompareRow, minimize: Minimize) -> Option<f64> {
+    match minimize {
+        Minimize::UsdPerMtokOutput => row.usd_per_mtok_output,
+        Minimize::UsdPerMtokInput => row.usd_per_mtok_input,
+        Minimize::UsdPerMtokTotal => row.usd_per_mtok_total,
+        Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
+    }
+    .or(row.device_hours_per_mtok)
+}
+
+/// Marks the best row that meets the targets; the others say which target they miss.
+fn choose(rows: &mut [CompareRow], objective: &Objective) {
+    for row in rows.iter_mut().filter(|r| r.reason.is_none()) {
+        row.reason = missed(row, objective);
+    }
+    let best = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.reason.is_none())
+        .filter_map(|(index, row)| Some((index, metric(row, objective.minimize)?)))
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some((index, _)) = best {
+        rows[index].chosen = true;
+    }
+}
+
+fn missed(row: &CompareRow, objective: &Objective) -> Option<String> {
+    let over =
+        |name: &str, value: f64, target: f64| format!("{name} {value:.0} ms misses the target of {target:.0} ms");
+    if row.saturated == Some(true) {
+        return Some("saturated: more requests are offered than it holds".to_owned());
+    }
+    if let (Some(target), Some(ms)) = (objective.ttft.map(|t| t.get() * 1e3), row.ttft_ms)
+        && ms > target
+    {
+        return Some(over("TTFT", ms, target));
+    }
+    if let (Some(target), Some(ms)) = (objective.tpot.map(|t| t.get() * 1e3), row.tpot_ms)
+        && ms > target
+    {
+        return Some(over("TPOT", ms, target));
+    }
+    None
+}

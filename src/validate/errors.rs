@@ -1,0 +1,144 @@
+//! Errors of predictions against measurements: |predicted - measured| / measured, by slice, worst first.
+
+use super::{Point, Prediction};
+use crate::stats;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A point with its prediction; what does not exist is absent.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PointRow {
+    /// `point`.
+    pub kind: &'static str,
+    /// Name of the point.
+    pub id: String,
+    /// Collection it belongs to.
+    pub family: String,
+    /// Predicted mean time to the first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_ttft_ms: Option<f64>,
+    /// Predicted mean time per further token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_tpot_ms: Option<f64>,
+    /// Predicted prompt tokens per second and device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_input_tok_s_per_device: Option<f64>,
+    /// Predicted answer tokens per second and device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_output_tok_s_per_device: Option<f64>,
+    /// Predicted tokens per second and device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_total_tok_s_per_device: Option<f64>,
+    /// Signed relative error of the time to the first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_ttft: Option<f64>,
+    /// Signed relative error of the time per token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_tpot: Option<f64>,
+    /// Signed relative error of the output throughput, or of the input's for prefill.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_throughput: Option<f64>,
+    /// Why there is no prediction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Errors of the points that share a property.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Slice {
+    /// `summary`.
+    pub kind: &'static str,
+    /// The property, such as `family` or `device`.
+    pub by: String,
+    /// Its value.
+    pub slice: String,
+    /// What was measured: `ttft`, `tpot` or `throughput`.
+    pub quantity: &'static str,
+    /// Points with a prediction and a measurement.
+    pub points: usize,
+    /// Median absolute relative error.
+    pub median: f64,
+    /// Mean absolute relative error.
+    pub mean: f64,
+    /// Median signed relative error.
+    pub bias: f64,
+}
+
+fn error(predicted: Option<f64>, measured: Option<f64>) -> Option<f64> {
+    let measured = measured.filter(|m| *m > 0.0)?;
+    Some(predicted? / measured - 1.0)
+}
+
+/// One row a point.
+pub fn point_rows(points: &[Point], predictions: &[Result<Prediction, String>]) -> Vec<PointRow> {
+    points.iter().zip(predictions).map(|(point, outcome)| row(point, outcome)).collect()
+}
+
+fn row(point: &Point, outcome: &Result<Prediction, String>) -> PointRow {
+    let p = outcome.as_ref().copied().unwrap_or_default();
+    let throughput = match point.phase.as_str() {
+        "prefill" => error(p.input_tok_s_per_device, point.input_tok_s_per_device),
+        _ => error(p.output_tok_s_per_device, point.output_tok_s_per_device),
+    };
+    PointRow {
+        kind: "point",
+        id: point.id.clone(),
+        family: point.family.clone(),
+        pred_ttft_ms: p.ttft_ms,
+        pred_tpot_ms: p.tpot_ms,
+        pred_input_tok_s_per_device: p.input_tok_s_per_device,
+        pred_output_tok_s_per_device: p.output_tok_s_per_device,
+        pred_total_tok_s_per_device: p.total_tok_s_per_device,
+        error_ttft: error(p.ttft_ms.filter(|_| !p.saturated), point.ttft_ms),
+        error_tpot: error(p.tpot_ms, point.tpot_ms).filter(|_| point.phase != "offline"),
+        error_throughput: throughput,
+        reason: outcome.as_ref().err().cloned(),
+    }
+}
+
+/// Errors by family, device, model, engine and layout; suspect points left out; worst first within a property.
+pub fn slices(points: &[Point], rows: &[PointRow]) -> Vec<Slice> {
+    type Property = (&'static str, fn(&Point) -> String);
+    const PROPERTIES: [Property; 6] = [
+        ("family", |p| p.family.clone()),
+        ("family engine", |p| format!("{} {}", p.family, p.engine_kind)),
+        ("family phase", |p| format!("{} {}", p.family, p.phase)),
+        ("family device", |p| format!("{} {}", p.family, p.device)),
+        ("family model", |p| format!("{} {}", p.family, p.model)),
+        ("family layout", |p| {
+            let many = |cell: Option<f64>| cell.is_some_and(|v| v > 1.0);
+            format!("{}{}{}", p.family, if many(p.dp) { " dp>1" } else { "" }, if many(p.ep) { " ep>1" } else { "" })
+        }),
+    ];
+    let mut slices = Vec::new();
+    for (by, property) in PROPERTIES {
+        let mut errors: BTreeMap<(String, &'static str), Vec<f64>> = BTreeMap::new();
+        for (point, row) in points.iter().zip(rows).filter(|(p, _)| p.suspect.is_none()) {
+            let quantities = [("ttft", row.error_ttft), ("tpot", row.error_tpot), ("throughput", row.error_throughput)];
+            for (quantity, error) in quantities {
+                if let Some(error) = error {
+                    errors.entry((property(point), quantity)).or_default().push(error);
+                }
+            }
+        }
+        let mut own: Vec<Slice> = errors.into_iter().filter_map(|(key, errors)| slice(by, key, &errors)).collect();
+        own.sort_by(|a, b| b.median.total_cmp(&a.median));
+        slices.append(&mut own);
+    }
+    slices
+}
+
+fn slice(by: &str, (slice, quantity): (String, &'static str), errors: &[f64]) -> Option<Slice> {
+    let absolute: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+    Some(Slice {
+        kind: "summary",
+        by: by.to_owned(),
+        slice,
+        quantity,
+        points: errors.len(),
+        median: stats::median(&absolute)?,
+        mean: stats::mean(&absolute)?,
+        bias: stats::median(errors)?,
+    })
+}

@@ -1,0 +1,77 @@
+//! A measured point as the CSV files write it, and what it asks of the estimate.
+
+use crate::diagnostic::Diagnostic;
+use serde::Deserialize;
+
+/// One measurement of somebody. An empty cell is absent.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Point {
+    /// Name of the row.
+    pub id: String,
+    /// Collection it belongs to.
+    pub family: String,
+    /// Kind of engine, such as `vllm`.
+    pub engine_kind: String,
+    /// Catalogue name of the model.
+    pub model: String,
+    /// Format of the weights.
+    pub precision: String,
+    /// Catalogue name of the device.
+    pub device: String,
+    /// Devices in all.
+    pub devices: Option<f64>,
+    /// Tensor parallelism.
+    pub tp: Option<f64>,
+    /// Expert parallelism.
+    pub ep: Option<f64>,
+    /// Data-parallel attention.
+    pub dp: Option<f64>,
+    /// Pipeline parallelism.
+    pub pp: Option<f64>,
+    /// Separate pools, in words.
+    pub disagg: Option<String>,
+    /// `prefill`, `decode`, `both`, `serve` or `offline`.
+    pub phase: String,
+    /// Tokens of a prompt.
+    pub input_tokens: Option<f64>,
+    /// Tokens of an answer.
+    pub output_tokens: Option<f64>,
+    /// Requests in flight.
+    pub concurrency: Option<f64>,
+    /// Sequences of a static batch, per device for decode.
+    pub batch: Option<f64>,
+    /// Tokens already cached in decode.
+    pub context_tokens: Option<f64>,
+    /// Share of the prompt found in the prefix cache.
+    pub prefix_hit: Option<f64>,
+    /// Speculative decoding, in words.
+    pub spec_decode: Option<String>,
+    /// Measured mean time to the first token.
+    pub ttft_ms: Option<f64>,
+    /// Measured mean time per further token.
+    pub tpot_ms: Option<f64>,
+    /// Measured prompt tokens per second and device.
+    pub input_tok_s_per_device: Option<f64>,
+    /// Measured answer tokens per second and device.
+    pub output_tok_s_per_device: Option<f64>,
+    /// Measured tokens per second and device.
+    pub total_tok_s_per_device: Option<f64>,
+    /// Why the row is neither fitted nor scored.
+    pub suspect: Option<String>,
+}
+
+/// Reads a file of points.
+///
+/// # Errors
+/// Names the line that is no point.
+pub fn read(file: &str, text: &str) -> Result<Vec<Point>, Diagnostic> {
+    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let mut points = Vec::new();
+    for row in reader.deserialize() {
+        points.push(row.map_err(|error: csv::Error| {
+            Diagnostic::new(file, error.to_string())
+                .hint("the first line names the columns; those of scenarios/validation/README.md are needed")
+        })?);
+    }
+    Ok(points)
+}
