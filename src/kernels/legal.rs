@@ -25,7 +25,9 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     refuse(workgroup_bytes > caps.workgroup_bytes, format!("{workgroup_bytes} bytes of workgroup memory"))?;
     refuse(invocations > caps.invocations, format!("{invocations} invocations in a workgroup"))?;
     refuse(variant.knob("tex") > 0 && sides.iter().any(|&s| s > texture), format!("a texture side over {texture}"))?;
-    let largest = (4 * (m * k).max(k * n).max(m * n)).div_ceil(2);
+    let width = |bytes: f64, values: u64| (bytes * values as f64) as u64;
+    let (inputs, weights) = (variant.dtype.input_bytes(), variant.dtype.weight_bytes());
+    let largest = width(inputs, m * k).max(width(weights, k * n)).max(4 * m * n);
     refuse(variant.knob("tex") == 0 && largest > caps.binding, format!("a binding over {} bytes", caps.binding))
 }
 

@@ -7,14 +7,18 @@
 mod adapters;
 mod bench;
 mod case;
+mod choices;
 mod cpu;
 mod device;
 mod fault;
+mod problems;
 mod protocol;
 mod rows;
 mod rule;
+mod session;
 mod store;
 mod supervisor;
+mod tuner;
 mod verify;
 mod worker;
 
