@@ -13,7 +13,9 @@ const LENGTHS: [u64; 20] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65
 /// A Latin square: 400 shapes in which every pair of lengths of every two dimensions occurs.
 fn covering() -> Vec<[u64; 3]> {
     let count = LENGTHS.len();
-    (0..count * count).map(|at| [at / count, at % count, (at / count + at % count) % count].map(|i| LENGTHS[i])).collect()
+    (0..count * count)
+        .map(|at| [at / count, at % count, (at / count + at % count) % count].map(|i| LENGTHS[i]))
+        .collect()
 }
 
 #[test]
@@ -51,17 +53,29 @@ fn exact(gpu: &Gpu, variants: &[&Variant], problem: Problem, dtype: Dtype, seed:
     }
 }
 
-/// f32 on every shape of the covering array; the other types on a fifth of it, because their tails are the same code.
+/// f32 on every shape of the covering array on the first adapter; the other types and adapters, which share the code
+/// of the tails, on a part of it, unless `UNDERDOG_THOROUGH` asks for everything.
 #[test]
 fn every_gemm_of_the_space_on_every_pair_of_lengths() {
     on_a_large_stack(|| {
         for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");
-            for (dtype, step) in [(Dtype::F32, 1), (Dtype::F16, 5), (Dtype::I8, 5), (Dtype::Q4, 5)] {
+            let thorough = std::env::var_os("UNDERDOG_THOROUGH").is_some();
+            let part = |step| if thorough { 1 } else { step };
+            let first = name == "lavapipe";
+            let steps = if first { [1, part(11), part(7), part(7)] } else { [part(7), part(37), part(37), part(37)] };
+            for (dtype, step) in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4].into_iter().zip(steps) {
                 let variants = gemms(&gpu, dtype);
                 assert!(dtype != Dtype::F32 || variants.len() >= 15, "{name}: only {} variants", variants.len());
                 for (at, [m, n, k]) in covering().into_iter().enumerate().step_by(step) {
-                    exact(&gpu, &variants.iter().collect::<Vec<_>>(), Problem::Gemm { m, n, k }, dtype, at as u64, name);
+                    exact(
+                        &gpu,
+                        &variants.iter().collect::<Vec<_>>(),
+                        Problem::Gemm { m, n, k },
+                        dtype,
+                        at as u64,
+                        name,
+                    );
                 }
             }
         }
@@ -92,7 +106,7 @@ fn every_gemv_of_the_space_on_awkward_lengths() {
         for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");
             for dtype in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4] {
-                for (at, [n, k, _]) in covering().into_iter().enumerate().step_by(7) {
+                for (at, [n, k, _]) in covering().into_iter().enumerate().step_by(13) {
                     let problem = Problem::Gemv { n, k };
                     let all: Vec<_> =
                         space::ladder(problem, dtype, &gpu.found().caps).into_iter().flat_map(|r| r.variants).collect();
@@ -110,11 +124,13 @@ fn sums_longer_than_a_driver_allows_in_one_loop() {
     on_a_large_stack(|| {
         for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");
-            let all = gemms(&gpu, Dtype::F32);
+            let mut all = gemms(&gpu, Dtype::F32);
+            // One of each family: their loops are the same whatever the tile.
+            all.dedup_by_key(|v| v.family);
             for k in [65_534, 65_535, 65_536, 65_537, 70_001] {
                 let problem = Problem::Gemm { m: 3, n: 5, k };
                 let able: Vec<_> = all.iter().filter(|v| able(v, problem, &gpu.found().caps)).collect();
-                assert!(able.len() > 5);
+                assert!(able.len() >= 3, "{name}: {able:?}");
                 exact(&gpu, &able, problem, Dtype::F32, k, name);
                 let row = Variant::new(Family::GemvRow, Dtype::F32, &[("wx", 8)]);
                 exact(&gpu, &[&row], Problem::Gemv { n: 3, k }, Dtype::F32, k, name);
@@ -143,7 +159,8 @@ fn bindings_at_their_limit() {
             let problem = Problem::Gemv { n: 1, k: limit / 4 + 1 };
             assert!(legal::legal(&row, problem, caps).is_err(), "{name}: admitted beyond the limit");
             let data = Data::new(problem, Dtype::F32, Fill::Exact, 5);
-            let refused = Runner::new(&gpu, plan(&row, problem, &data, 1).expect("plans"), 1, underdog::gpu::Checks::On);
+            let refused =
+                Runner::new(&gpu, plan(&row, problem, &data, 1).expect("plans"), 1, underdog::gpu::Checks::On);
             assert!(matches!(refused.err(), Some(GpuError::TooLarge(_))), "{name}");
         }
     });

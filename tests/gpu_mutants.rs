@@ -323,27 +323,31 @@ fn subjects(lanes: u32) -> Vec<Subject> {
 }
 
 /// Mutants that compute the same as the original, with the reason.
-const EQUIVALENT: &[(&str, Patch, &str)] = &[
-    ("gemm_naive", ("extra k", "k < p.k1", "k < p.k1 + 1u"), "with bounds checks the read past the end of A's last row yields 0 or the next row, but B's row beyond the end clamps"),
-];
+const EQUIVALENT: &[(&str, Patch, &str)] = &[(
+    "gemm_naive",
+    ("extra k", "k < p.k1", "k < p.k1 + 1u"),
+    "with bounds checks the read past the end of A's last row yields 0 or the next row, but B's row beyond the end clamps",
+)];
 
 /// Every fill that applies, on poisoned memory, as a timed run is judged.
 fn survives(gpu: &Gpu, subject: &Subject, variant: &Variant, patch: Patch) -> bool {
     let (_, from, to) = patch;
     let lanes = gpu.found().caps.lanes.to_string();
     let (from, to) = (from.replace("LANES", &lanes), to.replace("LANES", &lanes));
-    [Fill::Exact, Fill::Real].into_iter().filter(|f| *f == Fill::Real || subject.problem.has_exact_inputs()).all(|fill| {
-        let data = Data::new(subject.problem, variant.dtype, fill, 9);
-        let truth = twin::truth(subject.problem, variant.dtype, &data);
-        let mut plan = plan(variant, subject.problem, &data, 1).expect("plans");
-        let program = plan.programs.iter_mut().find(|p| p.source.contains(&from));
-        let program = program.unwrap_or_else(|| panic!("{}: no \"{from}\" in the source", subject.variant));
-        program.source = program.source.replacen(&from, &to, 1);
-        if from.starts_with("sum += f32(a") {
-            program.source = program.source.replacen("column]);", "column]));", 1);
-        }
-        run(gpu, variant, subject.problem, plan, &truth, fill, Checks::On).is_ok()
-    })
+    [Fill::Exact, Fill::Real].into_iter().filter(|f| *f == Fill::Real || subject.problem.has_exact_inputs()).all(
+        |fill| {
+            let data = Data::new(subject.problem, variant.dtype, fill, 9);
+            let truth = twin::truth(subject.problem, variant.dtype, &data);
+            let mut plan = plan(variant, subject.problem, &data, 1).expect("plans");
+            let program = plan.programs.iter_mut().find(|p| p.source.contains(&from));
+            let program = program.unwrap_or_else(|| panic!("{}: no \"{from}\" in the source", subject.variant));
+            program.source = program.source.replacen(&from, &to, 1);
+            if from.starts_with("sum += f32(a") {
+                program.source = program.source.replacen("column]);", "column]));", 1);
+            }
+            run(gpu, variant, subject.problem, plan, &truth, fill, Checks::On).is_ok()
+        },
+    )
 }
 
 #[test]

@@ -89,6 +89,18 @@ pub struct Bench {
     /// Up to 15 s a case, whatever the budget.
     #[arg(long)]
     pub thorough: bool,
+    /// Execute one decode step and one prefill chunk of a model instead: a catalogue name or a config.json.
+    #[arg(long, value_name = "MODEL")]
+    pub step: Option<String>,
+    /// Layers of the step to execute; all of them when absent.
+    #[arg(long, value_name = "COUNT", requires = "step", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub layers: Option<u64>,
+    /// Tokens in the cache during the step.
+    #[arg(long, default_value_t = 512, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub context: u64,
+    /// Tokens of the prefill chunk.
+    #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(2..=8192))]
+    pub chunk: u64,
 }
 
 /// `verify`.

@@ -45,7 +45,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Validate(args) => show::validate(args, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
-        Command::Bench(args) => local::bench(args, cli, &output),
+        Command::Bench(args) => local::bench(args, cli, &catalog, &output),
         Command::Verify(args) => local::verify(args, cli, &output),
         // Handled before anything is set up: its standard output is a protocol.
         Command::Worker(_) => Ok(()),

@@ -92,6 +92,12 @@ impl<'gpu> Runner<'gpu> {
         self.bind()
     }
 
+    /// Runs the named dispatches in order on the first copy of the inputs, at most `per_submission` in one submission.
+    pub fn run_steps(&mut self, steps: &[usize], per_submission: usize) -> Result<Elapsed, GpuError> {
+        let steps: Vec<(usize, usize)> = steps.iter().map(|&step| (0, step)).collect();
+        self.submit_all(&steps, per_submission)
+    }
+
     /// Runs one dispatch alone, on the first copy of the inputs.
     pub fn run_step(&mut self, step: usize) -> Result<Elapsed, GpuError> {
         self.submit(&[(0, step)])
@@ -109,6 +115,10 @@ impl<'gpu> Runner<'gpu> {
             .map(|(run, step)| ((self.next + run) % self.groups.len(), step))
             .collect();
         self.next = (self.next + runs as usize) % self.groups.len();
+        self.submit_all(&steps, per_submission)
+    }
+
+    fn submit_all(&self, steps: &[(usize, usize)], per_submission: usize) -> Result<Elapsed, GpuError> {
         let mut total = Elapsed { wall_s: 0.0, gpu_s: Some(0.0) };
         for batch in steps.chunks(per_submission.max(1)) {
             let part = self.submit(batch)?;
@@ -162,12 +172,16 @@ impl<'gpu> Runner<'gpu> {
 
     /// The output as the last run left it.
     pub fn output(&self) -> Result<Vec<u8>, GpuError> {
-        let buffer = self.buffers[0][self.plan.output]
-            .as_ref()
-            .ok_or_else(|| GpuError::Refused("the output is a texture".into()))?;
+        self.memory(self.plan.output)
+    }
+
+    /// The content of one buffer of the plan, of the first copy.
+    pub fn memory(&self, index: usize) -> Result<Vec<u8>, GpuError> {
+        let buffer = self.buffers[0][index].as_ref();
+        let buffer = buffer.ok_or_else(|| GpuError::Refused("a texture cannot be read back".into()))?;
         let mut bytes = self.read(buffer)?;
         bytes.drain(..GUARD_BYTES as usize);
-        bytes.truncate(self.plan.memory[self.plan.output].bytes() as usize);
+        bytes.truncate(self.plan.memory[index].bytes() as usize);
         Ok(bytes)
     }
 

@@ -87,6 +87,36 @@ pub fn local(
     Ok(profile)
 }
 
+/// A session on the first adapter that is selected.
+pub(super) fn session<'a>(
+    exe: &Path,
+    options: &'a BenchOptions,
+    progress: &'a dyn Progress,
+) -> Result<Session<'a>, MeasureError> {
+    let rows = select(exe, &options.adapter)?;
+    let target = rows.iter().find_map(|row| row.target.as_ref());
+    open(exe, target.unwrap_or(&Target::Cpu), options, progress)
+}
+
+fn open<'a>(
+    exe: &Path,
+    target: &Target,
+    options: &'a BenchOptions,
+    progress: &'a dyn Progress,
+) -> Result<Session<'a>, MeasureError> {
+    Ok(Session {
+        supervisor: Supervisor::open(exe, target, Duration::from_secs_f64(options.silence.get()))?,
+        options,
+        progress,
+        cases: Vec::new(),
+        history: History::default(),
+        choices: Choices::load(Store::open().folder()),
+        end: Instant::now() + Duration::from_secs_f64(options.budget.get()),
+        first_failure: None,
+        left_out: Vec::new(),
+    })
+}
+
 fn measure(
     exe: &Path,
     target: &Target,
@@ -95,22 +125,10 @@ fn measure(
     progress: &dyn Progress,
 ) -> Result<Profile, MeasureError> {
     let (started, wall) = (Instant::now(), jiff::Timestamp::now());
-    let silence = Duration::from_secs_f64(options.silence.get());
-    let supervisor = Supervisor::open(exe, target, silence)?;
-    let found = supervisor.found().clone();
+    let mut session = open(exe, target, options, progress)?;
+    let found = session.supervisor.found().clone();
     let problems = problems(&found, depth);
     progress.stage(&format!("{} ({})", found.identity.name, found.identity.backend), problems.len() as u64);
-    let mut session = Session {
-        supervisor,
-        options,
-        progress,
-        cases: Vec::new(),
-        history: History::default(),
-        choices: Choices::load(Store::open().folder()),
-        end: started + Duration::from_secs_f64(options.budget.get()),
-        first_failure: None,
-        left_out: Vec::new(),
-    };
     for (at, &(problem, dtype)) in problems.iter().enumerate() {
         if session.stopped() {
             break;

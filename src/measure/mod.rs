@@ -16,7 +16,9 @@ mod protocol;
 mod rows;
 mod rule;
 mod session;
+mod step;
 mod store;
+mod stream;
 mod supervisor;
 mod tuner;
 mod verify;
@@ -28,6 +30,7 @@ pub use fault::VARIABLE as FAULT_VARIABLE;
 pub use protocol::{Job, Target};
 pub use rows::{BenchRow, rows};
 pub use rule::Rule;
+pub use step::{StepOptions, StepRow, step};
 pub use store::Store;
 pub use verify::{VerifyOptions, VerifyRow, verify};
 pub use worker::{WORKER_SUBCOMMAND, worker_main};
@@ -73,6 +76,14 @@ pub enum MeasureError {
         /// The adapter.
         adapter: String,
         /// The first reason.
+        why: String,
+    },
+    /// This cannot be executed.
+    #[error("{what}: {why}")]
+    Unsupported {
+        /// The model or adapter.
+        what: String,
+        /// What is missing.
         why: String,
     },
     /// The user asked to stop before anything was measured.

@@ -168,7 +168,7 @@ impl Session<'_> {
         let job = Job { variant: variant.clone(), problem: task.problem, seed, checks, rule, rung };
         match self.supervisor.time(job)? {
             Outcome::Case(case) => Ok(Some(*case)),
-            Outcome::Verified | Outcome::Unavailable(_) => Ok(None),
+            Outcome::Verified | Outcome::Step(_) | Outcome::Unavailable(_) => Ok(None),
             Outcome::Wrong(why) | Outcome::Failed(why) => {
                 self.progress.warn(&format!("{variant}: {why}"));
                 self.first_failure.get_or_insert(format!("{variant}: {why}"));

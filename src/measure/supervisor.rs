@@ -1,7 +1,7 @@
 //! The parent's side of a worker: deadlines, deaths, quarantine. It never loads a driver itself.
 
 use super::MeasureError;
-use super::protocol::{Job, Message, Reply, Request, Target, decode};
+use super::protocol::{Job, Message, Op, Reply, Request, StepTimes, Target, decode};
 use crate::device::profile::Case;
 use crate::gpu::Found;
 use std::collections::HashMap;
@@ -128,6 +128,8 @@ pub enum Outcome {
     Case(Box<Case>),
     /// Verified without timing.
     Verified,
+    /// A whole step, every op verified.
+    Step(StepTimes),
     /// The adapter cannot run it.
     Unavailable(String),
     /// It computes something else.
@@ -180,6 +182,19 @@ impl Supervisor {
         self.run(job.variant.id(), &Request::Verify(job))
     }
 
+    /// Runs many ops as one stream.
+    pub fn step(&mut self, ops: Vec<Op>) -> Result<StepTimes, MeasureError> {
+        let adapter = self.found.identity.name.clone();
+        match self.run("step".into(), &Request::Step(ops))? {
+            Outcome::Step(times) => Ok(times),
+            Outcome::Unavailable(why) => Err(MeasureError::Unsupported { what: adapter, why }),
+            Outcome::Wrong(why) | Outcome::Failed(why) => Err(MeasureError::Nothing { adapter, why }),
+            Outcome::Case(_) | Outcome::Verified => {
+                Err(MeasureError::Nothing { adapter, why: "the worker answered something else".into() })
+            }
+        }
+    }
+
     fn run(&mut self, variant: String, request: &Request) -> Result<Outcome, MeasureError> {
         loop {
             if self.kills.get(&variant).is_some_and(|&k| k >= KILLS) {
@@ -192,6 +207,7 @@ impl Supervisor {
             let why = match worker.ask(request, self.deadline) {
                 Ok(Reply::Case(case)) => return Ok(Outcome::Case(case)),
                 Ok(Reply::Verified) => return Ok(Outcome::Verified),
+                Ok(Reply::Step(times)) => return Ok(Outcome::Step(times)),
                 Ok(Reply::Unavailable(why)) => return Ok(Outcome::Unavailable(why)),
                 Ok(Reply::Wrong(why)) => {
                     self.anomalies.push(format!("{variant} is wrong here: {why}"));

@@ -77,7 +77,7 @@ pub fn verify(exe: &Path, options: &VerifyOptions, progress: &dyn Progress) -> R
                 rung: None,
             };
             let (result, reason) = match supervisor.verify(job)? {
-                Outcome::Verified | Outcome::Case(_) => ("verified", None),
+                Outcome::Verified | Outcome::Step(_) | Outcome::Case(_) => ("verified", None),
                 Outcome::Unavailable(why) => ("unavailable", Some(why)),
                 Outcome::Wrong(why) => ("wrong", Some(why)),
                 Outcome::Failed(why) => ("failed", Some(why)),
