@@ -1,6 +1,6 @@
 //! Commands that measure this machine. The measuring itself happens in a worker process of the same program.
 
-use super::args::{Bench, Cli, Measure, Verify};
+use super::args::{Bench, Cli, Duel, Measure, Verify};
 use super::context;
 use super::failure::Failure;
 use super::output::Output;
@@ -105,8 +105,31 @@ pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
     context.adapter = profiles.first().map(|p| p.adapter.name.clone());
     let notes = profiles.iter().flat_map(|p| p.anomalies.clone()).collect();
     let sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
+    if args.ladder {
+        let rungs: Vec<_> = profiles.iter().flat_map(measure::ladder).collect();
+        return output.write(&context::finished("bench-ladder", context, sentence, notes, &rungs)?);
+    }
     output.write(&context::finished("bench", context, sentence, notes, &rows)?)?;
     if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+/// `duel`: this adapter with fewer threads and its best kernel, against the full one with lesser kernels.
+pub fn duel(args: &Duel, cli: &Cli, output: &Output) -> Result<(), Failure> {
+    let options = BenchOptions { adapter: selector(&args.measure), seed: cli.common.seed, ..BenchOptions::default() };
+    let rows = {
+        let bar = Bar::new(cli.common.quiet);
+        measure::duel(&program()?, &options, &bar)?
+    };
+    let wins = rows.iter().filter(|r| r.executed_ratio > 1.0);
+    let least = wins.min_by(|a, b| a.debt.total_cmp(&b.debt));
+    let sentence = match least {
+        Some(row) => format!(
+            "The handicapped adapter with its best kernel beats the full one once that runs {:.1} times slower than it could ({}).",
+            row.debt, row.rung
+        ),
+        None => "The full adapter wins with every kernel.".to_owned(),
+    };
+    output.write(&context::finished("duel", context::here(), sentence, Vec::new(), &rows)?)
 }
 
 /// What an adapter sustains, in one sentence.

@@ -46,6 +46,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &catalog, &output),
+        Command::Duel(args) => local::duel(args, cli, &output),
         Command::Verify(args) => local::verify(args, cli, &output),
         // Handled before anything is set up: its standard output is a protocol.
         Command::Worker(_) => Ok(()),

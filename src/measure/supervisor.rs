@@ -35,7 +35,7 @@ pub struct Death(pub String);
 
 impl Worker {
     /// Starts `exe` as a worker that sees only the target's driver.
-    pub fn start(exe: &Path, target: &Target) -> Result<Self, MeasureError> {
+    pub fn start(exe: &Path, target: &Target, environment: &[(String, String)]) -> Result<Self, MeasureError> {
         let mut command = Command::new(exe);
         command.arg(super::WORKER_SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Target::Adapter { driver, .. } = target
@@ -43,6 +43,7 @@ impl Worker {
         {
             command.env("VK_DRIVER_FILES", manifest).env_remove("VK_ICD_FILENAMES");
         }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let failed = |why: String| MeasureError::Worker { exe: exe.display().to_string(), why };
         let mut child = command.spawn().map_err(|e| failed(e.to_string()))?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -143,6 +144,7 @@ pub struct Supervisor {
     exe: PathBuf,
     target: Target,
     deadline: Duration,
+    environment: Vec<(String, String)>,
     worker: Option<Worker>,
     found: Found,
     deaths: u32,
@@ -154,8 +156,19 @@ pub struct Supervisor {
 impl Supervisor {
     /// Starts a worker and opens the target.
     pub fn open(exe: &Path, target: &Target, deadline: Duration) -> Result<Self, MeasureError> {
-        let (worker, found) = start(exe, target, deadline)?;
+        Self::open_with(exe, target, deadline, Vec::new())
+    }
+
+    /// The same with further environment variables for the worker.
+    pub fn open_with(
+        exe: &Path,
+        target: &Target,
+        deadline: Duration,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, MeasureError> {
+        let (worker, found) = start(exe, target, deadline, &environment)?;
         Ok(Self {
+            environment,
             exe: exe.into(),
             target: target.clone(),
             deadline,
@@ -202,7 +215,7 @@ impl Supervisor {
             }
             let worker = match self.worker.take() {
                 Some(worker) => self.worker.insert(worker),
-                None => self.worker.insert(start(&self.exe, &self.target, self.deadline)?.0),
+                None => self.worker.insert(start(&self.exe, &self.target, self.deadline, &self.environment)?.0),
             };
             let why = match worker.ask(request, self.deadline) {
                 Ok(Reply::Case(case)) => return Ok(Outcome::Case(case)),
@@ -228,8 +241,13 @@ impl Supervisor {
     }
 }
 
-fn start(exe: &Path, target: &Target, deadline: Duration) -> Result<(Worker, Found), MeasureError> {
-    let mut worker = Worker::start(exe, target)?;
+fn start(
+    exe: &Path,
+    target: &Target,
+    deadline: Duration,
+    environment: &[(String, String)],
+) -> Result<(Worker, Found), MeasureError> {
+    let mut worker = Worker::start(exe, target, environment)?;
     let why = match worker.ask(&Request::Open(target.clone()), deadline) {
         Ok(Reply::Opened(found)) => return Ok((worker, *found)),
         Ok(Reply::Failed(why)) | Err(Death(why)) => why,
