@@ -96,7 +96,7 @@ const PREFETCHED: &[Patch] = &[
     ("wrong lane of a quad", "let b3 = bv0[3];", "let b3 = bv0[2];"),
     ("wrong quad", "let b4 = bv1[0];", "let b4 = bv0[0];"),
     ("wrong tile of A", "mine_y / 4u + 1u]", "mine_y / 4u]"),
-    ("wrong tile of B", "let column0 = tile.x * 128u;", "let column0 = tile.x * 64u;"),
+    ("wrong tile of B", "let column0 = tile.x * 128u;", "let column0 = tile.x * 256u;"),
     ("no tail guard", "if row < last {", "{"),
     ("no tail guard", "if column < p.n {", "{"),
     ("overwritten sum", "s7_7 += a7 * b7", "s7_7 = a7 * b7"),
@@ -195,7 +195,7 @@ const GEMV_ROW: &[Patch] = &[
     ("dropped k", "k < p.k1", "k + 1u < p.k1"),
     ("skipped k", "k++", "k += 2u"),
     ("wrong stride", "row * p.ld + k", "row * (p.ld - 1u) + k"),
-    ("no tail guard", "if row >= p.n {", "if row > p.n + 64u {"),
+    ("early tail guard", "if row < p.n {", "if row + 1u < p.n {"),
     ("early tail guard", "if row >= p.n {", "if row + 1u >= p.n {"),
     ("wrong operand", "* f32(x[k])", "* f32(x[0])"),
     ("overwritten sum", "sum += f32", "sum = f32"),
@@ -208,8 +208,8 @@ const GEMV_SHARED: &[Patch] = &[
     ("lost half of a reduction", "var reach = 64u;", "var reach = 32u;"),
     ("early end of a reduction", "reach > 0u;", "reach > 1u;"),
     ("wrong partner", "parts[t + reach + 0u]", "parts[t + 0u]"),
-    ("every invocation stores", "if t == 0u {", "if t == 1u {"),
-    ("dropped k", "k < p.k1; k +=", "k + 1u < p.k1; k +="),
+    ("lost store", "if t == 0u {", "if t == 0u && row0 > 0u {"),
+    ("dropped k", "k < p.k1; k +=", "k + 200u < p.k1; k +="),
     ("wrong step", "k += 128u", "k += 129u"),
     ("every invocation the same k", "var k = p.k0 + t;", "var k = p.k0;"),
     ("wrong row", "group.x * 1u", "group.x * 2u"),
@@ -299,7 +299,7 @@ fn subjects(lanes: u32) -> Vec<Subject> {
         ("gemm_naive/f32/wx8.wy8", GEMM, NAIVE),
         ("gemm_tiled/f32/bm32.bn32.bk16.tm2.tn2", GEMM, TILED),
         ("gemm_tiled/f32/bm128.bn128.bk8.tm8.tn8.v4.ta.pf", GEMM, PREFETCHED),
-        ("gemm_tiled/f32/bm64.bn64.bk8.tm8.tn8.v4.ta.sk4", GEMM, SPLIT),
+        ("gemm_tiled/f32/bm64.bn64.bk8.tm8.tn8.v4.ta.sk4", Problem::Gemm { m: 131, n: 129, k: 131 }, SPLIT),
         ("gemm_registers/f32/wx8.wy1.mr16.nv1.ku1", GEMM, REGISTERS),
         ("gemm_registers/f32/wx8.wy1.mr8.nv2.ku1.tex", GEMM, TEXTURES),
         ("gemm_tiled/i8/bm64.bn64.bk16.tm4.tn4.v4.ta", GEMM, INT8),
@@ -323,11 +323,28 @@ fn subjects(lanes: u32) -> Vec<Subject> {
 }
 
 /// Mutants that compute the same as the original, with the reason.
-const EQUIVALENT: &[(&str, Patch, &str)] = &[(
-    "gemm_naive",
-    ("extra k", "k < p.k1", "k < p.k1 + 1u"),
-    "with bounds checks the read past the end of A's last row yields 0 or the next row, but B's row beyond the end clamps",
-)];
+const EQUIVALENT: &[(&str, Patch, &str)] = &[
+    (
+        "gemm_naive",
+        ("extra k", "k < p.k1", "k < p.k1 + 1u"),
+        "the extra row of B lies outside its buffer, where a driver that checks bounds reads zero",
+    ),
+    (
+        "gemm_naive",
+        ("wrong column", "let column = id.x;", "let column = id.x ^ 1u;"),
+        "neighbours swap their columns and every column is still computed once",
+    ),
+    (
+        "gemm_registers",
+        ("wrong column", "group.x * 8u + me.x", "group.x * 8u + (me.x ^ 1u)"),
+        "neighbours swap their columns and every column is still computed once",
+    ),
+    (
+        "gemm_tiled",
+        ("wrong index", "id.y * groups.x * 64u + id.x", "id.y * groups.x * 64u + (id.x ^ 1u)"),
+        "neighbours swap their elements and every element is still added up once",
+    ),
+];
 
 /// Every fill that applies, on poisoned memory, as a timed run is judged.
 fn survives(gpu: &Gpu, subject: &Subject, variant: &Variant, patch: Patch) -> bool {
@@ -338,10 +355,12 @@ fn survives(gpu: &Gpu, subject: &Subject, variant: &Variant, patch: Patch) -> bo
         |fill| {
             let data = Data::new(subject.problem, variant.dtype, fill, 9);
             let truth = twin::truth(subject.problem, variant.dtype, &data);
-            let mut plan = plan(variant, subject.problem, &data, 1).expect("plans");
+            let mut plan = plan(variant, subject.problem, &data, 3).expect("plans");
             let program = plan.programs.iter_mut().find(|p| p.source.contains(&from));
             let program = program.unwrap_or_else(|| panic!("{}: no \"{from}\" in the source", subject.variant));
-            program.source = program.source.replacen(&from, &to, 1);
+            // Unrolled stores each have their guard; the other operators break one place.
+            let times = if patch.0 == "no tail guard" { usize::MAX } else { 1 };
+            program.source = program.source.replacen(&from, &to, times);
             if from.starts_with("sum += f32(a") {
                 program.source = program.source.replacen("column]);", "column]));", 1);
             }

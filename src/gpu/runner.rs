@@ -54,7 +54,7 @@ impl<'gpu> Runner<'gpu> {
             for (index, memory) in plan.memory.iter().enumerate() {
                 let shared = buffers.first().filter(|_| copy > 0 && !memory.is_input()).and_then(|b| b[index].clone());
                 let resource = match shared {
-                    Some(buffer) => Resource::Buffer(buffer, memory.bytes()),
+                    Some(buffer) => Resource::Buffer(buffer, bound(gpu, memory)),
                     None => Resource::new(gpu, memory),
                 };
                 held.push(match &resource {
@@ -307,7 +307,7 @@ impl Resource {
         }
         // Submitting lets wgpu release its staging copy before the next buffer is filled.
         gpu.queue.submit([]);
-        Self::Buffer(buffer, size)
+        Self::Buffer(buffer, bound(gpu, memory))
     }
 }
 
@@ -333,7 +333,7 @@ fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[R
             Resource::Buffer(buffer, size) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
                 offset: GUARD_BYTES,
-                size: wgpu::BufferSize::new(padded(*size)),
+                size: wgpu::BufferSize::new(*size),
             }),
         };
         entries.push(wgpu::BindGroupEntry { binding: at as u32 + 1, resource });
@@ -343,6 +343,13 @@ fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[R
         layout: &pipeline.get_bind_group_layout(0),
         entries: &entries,
     })
+}
+
+/// Bytes of the binding. What kernels write is bound together with the guard behind it: drivers that check bounds would
+/// otherwise drop a write past the end, and a missing tail guard would go unnoticed there and do harm elsewhere.
+fn bound(gpu: &Gpu, memory: &Memory) -> u64 {
+    let slack = if memory.is_input() { 0 } else { GUARD_BYTES };
+    (padded(memory.bytes()) + slack).min(gpu.found().caps.binding.max(padded(memory.bytes())))
 }
 
 /// Storage bindings are whole words.
