@@ -47,6 +47,8 @@ pub enum Command {
     Devices,
     /// Measure this machine's adapters with verified kernels; writes profile.json into the store.
     Bench(Bench),
+    /// This adapter against itself with fewer threads: predict, execute, compare.
+    Duel(Duel),
     /// Check every kernel variant against its CPU twin, without timing.
     Verify(Verify),
     /// Parameters, bytes, FLOP and KV cache of a model, and how each was derived.
@@ -91,6 +93,28 @@ pub struct Bench {
     /// Up to 15 s a case, whatever the budget.
     #[arg(long)]
     pub thorough: bool,
+    /// Print the ladder, rung by rung over all shapes, instead of the single cases.
+    #[arg(long)]
+    pub ladder: bool,
+    /// Execute one decode step and one prefill chunk of a model instead: a catalogue name or a config.json.
+    #[arg(long, value_name = "MODEL")]
+    pub step: Option<String>,
+    /// Layers of the step to execute; all of them when absent.
+    #[arg(long, value_name = "COUNT", requires = "step", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub layers: Option<u64>,
+    /// Tokens in the cache during the step.
+    #[arg(long, default_value_t = 512, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub context: u64,
+    /// Tokens of the prefill chunk.
+    #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(2..=8192))]
+    pub chunk: u64,
+}
+
+/// `duel`.
+#[derive(Debug, Args)]
+pub struct Duel {
+    #[command(flatten)]
+    pub measure: Measure,
 }
 
 /// `verify`.

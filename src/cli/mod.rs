@@ -47,7 +47,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Calibrate(args) => calibrate::calibrate(args, cli, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
-        Command::Bench(args) => local::bench(args, cli, &output),
+        Command::Bench(args) => local::bench(args, cli, &catalog, &output),
+        Command::Duel(args) => local::duel(args, cli, &output),
         Command::Verify(args) => local::verify(args, cli, &output),
         // Handled before anything is set up: its standard output is a protocol.
         Command::Worker(_) => Ok(()),
