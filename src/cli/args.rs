@@ -20,7 +20,7 @@ pub struct Common {
     /// Format of standard output.
     #[arg(short, long, global = true, default_value = "table", value_name = "FORMAT")]
     pub format: Format,
-    /// Also write to a file; the format follows the extension (.json .jsonl .csv .md). Repeatable.
+    /// Also write to a file; the format follows the extension (.json .jsonl .csv .md .html .svg). Repeatable.
     #[arg(short, long = "output", global = true, value_name = "PATH")]
     pub outputs: Vec<PathBuf>,
     /// A folder whose devices/, models/ and prices.toml are laid over the built-in catalogue.
@@ -57,8 +57,14 @@ pub enum Command {
     Catalog(CatalogArgs),
     /// Contenders side by side: throughput, TTFT, TPOT, cost per token, energy.
     Compare(Compare),
-    /// The same, op by op: FLOP, bytes, time, and what binds.
-    Explain(Scenario),
+    /// The same, op by op: FLOP, bytes, time, and what binds; between two contenders the cost waterfall.
+    Explain(Explain),
+    /// The tuning, price, utilisation or count at which the weaker contender matches the stronger.
+    Breakeven(Breakeven),
+    /// Any fields of a scenario as axes: every combination, on all cores.
+    Sweep(Sweep),
+    /// Render saved runs again; nothing is computed.
+    Report(ReportArgs),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
     /// Fit the constants of the estimate again; with -o calibration.toml writes them.
@@ -171,6 +177,71 @@ pub struct Compare {
     /// A condition such as 'weaker.usd_per_mtok_output < stronger.usd_per_mtok_output'; unmet is exit code 3.
     #[arg(long = "require", value_name = "CONDITION")]
     pub requirements: Vec<String>,
+    /// Search the layouts (tp, pp, dp, ep on whole nodes, up to 320 devices) and the load of every contender.
+    #[arg(long)]
+    pub optimize: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// Two contenders: the cost of the second out of the first's, step by step.
+    #[arg(num_args = 2, value_names = ["A", "B"])]
+    pub pair: Vec<String>,
+}
+
+/// `breakeven`.
+#[derive(Debug, Args)]
+pub struct Breakeven {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// What to solve for: debt, debt.gemm, debt.attention, debt.experts, debt.collectives, debt.host, price,
+    /// utilisation, count or electricity.
+    #[arg(long, default_value = "debt", value_name = "FIELD")]
+    pub unknown: String,
+    /// The contender whose unknown it is; the one named `weaker`, or the first.
+    #[arg(long, value_name = "NAME")]
+    pub weaker: Option<String>,
+    /// The contender to match; the one named `stronger`, or the first other one.
+    #[arg(long, value_name = "NAME")]
+    pub stronger: Option<String>,
+    /// Whose cost is compared; what the scenario minimises where absent.
+    #[arg(long, value_name = "TOKENS")]
+    pub of: Option<TokensOf>,
+}
+
+/// `sweep`.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// A field and its values: contender.weaker.count=16-128*2, model.precision=fp8,bf16. Repeatable.
+    #[arg(long = "axis", value_name = "PATH=LIST", required = true)]
+    pub axes: Vec<String>,
+    /// Threads; 0 is all cores.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Runs saved with -o run.json; several become one document.
+    #[arg(required = true, value_name = "RUN.json")]
+    pub runs: Vec<PathBuf>,
+}
+
+/// Tokens a cost is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokensOf {
+    /// Input tokens.
+    Input,
+    /// Output tokens.
+    Output,
+    /// Both, over their number.
+    Total,
 }
 
 /// `validate`.
@@ -218,6 +289,8 @@ pub enum SchemaOf {
     Compare,
     /// A row of `explain`.
     Explain,
+    /// The row of kind `answer` of `breakeven`.
+    Answer,
     /// A row of `model`.
     Model,
     /// A row of `catalog devices`.

@@ -1,5 +1,6 @@
 //! Arguments, progress, exit codes: the only room that prints, and the only one that sees all others.
 
+mod answers;
 mod args;
 mod calibrate;
 mod context;
@@ -7,9 +8,11 @@ mod failure;
 mod local;
 mod output;
 mod progress;
+mod reports;
 mod require;
 mod scenarios;
 mod show;
+mod sweep;
 
 use crate::catalog::Catalog;
 use args::{Cli, Command};
@@ -40,7 +43,10 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     };
     match &cli.command {
         Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
-        Command::Explain(args) => scenarios::explain(args, cli, &catalog, &output),
+        Command::Explain(args) => answers::explain(args, cli, &catalog, &output),
+        Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
+        Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
+        Command::Report(args) => reports::report(args, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => calibrate::validate(args, &catalog, &output),

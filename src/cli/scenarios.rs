@@ -5,6 +5,7 @@ use super::failure::Failure;
 use super::output::Output;
 use super::{context, local, require};
 use crate::catalog::{self, Catalog};
+use crate::device::Profile;
 use crate::estimate::Calibration;
 use crate::run::Context;
 use crate::scenario::{Local, Offer, Plan, Source, resolve};
@@ -13,29 +14,49 @@ use crate::validate;
 use std::path::Path;
 
 /// A scenario ready to be answered.
-struct Ready {
-    plan: Plan,
-    calibration: Calibration,
-    context: Context,
+pub struct Ready {
+    /// Contenders, load and targets.
+    pub plan: Plan,
+    /// Constants of the estimate.
+    pub calibration: Calibration,
+    /// Where and when it is run.
+    pub context: Context,
+    /// What was measured on this machine, where a contender is this machine.
+    pub profile: Option<Profile>,
 }
 
 /// `compare`: contenders side by side.
 pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let ready = prepare(&args.scenario, cli, catalog)?;
+    if args.optimize {
+        return optimized(args, ready, output);
+    }
     let answer = solve::compare(&ready.plan, &ready.calibration)?;
     let run = context::finished("compare", ready.context, answer.sentence, answer.notes, &answer.rows)?;
     output.write(&run)?;
     require::check(&args.requirements, &run.rows)
 }
 
-/// `explain`: the same, op by op.
-pub fn explain(args: &Scenario, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let ready = prepare(args, cli, catalog)?;
-    let (rows, comparison) = solve::explain(&ready.plan, &ready.calibration)?;
-    output.write(&context::finished("explain", ready.context, comparison.sentence, comparison.notes, &rows)?)
+/// `compare --optimize`: every contender in its best layout.
+fn optimized(args: &Compare, ready: Ready, output: &Output) -> Result<(), Failure> {
+    let found = solve::optimize(&ready.plan, &ready.calibration)?;
+    // The sentence and its verdict come from the same rows and rules as those of a comparison.
+    let rows: Vec<_> = found.rows.iter().map(|r| r.row.clone()).collect();
+    let (sentence, mut notes) = solve::answer(&found.plan, &rows, &ready.calibration);
+    notes.push(format!(
+        "{} layouts fit; rows marked pareto are those that no other beats both in tokens/s per device and per user. The search chooses its own concurrencies.",
+        found.tried
+    ));
+    let run = context::finished("compare", ready.context, sentence, notes, &found.rows)?;
+    output.write(&run)?;
+    require::check(&args.requirements, &run.rows)
 }
 
-fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failure> {
+/// Reads, checks and measures what a scenario needs.
+///
+/// # Errors
+/// When the scenario is wrong or this machine cannot be measured.
+pub fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failure> {
     let source = Source::read(&args.scenario, &args.edits)?;
     let draft = source.draft()?;
     // Everything that can be wrong with the scenario is found before a minute is spent on measuring.
@@ -47,13 +68,14 @@ fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failu
     };
     let mut context = context::here();
     context.scenario_hash = Some(context::hash(&source.text));
-    context.adapter = profile.map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
+    context.adapter =
+        profile.as_ref().map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
     context.sources = sources(&plan);
     let mut calibration = Calibration::load(catalog)?;
     for anchor in &args.anchors {
         add_anchor(anchor, &plan, catalog, &mut calibration)?;
     }
-    Ok(Ready { plan, calibration, context })
+    Ok(Ready { plan, calibration, context, profile })
 }
 
 /// Reads `[CONTENDER=]FILE` and adds what it measured.

@@ -13,6 +13,7 @@ pub mod memory;
 pub mod op;
 pub mod path;
 mod pools;
+mod roof;
 pub mod serve;
 
 pub use calibration::{Calibration, Quantity, Situation};
@@ -106,7 +107,9 @@ impl Compiled {
         self.list(step).iter().filter_map(move |op| {
             let timed = op.time(&share, &self.machine)?;
             let hidden = if op.class == Class::Collectives { exposed } else { 1.0 };
-            let seconds = timed.seconds * hidden / speed(&self.setup.speed, op.class);
+            // Tuning ends at the roof; what is estimated below it (caches, overlap) stays as it is.
+            let roof = op.roof(&timed, &self.machine).min(timed.seconds);
+            let seconds = (timed.seconds / speed(&self.setup.speed, op.class)).max(roof) * hidden;
             Some((op, Timed { seconds, launch: self.launch(op, &timed, step), ..timed }))
         })
     }

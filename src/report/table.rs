@@ -38,6 +38,7 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("contender", "contender", Shape::Text),
     ("device", "device", Shape::Text),
     ("devices", "n", Shape::Count),
+    ("parallel", "layout", Shape::Text),
     ("precision", "precision", Shape::Text),
     ("concurrency", "requests", Shape::Count),
     ("ttft_ms", "TTFT ms", Shape::Band),
@@ -64,6 +65,26 @@ const EXPLAIN: &[(&str, &str, Shape)] = &[
     ("time_us", "time us", Shape::Number),
     ("share", "share", Shape::Number),
     ("binding", "binds", Shape::Text),
+];
+
+const BREAKEVEN: &[(&str, &str, Shape)] = &[
+    ("contender", "contender", Shape::Text),
+    ("lever", "lever", Shape::Text),
+    ("usd_per_mtok_per_percent", "$/Mtok per 1 %", Shape::Number),
+    ("device_hours_per_mtok_per_percent", "device-h/Mtok per 1 %", Shape::Number),
+    ("share", "share of the cost", Shape::Number),
+    ("saving_at_roof", "saved at the roof", Shape::Number),
+    ("tune_first", "tune first", Shape::Flag),
+];
+
+const WATERFALL: &[(&str, &str, Shape)] = &[
+    ("step", "step", Shape::Text),
+    ("usd_per_mtok_before", "$/Mtok before", Shape::Number),
+    ("usd_per_mtok_after", "$/Mtok after", Shape::Number),
+    ("device_hours_per_mtok_before", "device-h/Mtok before", Shape::Number),
+    ("device_hours_per_mtok_after", "device-h/Mtok after", Shape::Number),
+    ("ratio", "x", Shape::Number),
+    ("concurrency", "requests", Shape::Count),
 ];
 
 const MODEL: &[(&str, &str, Shape)] = &[
@@ -101,6 +122,8 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
     let listed: &[(&str, &str, Shape)] = match command {
         "compare" => COMPARE,
         "explain" => EXPLAIN,
+        "breakeven" => BREAKEVEN,
+        "waterfall" => WATERFALL,
         "model" => MODEL,
         "bench" => BENCH,
         _ => &[],
@@ -122,6 +145,11 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
 pub fn answering(rows: &[Row]) -> Vec<&Row> {
     let chosen = |row: &Row| row.get("chosen").and_then(Value::as_bool);
     let own = |row: &Row, name: Option<&Value>| row.get("contender") == name;
+    let kind = |row: &Row, name: &str| row.get("kind").and_then(Value::as_str) == Some(name);
+    if rows.iter().any(|row| kind(row, "answer")) {
+        // The sentence is the answer; of what it rests on, a terminal has room for what to tune.
+        return rows.iter().filter(|row| kind(row, "sensitivity")).collect();
+    }
     if rows.iter().all(|row| chosen(row).is_none()) {
         return rows.iter().collect();
     }

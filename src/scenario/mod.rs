@@ -10,7 +10,7 @@ mod price;
 mod resolve;
 
 pub use draft::Draft;
-pub use plan::{Basis, Contender, Offer, Plan, Price};
+pub use plan::{Basis, Contender, Offer, Parts, Plan, Price};
 pub use resolve::{Local, resolve};
 
 use crate::diagnostic::Diagnostic;

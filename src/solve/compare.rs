@@ -148,13 +148,25 @@ pub struct Comparison {
 pub fn compare(plan: &Plan, calibration: &Calibration) -> Result<Comparison, Unanswerable> {
     let mut rows = Vec::new();
     for contender in &plan.contenders {
-        let mut own = rows_of(contender, &plan.workload, calibration)?;
-        choose(&mut own, &plan.objective);
-        rows.append(&mut own);
+        rows.append(&mut judged(contender, plan, calibration)?);
     }
-    let sentence = sentence::of(plan, &rows, calibration);
-    let notes = sentence::notes(plan, &rows);
+    let (sentence, notes) = answer(plan, &rows, calibration);
     Ok(Comparison { rows, sentence, notes })
+}
+
+/// The sentence and the notes of rows that are judged.
+pub fn answer(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> (String, Vec<String>) {
+    (sentence::of(plan, rows, calibration), sentence::notes(plan, rows))
+}
+
+/// Every concurrency of one contender, the row it is judged by marked.
+///
+/// # Errors
+/// When a data sheet lacks a number that the contender's layout needs.
+pub fn judged(contender: &Contender, plan: &Plan, calibration: &Calibration) -> Result<Vec<CompareRow>, Unanswerable> {
+    let mut rows = rows_of(contender, &plan.workload, calibration)?;
+    choose(&mut rows, &plan.objective);
+    Ok(rows)
 }
 
 fn rows_of(
@@ -234,7 +246,8 @@ fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload)
     }
 }
 
-fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+/// One contender at one load, not yet judged.
+pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
     let setup = &compiled.setup;
     let fits = compiled.fits(load);
     let row = CompareRow {
@@ -346,17 +359,21 @@ fn too_large(compiled: &Compiled) -> String {
 
 /// What the objective minimises; device-hours where no price is known.
 pub fn metric(row: &CompareRow, minimize: Minimize) -> Option<f64> {
+    strict(row, minimize).or(row.device_hours_per_mtok)
+}
+
+/// What the objective minimises, and nothing else in its place.
+pub fn strict(row: &CompareRow, minimize: Minimize) -> Option<f64> {
     match minimize {
         Minimize::UsdPerMtokOutput => row.usd_per_mtok_output,
         Minimize::UsdPerMtokInput => row.usd_per_mtok_input,
         Minimize::UsdPerMtokTotal => row.usd_per_mtok_total,
         Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
     }
-    .or(row.device_hours_per_mtok)
 }
 
 /// Marks the best row that meets the targets; the others say which target they miss.
-fn choose(rows: &mut [CompareRow], objective: &Objective) {
+pub fn choose(rows: &mut [CompareRow], objective: &Objective) {
     for row in rows.iter_mut().filter(|r| r.reason.is_none()) {
         row.reason = missed(row, objective);
     }
