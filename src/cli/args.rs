@@ -66,7 +66,7 @@ pub enum Command {
     /// Manual page.
     Man,
     /// The measuring process; started by the program itself.
-    #[command(hide = true)]
+    #[command(hide = true, name = crate::measure::WORKER_SUBCOMMAND)]
     Worker(Worker),
 }
 
@@ -83,9 +83,12 @@ pub struct Measure {
 pub struct Bench {
     #[command(flatten)]
     pub measure: Measure,
-    /// Seconds to spend.
+    /// Seconds to spend on one adapter.
     #[arg(long, default_value_t = 120.0, value_name = "SECONDS")]
     pub budget: f64,
+    /// Up to 15 s a case, whatever the budget.
+    #[arg(long)]
+    pub thorough: bool,
 }
 
 /// `verify`.

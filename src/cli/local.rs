@@ -1,20 +1,147 @@
-//! Commands that measure this machine.
+//! Commands that measure this machine. The measuring itself happens in a worker process of the same program.
+
 use super::args::{Bench, Cli, Measure, Verify};
+use super::context;
 use super::failure::Failure;
 use super::output::Output;
+use super::progress::Bar;
 use crate::device::Profile;
-pub fn devices(_: &Output) -> Result<(), Failure> {
-    Err(Failure::Usage("t".into()))
+use crate::measure::{self, BenchOptions, MeasureError, Selector, VerifyOptions};
+use crate::units::Seconds;
+use anyhow::Context as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+impl From<MeasureError> for Failure {
+    fn from(error: MeasureError) -> Self {
+        match error {
+            MeasureError::NoAdapter { .. } => Self::Usage(error.to_string()),
+            MeasureError::Interrupted => Self::Interrupted,
+            other => Self::Operational(other.into()),
+        }
+    }
 }
-pub fn bench(_: &Bench, _: &Cli, _: &Output) -> Result<(), Failure> {
-    Err(Failure::Usage("t".into()))
+
+fn program() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe().context("the program's own file cannot be found")?)
 }
-pub fn verify(_: &Verify, _: &Cli, _: &Output) -> Result<(), Failure> {
-    Err(Failure::Usage("t".into()))
+
+fn selector(measure: &Measure) -> Selector {
+    let text = measure.adapter.as_deref().unwrap_or_default();
+    // Reading a selector cannot fail: what is no index and no keyword is part of a name.
+    text.parse().unwrap_or_default()
 }
-pub fn worker(_: &[String]) -> Result<(), Failure> {
-    Err(Failure::Usage("t".into()))
+
+fn budget(seconds: f64) -> Result<Seconds, Failure> {
+    if seconds.is_finite() && (1.0..=86_400.0).contains(&seconds) {
+        Ok(Seconds::new(seconds))
+    } else {
+        Err(Failure::Usage(format!("--budget {seconds} is out of range: give 1 to 86400 seconds")))
+    }
 }
-pub fn profile(_: &Measure, _: f64, _: &Cli) -> Result<Profile, Failure> {
-    Err(Failure::Usage("t".into()))
+
+/// A flag that Ctrl-C raises; what was measured until then is kept.
+fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&stop);
+    ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
+    Ok(stop)
+}
+
+/// `devices`: adapters found here.
+pub fn devices(output: &Output) -> Result<(), Failure> {
+    let rows = measure::adapters(&program()?);
+    let hardware = rows.iter().filter(|r| !r.software && r.index.is_some()).count();
+    let software = rows.iter().filter(|r| r.software && r.backend != "cpu").count();
+    let sentence = format!(
+        "{hardware} GPU adapters and {software} software adapters were found; the CPU fallback is always there."
+    );
+    output.write(&context::finished("devices", context::here(), sentence, Vec::new(), &rows)?)
+}
+
+/// `bench`: measures adapters and stores their profiles.
+pub fn bench(args: &Bench, cli: &Cli, output: &Output) -> Result<(), Failure> {
+    let stop = interruptible()?;
+    let options = BenchOptions {
+        adapter: selector(&args.measure),
+        budget: budget(args.budget)?,
+        seed: cli.common.seed,
+        thorough: args.thorough,
+        stop: Arc::clone(&stop),
+        ..BenchOptions::default()
+    };
+    let profiles = {
+        let bar = Bar::new(cli.common.quiet);
+        measure::bench(&program()?, &options, &bar)?
+    };
+    let rows: Vec<_> = profiles.iter().flat_map(measure::rows).collect();
+    let mut context = context::here();
+    context.seed = Some(cli.common.seed);
+    context.adapter = profiles.first().map(|p| p.adapter.name.clone());
+    let notes = profiles.iter().flat_map(|p| p.anomalies.clone()).collect();
+    let sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
+    output.write(&context::finished("bench", context, sentence, notes, &rows)?)?;
+    if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+/// What an adapter sustains, in one sentence.
+fn summary(profile: &Profile) -> String {
+    let naive = measure::rows(profile)
+        .iter()
+        .filter(|r| r.kernel == "gemm")
+        .filter_map(|r| r.gain_over_naive)
+        .fold(1.0, f64::max);
+    let giga = |rate: Option<f64>| rate.map_or("?".to_owned(), |r| format!("{:.1}", r / 1e9));
+    format!(
+        "{} ({}) sustains {} GFLOP/s in f32 GEMM, {naive:.1} times the naive kernel, and reads {} GB/s.",
+        profile.adapter.name,
+        profile.adapter.backend,
+        giga(profile.roofs.gemm_f32_flop_s),
+        giga(profile.roofs.read_byte_s),
+    )
+}
+
+/// `verify`: every kernel variant against its CPU twin.
+pub fn verify(args: &Verify, cli: &Cli, output: &Output) -> Result<(), Failure> {
+    let stop = interruptible()?;
+    let options = VerifyOptions {
+        adapter: selector(&args.measure),
+        seed: cli.common.seed,
+        runtime_checks: false,
+        stop: Arc::clone(&stop),
+    };
+    let rows = {
+        let bar = Bar::new(cli.common.quiet);
+        measure::verify(&program()?, &options, &bar)?
+    };
+    let count = |result: &str| rows.iter().filter(|r| r.result == result).count();
+    let sentence = format!(
+        "{} of {} variants agree with their CPU twins; {} are not available here, {} are wrong, {} failed to run.",
+        count("verified"),
+        rows.len(),
+        count("unavailable"),
+        count("wrong"),
+        count("failed")
+    );
+    output.write(&context::finished("verify", context::here(), sentence.clone(), Vec::new(), &rows)?)?;
+    if stop.load(Ordering::Relaxed) {
+        return Err(Failure::Interrupted);
+    }
+    if count("wrong") + count("failed") > 0 || count("verified") == 0 {
+        return Err(Failure::Unverified(sentence));
+    }
+    Ok(())
+}
+
+/// The profile of this machine: from the store, or measured now.
+pub fn profile(args: &Measure, seconds: f64, cli: &Cli) -> Result<Profile, Failure> {
+    let bar = Bar::new(cli.common.quiet);
+    Ok(measure::local(&program()?, &selector(args), budget(seconds)?, &bar)?)
+}
+
+/// The measuring process.
+pub fn worker() -> ExitCode {
+    measure::worker_main()
 }

@@ -21,6 +21,9 @@ use std::process::ExitCode;
 /// `--require`, 4 for a failed verification, 130 when interrupted.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Worker(_) = &cli.command {
+        return local::worker();
+    }
     let color = output::color_of_errors(&cli.common);
     match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,7 +47,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &output),
         Command::Verify(args) => local::verify(args, cli, &output),
-        Command::Worker(args) => local::worker(&args.rest),
+        // Handled before anything is set up: its standard output is a protocol.
+        Command::Worker(_) => Ok(()),
         Command::Completions(args) => {
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut Cli::command(), "underdog", &mut script);

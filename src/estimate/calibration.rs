@@ -125,6 +125,10 @@ struct EngineEntry {
 pub struct Shared {
     /// A verdict between two devices needs a cost ratio beyond 1 plus this.
     pub pair_error: f64,
+    /// Most that a launch of attention costs inside a step, s.
+    pub attention_launch_most_s: f64,
+    /// Most that a launch of grouped experts costs inside a step, s.
+    pub expert_launch_most_s: f64,
     /// Unevenness of routing: 0 is uniform.
     pub expert_skew: f64,
     /// Tokens of the busiest expert-parallel rank over the mean.

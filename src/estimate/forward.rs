@@ -50,10 +50,23 @@ impl Forward<'_> {
     }
 
     fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
-        match &self.setup.hardware.measured {
-            Some(measured) => as_measured(measured),
-            None => self.calibration.kernel(kind, &self.setup.hardware.sheet.architecture, family).0,
+        let architecture = &self.setup.hardware.sheet.architecture;
+        let (calibration, shared) = (self.calibration, self.calibration.shared());
+        if let Some(measured) = &self.setup.hardware.measured {
+            return as_measured(measured);
         }
+        let kernel = calibration.kernel(kind, architecture, family).0;
+        // What a call of a quantised kernel takes alone is mostly its framework's host code; inside a captured step it
+        // launches like a 16-bit one, with half a launch more where activations are quantised first.
+        let launch = match kind {
+            Kind::Gemm => {
+                let plain = calibration.kernel(kind, architecture, path::Family::Bf16).0.launch;
+                if family.quantises_activations() { 1.5 * plain } else { plain }
+            }
+            Kind::Experts => kernel.launch.min(shared.expert_launch_most_s),
+            _ => kernel.launch.min(shared.attention_launch_most_s),
+        };
+        Kernel { launch, ..kernel }
     }
 
     fn layer(&mut self, layer: &Layer) -> Result<(), Unanswerable> {
@@ -83,7 +96,8 @@ impl Forward<'_> {
         let shared = self.calibration.shared();
         let kernel = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
         let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
-        self.push("norms, residuals", Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernel });
+        let work = Work::Elementwise { bytes_per_token, kernels: small_kernels(layer), kernel };
+        self.push("norms, residuals", Class::Gemm, calls, work);
         Ok(())
     }
 
@@ -233,6 +247,21 @@ impl Forward<'_> {
         self.push("LM head", Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, path, kernel });
         Ok(())
     }
+}
+
+/// Small kernels of a layer beside those that are operations of their own: norms, rotary positions, cache writes,
+/// activations, routing. Counted in traces of open engines; how long one takes is fitted per engine.
+fn small_kernels(layer: &Layer) -> f64 {
+    let mixer = match &layer.core {
+        Core::Softmax { .. } => 3.0,
+        Core::Latent { indexer, .. } => 6.0 + if indexer.is_some() { 4.0 } else { 0.0 },
+        Core::Compressed { .. } => 10.0,
+        Core::Recurrent { .. } => 5.0,
+        Core::None => 0.0,
+    };
+    let shared = layer.linears.iter().any(|l| l.part == Part::Shared);
+    let feeds = layer.experts.is_some() || layer.linears.iter().any(|l| l.part == Part::Dense);
+    mixer + if feeds { 2.0 } else { 0.0 } + if shared { 1.0 } else { 0.0 }
 }
 
 /// Expected number of other nodes that `topk` experts, spread evenly over `nodes`, lie on.

@@ -20,7 +20,7 @@ use crate::setup::{Load, Setup, Speed};
 use calibration::EngineConstants;
 use machine::Machine;
 use memory::Memory;
-use op::{Bound, Class, Op, Step, Timed};
+use op::{Bound, Class, Op, Step, Timed, Work};
 
 /// A setup with everything looked up.
 #[derive(Debug, Clone)]
@@ -35,6 +35,8 @@ pub struct Compiled {
     pub memory: Memory,
     /// The engine's constants.
     pub engine: EngineConstants,
+    /// Kernels of a step.
+    kernels: f64,
     /// The device generation has constants fitted on its own kernels, or was measured itself.
     pub calibrated: bool,
 }
@@ -50,14 +52,15 @@ impl Compiled {
         let mut engine = calibration.engine(setup.engine);
         if let Some(measured) = &setup.hardware.measured {
             // Every dispatch was timed as launched here, and every step is one submission.
-            (engine.launch_share, engine.expert_launch_share) = (1.0, 1.0);
+            (engine.launch_share, engine.expert_launch_share, engine.small_kernel) = (1.0, 1.0, 1.0);
             engine.step_s = measured.submit.get();
         }
         let family = path::Family::Bf16;
         let architecture = &setup.hardware.sheet.architecture;
         let calibrated =
             setup.hardware.measured.is_some() || calibration.kernel(calibration::Kind::Gemm, architecture, family).1;
-        Ok(Self { memory: Memory::of(&setup), setup, ops, machine, engine, calibrated })
+        let kernels = ops.iter().map(Op::kernels).sum();
+        Ok(Self { memory: Memory::of(&setup), setup, ops, machine, engine, kernels, calibrated })
     }
 
     /// Every operation of a step that has something to do, with its cost.
@@ -65,7 +68,7 @@ impl Compiled {
         let share = Step { decode: step.decode / self.pipeline(), ..*step };
         self.ops.iter().filter_map(move |op| {
             let timed = op.time(&share, &self.machine)?;
-            let launch = timed.launch * self.launch_share(op.class) / self.setup.speed.host;
+            let launch = timed.launch * self.launch_share(op) / self.setup.speed.host;
             let seconds = timed.seconds / speed(&self.setup.speed, op.class);
             Some((op, Timed { seconds, launch, ..timed }))
         })
@@ -93,8 +96,7 @@ impl Compiled {
 
     /// What a step with prompt tokens pays for running without a captured graph, s.
     pub fn eager(&self) -> f64 {
-        let kernels: f64 = self.ops.iter().map(|op| op.calls).sum();
-        kernels * self.engine.eager_s / self.setup.speed.host
+        self.kernels * self.engine.eager_s / self.setup.speed.host
     }
 
     /// Pipeline stages, each of which works on its own share of the sequences.
@@ -102,9 +104,11 @@ impl Compiled {
         self.setup.layout.pp as f64
     }
 
-    fn launch_share(&self, class: Class) -> f64 {
-        match class {
-            Class::Experts => self.engine.expert_launch_share,
+    /// What captured graphs leave of an operation's launches.
+    fn launch_share(&self, op: &Op) -> f64 {
+        match op.work {
+            Work::Experts(_) => self.engine.expert_launch_share,
+            Work::Elementwise { .. } => self.engine.launch_share * self.engine.small_kernel,
             _ => self.engine.launch_share,
         }
     }

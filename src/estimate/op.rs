@@ -143,10 +143,12 @@ pub enum Work {
         /// Its constants: the memory efficiency of decode, the compute efficiency of prefill.
         kernel: Kernel,
     },
-    /// Norms, residuals, activations: passes over the hidden vectors.
+    /// Norms, residuals, activations: passes over the hidden vectors, in several small kernels.
     Elementwise {
         /// Bytes read and written per token.
         bytes_per_token: f64,
+        /// Kernels of one call.
+        kernels: f64,
         /// Its constants.
         kernel: Kernel,
     },
@@ -256,6 +258,14 @@ const TILE: f64 = 128.0;
 const EXPERT_TILE: f64 = 64.0;
 
 impl Op {
+    /// Kernels a step launches for this operation.
+    pub fn kernels(&self) -> f64 {
+        match self.work {
+            Work::Elementwise { kernels, .. } => self.calls * kernels,
+            _ => self.calls,
+        }
+    }
+
     /// Cost of this operation in a step; `None` where the step gives it nothing to do.
     pub fn time(&self, step: &Step, machine: &Machine) -> Option<Timed> {
         let one = self.one(step, machine)?;
@@ -291,10 +301,10 @@ impl Op {
                     + step.prefill / dp * flop_per_token / (machine.wide_rate * kernel.compute);
                 (seconds > 0.0).then(|| Timed::new(flop, bytes, seconds, kernel.launch, Bound::Memory))
             }
-            Work::Elementwise { bytes_per_token, kernel } => {
+            Work::Elementwise { bytes_per_token, kernels, kernel } => {
                 let bytes = (step.decode + step.prefill) / dp * bytes_per_token;
                 let seconds = bytes / (machine.bandwidth * kernel.memory);
-                Some(Timed::new(0.0, bytes, seconds, kernel.launch, Bound::Memory))
+                Some(Timed::new(0.0, bytes, seconds, kernel.launch * kernels, Bound::Memory))
             }
             Work::Reduce { bytes_per_token } => {
                 let size = (step.decode + step.prefill) * bytes_per_token;

@@ -40,6 +40,13 @@ pub enum Family {
     Fp4,
 }
 
+impl Family {
+    /// A kernel of its own turns activations into small numbers first.
+    pub const fn quantises_activations(self) -> bool {
+        matches!(self, Self::Fp8 | Self::Fp8Block | Self::Int8 | Self::W4a8 | Self::Fp4)
+    }
+}
+
 /// The arithmetic of a storage format on a device.
 ///
 /// `None` when the data sheet has no matrix rate at all.

@@ -47,9 +47,6 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
     let admits = compiled.memory.admits(load.input_tokens, load.output_tokens);
     let capacity = if setup.hardware.memory_known { admits } else { f64::INFINITY }.min(limit);
     let admitted = offered.min(capacity).max(offered.min(1.0));
-    let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
-    let reused = load.input_tokens - fresh;
-    let prompt = Prompt::of(compiled, fresh, reused, admitted);
     let context = load.input_tokens + load.output_tokens / 2.0;
     let further = (load.output_tokens - 1.0).max(1.0);
 
@@ -57,6 +54,7 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
     let mut result = (0.0, 0.0, 0.0, 0.0);
     for _ in 0..ITERATIONS {
         let step_s = compiled.decode_step(running, context);
+        let prompt = Prompt::of(compiled, load, admitted, running);
         let prompt_s = prompt.seconds(compiled, running, context, step_s);
         let total = admitted * prompt_s + load.output_tokens * step_s;
         let own = prompt.alone(compiled, running, context, step_s);
@@ -99,7 +97,7 @@ pub fn prompts_alone(compiled: &Compiled, tokens: f64, prompts: f64) -> f64 {
     steps * (compiled.step(&step) + compiled.engine.step_s + compiled.eager())
 }
 
-/// The prompt of one request, cut into chunks. Data-parallel ranks read a prompt each in the same step.
+/// The prompt of one request, cut into chunks, with those that share its steps.
 struct Prompt {
     chunks: f64,
     together: f64,
@@ -110,13 +108,17 @@ struct Prompt {
 }
 
 impl Prompt {
-    fn of(compiled: &Compiled, fresh: f64, reused: f64, admitted: f64) -> Self {
+    fn of(compiled: &Compiled, load: &Load, admitted: f64, running: f64) -> Self {
         let budget = compiled.setup.limits.batch_tokens as f64;
+        let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
+        let reused = load.input_tokens - fresh;
         let chunks = (fresh / budget).max(1.0);
         let chunk = fresh.min(budget);
         // Every chunk sees what came before it: on average half of the rest of the prompt.
         let past = reused + (fresh - chunk).max(0.0) / 2.0;
-        let together = compiled.machine.dp.min(admitted).max(1.0);
+        // As many prompts share a step as arrive during one and fit its budget; every data-parallel rank reads its own.
+        let arriving = (running / load.output_tokens).clamp(1.0, (budget / fresh).max(1.0));
+        let together = (arriving * compiled.machine.dp).min(admitted).max(1.0);
         let step = Step { prefill: chunk * together, past, prompts: together, ..Step::default() };
         let engine = &compiled.engine;
         Self {

@@ -62,6 +62,12 @@ pub struct CompareRow {
     /// Device-hours per million tokens, input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_hours_per_mtok: Option<f64>,
+    /// Device-hours per million input tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_input: Option<f64>,
+    /// Device-hours per million output tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_output: Option<f64>,
     /// US dollars per million input tokens, for their share of the device time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_input: Option<f64>,
@@ -162,6 +168,8 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         input_tok_s_per_device: None,
         output_tok_s_per_device: None,
         device_hours_per_mtok: None,
+        device_hours_per_mtok_input: None,
+        device_hours_per_mtok_output: None,
         usd_per_mtok_input: None,
         usd_per_mtok_output: None,
         usd_per_mtok_total: None,
@@ -225,6 +233,8 @@ fn numbers(
     let layout = &compiled.setup.layout;
     let flow = Flow::of(state, load, layout);
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
+    // At one dollar an hour, money is device-hours.
+    let hours = flow.cost(1.0);
     let limit = compiled.setup.limits.max_sequences.map(|m| (m * layout.dp) as f64);
     let binding = if !state.saturated {
         compiled.binding(&state.step).name()
@@ -242,6 +252,8 @@ fn numbers(
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
         device_hours_per_mtok: Some(flow.device_hours_per_mtok()),
+        device_hours_per_mtok_input: Some(hours.input),
+        device_hours_per_mtok_output: Some(hours.output),
         usd_per_mtok_input: cost.map(|c| c.input),
         usd_per_mtok_output: cost.map(|c| c.output),
         usd_per_mtok_total: cost.map(|c| c.total),

@@ -64,8 +64,9 @@ fn label(minimize: Minimize) -> &'static str {
 }
 
 fn named(row: &CompareRow) -> String {
+    let software = if row.software { ", a software adapter: no price verdict" } else { "" };
     match row.devices {
-        Some(n) => format!("{} ({n} x {})", row.contender, row.device),
+        Some(n) => format!("{} ({n} x {}{software})", row.contender, row.device),
         None => row.contender.clone(),
     }
 }
@@ -77,52 +78,55 @@ fn rate(row: &CompareRow) -> Option<f64> {
 fn alone(judged: &Judged<'_>, minimize: Minimize) -> String {
     let row = judged.row;
     let speed = rate(row).map(|r| format!(" makes {} output tokens/s", digits(r))).unwrap_or_default();
-    let money = match (metric(row, minimize), judged.price.basis) {
-        (_, Basis::None) | (None, _) => row
-            .device_hours_per_mtok
-            .map(|h| format!(", {} device-hours per Mtok total", digits(h)))
-            .unwrap_or_default(),
-        (Some(usd), basis) => {
-            let joint = if row.devices.is_some() { " at " } else { " costs " };
-            format!(
-                "{joint}${} per Mtok {} ({basis}{})",
-                digits(usd),
-                label(minimize),
-                if row.software { ", software adapter: no price verdict" } else { "" }
-            )
-        }
+    let priced = judged.price.basis != Basis::None && !row.software;
+    let money = match metric(row, minimize).filter(|_| priced) {
+        Some(usd) if row.devices.is_some() => format!(" at {}", dollars(usd, minimize, judged.price)),
+        Some(usd) => format!(" asks {}", dollars(usd, minimize, judged.price)),
+        None if row.software => String::new(),
+        None => row.device_hours_per_mtok.map(|h| format!(", {} device-hours per Mtok total", digits(h))).unwrap_or_default(),
     };
     named(row) + &speed + &money
 }
 
+fn dollars(usd: f64, minimize: Minimize, price: &Price) -> String {
+    format!("${} per Mtok {} ({})", digits(usd), label(minimize), price.basis)
+}
+
 fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f64) -> String {
     let (a, b) = (first.row, other.row);
-    let cost = metric(b, minimize).filter(|_| other.price.basis != Basis::None);
-    let ours = metric(a, minimize).filter(|_| first.price.basis != Basis::None);
+    let priced = |j: &Judged<'_>| metric(j.row, minimize).filter(|_| j.price.basis != Basis::None);
+    if let (Some(x), Some(y), false) = (priced(first), priced(other), a.software || b.software)
+        && first.price.comparable(other.price)
+    {
+        return format!("{} {} at {}", named(b), verdict(y / x, error), dollars(y, minimize, other.price));
+    }
     let speed = match (rate(a), rate(b)) {
-        (Some(x), Some(y)) => format!(", {} times as many", digits(y / x)),
+        (Some(x), Some(y)) => format!(" ({} times as many)", digits(y / x)),
         _ => String::new(),
     };
-    let software = a.software || b.software;
-    match (ours, cost) {
-        (Some(x), Some(y)) if !software && first.price.comparable(other.price) => {
-            let certain = if a.devices.is_some() && b.devices.is_some() { error } else { error.max(0.0) };
-            format!("{} {} at ${} per Mtok {}", named(b), verdict(y / x, certain), digits(y), label(minimize))
+    let unlike = match (priced(first), priced(other)) {
+        _ if a.software || b.software => String::new(),
+        (Some(_), Some(y)) => {
+            let parity = parity(first, y, minimize).map(|p| format!("; {} would break even at {p}", a.contender));
+            unlike(first.price, other.price) + &parity.unwrap_or_default()
         }
-        (_, Some(y)) => {
-            let parity = parity(first, y, minimize)
-                .map(|p| format!("; {} would break even at {p}", a.contender))
-                .unwrap_or_default();
-            let why = if software { String::new() } else { unlike(first.price, other.price) };
-            format!(
-                "{}{speed} at ${} per Mtok {} ({}){why}{parity}",
-                named(b),
-                digits(y),
-                label(minimize),
-                other.price.basis
-            )
-        }
-        _ => alone(other, minimize),
+        (None, Some(y)) => would_cost(first, y, minimize),
+        _ => String::new(),
+    };
+    alone(other, minimize) + &speed + &unlike
+}
+
+/// What an hour of a device without a price may cost to be as cheap as the other.
+fn would_cost(first: &Judged<'_>, target: f64, minimize: Minimize) -> String {
+    let row = first.row;
+    let hours = match minimize {
+        Minimize::UsdPerMtokInput => row.device_hours_per_mtok_input,
+        Minimize::UsdPerMtokOutput => row.device_hours_per_mtok_output,
+        Minimize::UsdPerMtokTotal | Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
+    };
+    match hours {
+        Some(hours) if hours > 0.0 => format!("; {} is as cheap at ${} per device-hour", row.contender, digits(target / hours)),
+        _ => String::new(),
     }
 }
 

@@ -1,0 +1,18 @@
+{# Shared by every GEMM: C[m, n] += A[m, k0..k1] B[k0..k1, n], where k0 = 0 starts from nothing. #}
+{% if dtype == "f16" %}
+enable f16;
+alias E = f16;
+alias E4 = vec4<f16>;
+{% else %}
+alias E = f32;
+alias E4 = vec4<f32>;
+{% endif %}
+
+struct Params {
+    m: u32, n: u32, k: u32,
+    lda: u32, ldb: u32,   // strides in values
+    row0: u32,            // first row of this band
+    k0: u32, k1: u32,     // part of the sum
+    kz: u32,              // its length per z of the grid
+}
+@group(0) @binding(0) var<uniform> p: Params;

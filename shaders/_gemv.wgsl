@@ -1,0 +1,20 @@
+{# Shared by every GEMV: y[n] += W[n, k0..k1] x[k0..k1], where k0 = 0 starts from nothing. #}
+{% if dtype == "f16" %}
+enable f16;
+alias E = f16;
+alias E4 = vec4<f16>;
+{% else %}
+alias E = f32;
+alias E4 = vec4<f32>;
+{% endif %}
+
+struct Params {
+    n: u32, ld: u32,     // rows, stride of W in quads (values for the scalar kernel)
+    k0: u32, k1: u32,    // part of the sum, in quads (values for the scalar kernel)
+}
+@group(0) @binding(0) var<uniform> p: Params;
+{% macro accumulate(row, value) %}
+    if {{ row }} < p.n {
+        if p.k0 > 0u { y[{{ row }}] += {{ value }}; } else { y[{{ row }}] = {{ value }}; }
+    }
+{% endmacro %}

@@ -1,0 +1,39 @@
+{% include "_gemm.wgsl" %}
+{% include "_quads.wgsl" %}
+{% from "_quads.wgsl" import store %}
+{#
+  A subgroup of l lanes computes mr rows by l * nv quads of columns. Every l steps of k each lane fetches A's quads of
+  its own k once, and shuffles hand each value to all lanes. Rows outside, k inside: the sums stay in registers.
+#}
+
+@compute @workgroup_size({{ l * sg }})
+fn main(
+    @builtin(subgroup_invocation_id) lane: u32,
+    @builtin(subgroup_id) part: u32,
+    @builtin(workgroup_id) group: vec3<u32>,
+) {
+    let row0 = p.row0 + (group.y * {{ sg }}u + part) * {{ mr }}u;
+    let column4 = group.x * {{ l * nv }}u + lane;
+{% for i in range(mr) %}{% for v in range(nv) %}
+    var s{{ i }}_{{ v }} = vec4<f32>();
+{% endfor %}{% endfor %}
+    for (var k = p.k0; k < p.k1; k += {{ l }}u) {
+{% for i in range(mr // 4) %}
+        let a{{ i }} = a_quad(row0 / 4u + {{ i }}u, k + lane);
+{% endfor %}
+{% for q in range(l) %}{% for v in range(nv) %}
+        let b{{ q }}_{{ v }} = b_quad(k + {{ q }}u, column4 + {{ v * l }}u);
+{% endfor %}{% endfor %}
+{% for i in range(mr) %}{% for q in range(l) %}
+        { let value = subgroupShuffle(a{{ i // 4 }}[{{ i % 4 }}], {{ q }}u);
+{% for v in range(nv) %}
+        s{{ i }}_{{ v }} += value * b{{ q }}_{{ v }};
+{% endfor %}
+        }
+{% endfor %}{% endfor %}
+    }
+{% for i in range(mr) %}{% for v in range(nv) %}
+    { let row = row0 + {{ i }}u; let column = (column4 + {{ v * l }}u) * 4u;
+{{ store("row", "column", "s" ~ i ~ "_" ~ v) }} }
+{% endfor %}{% endfor %}
+}

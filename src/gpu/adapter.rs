@@ -1,0 +1,202 @@
+//! Which drivers this host has, and which adapters one driver offers.
+
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// One driver that can be loaded alone: a backend and, for Vulkan on Unix, one manifest file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Driver {
+    /// `vulkan`, `metal`, `dx12` or `gl`.
+    pub backend: String,
+    /// The Vulkan manifest that `VK_DRIVER_FILES` must name, where drivers come as files.
+    pub manifest: Option<PathBuf>,
+}
+
+/// One adapter of one driver.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// As the driver describes it.
+    pub identity: Identity,
+    /// What kernels may rely on.
+    pub caps: Caps,
+    /// Its position among the adapters of its driver.
+    pub position: usize,
+}
+
+/// How the driver describes an adapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Name of the device.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12`, `gl` or `noop`.
+    pub backend: String,
+    /// Name of the driver.
+    pub driver: String,
+    /// Version text of the driver.
+    pub driver_info: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub kind: String,
+    /// PCI vendor and device number, 0 where there is none.
+    pub pci: [u32; 2],
+    /// Smallest and largest subgroup, both 0 without subgroups.
+    pub subgroup: [u32; 2],
+    /// Features the kernels can use, by their wgpu names in lower case.
+    pub features: Vec<String>,
+}
+
+/// What decides whether a kernel can run on an adapter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Caps {
+    /// Lanes of a subgroup where smallest and largest agree, else 0: kernels cannot pin a size.
+    pub lanes: u32,
+    /// Subgroup operations exist, whatever the size.
+    pub subgroup: bool,
+    /// f16 in shaders.
+    pub f16: bool,
+    /// Sides of the cooperative matrices with f16 inputs and f32 accumulators.
+    pub cooperative: Vec<u32>,
+    /// Largest storage binding, bytes.
+    pub binding: u64,
+    /// Largest buffer, bytes.
+    pub buffer: u64,
+    /// Workgroup memory, bytes.
+    pub workgroup_bytes: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Workgroups in one dimension of a dispatch.
+    pub workgroups: u32,
+    /// Longest side of a texture, texels.
+    pub texture: u32,
+    /// It computes on the host's cores.
+    pub software: bool,
+}
+
+/// Every driver worth asking. On Unix one per Vulkan manifest, so that one that crashes takes no other with it.
+pub fn drivers() -> Vec<Driver> {
+    let alone = |backend: &str| Driver { backend: backend.into(), manifest: None };
+    if cfg!(target_os = "macos") {
+        return vec![alone("metal")];
+    }
+    if cfg!(windows) {
+        return vec![alone("dx12"), alone("vulkan")];
+    }
+    let mut found: Vec<Driver> =
+        manifests().into_iter().map(|m| Driver { backend: "vulkan".into(), manifest: Some(m) }).collect();
+    found.push(alone("gl"));
+    found
+}
+
+/// The manifests the Vulkan loader would read: those named by the environment, else every file of its folders.
+fn manifests() -> Vec<PathBuf> {
+    for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+        if let Some(list) = std::env::var_os(variable).filter(|l| !l.is_empty()) {
+            return std::env::split_paths(&list).collect();
+        }
+    }
+    let home = std::env::var_os("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".local/share")));
+    let folders = ["/etc", "/usr/local/etc", "/usr/local/share", "/usr/share"].into_iter().map(PathBuf::from);
+    let mut files: Vec<PathBuf> = folders
+        .chain(home)
+        .filter_map(|folder| std::fs::read_dir(folder.join("vulkan/icd.d")).ok())
+        .flat_map(|entries| entries.flatten().map(|e| e.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// The adapters of one backend as this process sees them. Loads drivers: run it in a process that may die.
+pub fn list(backend: &str) -> Vec<Found> {
+    let instance = instance(backends(backend));
+    let adapters = pollster::block_on(instance.enumerate_adapters(backends(backend)));
+    adapters.iter().enumerate().map(|(position, adapter)| describe(adapter, position)).collect()
+}
+
+pub(super) fn instance(backends: wgpu::Backends) -> wgpu::Instance {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = backends;
+    // Software Vulkan drivers are often not on the list of conformant ones; every result is verified anyway.
+    descriptor.flags |= wgpu::InstanceFlags::ALLOW_UNDERLYING_NONCOMPLIANT_ADAPTER;
+    if backends == wgpu::Backends::NOOP {
+        descriptor.backend_options.noop = wgpu::NoopBackendOptions::enabled();
+    }
+    wgpu::Instance::new(descriptor)
+}
+
+pub(super) fn backends(name: &str) -> wgpu::Backends {
+    match name {
+        "vulkan" => wgpu::Backends::VULKAN,
+        "metal" => wgpu::Backends::METAL,
+        "dx12" => wgpu::Backends::DX12,
+        "gl" => wgpu::Backends::GL,
+        "noop" => wgpu::Backends::NOOP,
+        _ => wgpu::Backends::empty(),
+    }
+}
+
+pub(super) fn describe(adapter: &wgpu::Adapter, position: usize) -> Found {
+    let info = adapter.get_info();
+    let (features, limits) = (adapter.features(), adapter.limits());
+    let subgroup = features.contains(wgpu::Features::SUBGROUP);
+    let lanes = if subgroup { [info.subgroup_min_size, info.subgroup_max_size] } else { [0, 0] };
+    let software = info.device_type == wgpu::DeviceType::Cpu || info.name.contains("llvmpipe");
+    let caps = Caps {
+        lanes: if lanes[0] == lanes[1] { lanes[0] } else { 0 },
+        subgroup,
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        cooperative: cooperative(adapter),
+        binding: limits.max_storage_buffer_binding_size,
+        buffer: limits.max_buffer_size,
+        workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        invocations: limits.max_compute_invocations_per_workgroup,
+        workgroups: limits.max_compute_workgroups_per_dimension,
+        texture: limits.max_texture_dimension_2d,
+        software,
+    };
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete",
+        wgpu::DeviceType::IntegratedGpu => "integrated",
+        wgpu::DeviceType::VirtualGpu => "virtual",
+        _ if software => "cpu",
+        _ => "other",
+    };
+    let identity = Identity {
+        name: info.name,
+        backend: info.backend.to_string(),
+        driver: info.driver,
+        driver_info: info.driver_info,
+        kind: kind.into(),
+        pci: [info.vendor, info.device],
+        subgroup: lanes,
+        features: WANTED.iter().filter(|w| features.contains(w.0)).map(|w| w.1.to_string()).collect(),
+    };
+    Found { identity, caps, position }
+}
+
+/// The features kernels can use, by the name rows show.
+pub(super) const WANTED: &[(wgpu::Features, &str)] = &[
+    (wgpu::Features::SHADER_F16, "shader_f16"),
+    (wgpu::Features::SUBGROUP, "subgroup"),
+    (wgpu::Features::SUBGROUP_BARRIER, "subgroup_barrier"),
+    (wgpu::Features::TIMESTAMP_QUERY, "timestamp_query"),
+    (wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative_matrix"),
+];
+
+fn cooperative(adapter: &wgpu::Adapter) -> Vec<u32> {
+    if !adapter.features().contains(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX) {
+        return Vec::new();
+    }
+    let half_in_float_out = |p: &wgpu::CooperativeMatrixProperties| {
+        p.ab_type == wgpu::CooperativeScalarType::F16
+            && p.cr_type == wgpu::CooperativeScalarType::F32
+            && p.m_size == p.n_size
+            && p.n_size == p.k_size
+    };
+    let mut sides: Vec<u32> =
+        adapter.cooperative_matrix_properties().iter().filter(|p| half_in_float_out(p)).map(|p| p.m_size).collect();
+    sides.sort_unstable();
+    sides.dedup();
+    sides
+}

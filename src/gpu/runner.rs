@@ -1,0 +1,368 @@
+//! A [`Plan`] on a device: memory between guard words, poison before a run, time around it, its output after it.
+
+use super::{Checks, Gpu, GpuError, Memory, Plan, Step};
+use std::time::Instant;
+use wgpu::util::DeviceExt;
+
+/// Words of guard before and after every buffer; 256 bytes is the strictest binding alignment there is.
+const GUARD_BYTES: u64 = 256;
+const GUARD: u8 = 0xA5;
+/// As f32 a NaN, as an integer 2,147,483,647: no kernel under test produces either.
+const POISON: [u8; 4] = 0x7FFF_FFFF_u32.to_le_bytes();
+
+/// How long some runs took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Elapsed {
+    /// By the host's monotonic clock, from submission until the work was done, s.
+    pub wall_s: f64,
+    /// By the device's timestamps around its passes, s. Absent where they are zero, reversed or not supported.
+    pub gpu_s: Option<f64>,
+}
+
+/// A plan that is ready to run.
+pub struct Runner<'gpu> {
+    gpu: &'gpu Gpu,
+    plan: Plan,
+    pipelines: Vec<wgpu::ComputePipeline>,
+    /// By copy, then by step.
+    groups: Vec<Vec<wgpu::BindGroup>>,
+    /// By copy, then by memory index; `None` for textures. Outputs are shared by all copies.
+    buffers: Vec<Vec<Option<wgpu::Buffer>>>,
+    clock: Option<Clock>,
+    /// The copy the next run takes.
+    next: usize,
+    resources: Vec<Vec<Resource>>,
+}
+
+struct Clock {
+    queries: wgpu::QuerySet,
+    resolved: wgpu::Buffer,
+    period_ns: f64,
+}
+
+impl<'gpu> Runner<'gpu> {
+    /// Compiles and allocates. Inputs exist `copies` times and successive runs take them in turn.
+    ///
+    /// Fails with [`GpuError::TooLarge`] before allocating anything the adapter or the host cannot hold.
+    pub fn new(gpu: &'gpu Gpu, plan: Plan, copies: usize, checks: Checks) -> Result<Self, GpuError> {
+        let copies = copies.max(1);
+        admit(gpu, &plan, copies)?;
+        let pipelines = plan.programs.iter().map(|p| gpu.pipeline(p, checks)).collect::<Result<Vec<_>, _>>()?;
+        let (mut all, mut buffers) = (Vec::new(), Vec::<Vec<Option<wgpu::Buffer>>>::new());
+        for copy in 0..copies {
+            let (mut resources, mut held) = (Vec::new(), Vec::new());
+            for (index, memory) in plan.memory.iter().enumerate() {
+                let shared = buffers.first().filter(|_| copy > 0 && !memory.is_input()).and_then(|b| b[index].clone());
+                let resource = match shared {
+                    Some(buffer) => Resource::Buffer(buffer, memory.bytes()),
+                    None => Resource::new(gpu, memory),
+                };
+                held.push(match &resource {
+                    Resource::Buffer(buffer, _) => Some(buffer.clone()),
+                    Resource::Texture(_) => None,
+                });
+                resources.push(resource);
+            }
+            all.push(resources);
+            buffers.push(held);
+            gpu.check()?;
+        }
+        let clock = Clock::new(gpu);
+        let mut runner = Self { gpu, plan, pipelines, groups: Vec::new(), buffers, clock, next: 0, resources: all };
+        runner.bind()?;
+        Ok(runner)
+    }
+
+    fn bind(&mut self) -> Result<(), GpuError> {
+        let group =
+            |resources: &[Resource], step: &Step| bind(self.gpu, &self.pipelines[step.program], step, resources);
+        let copy = |resources: &Vec<Resource>| self.plan.steps.iter().map(|step| group(resources, step)).collect();
+        self.groups = self.resources.iter().map(copy).collect();
+        self.gpu.check()
+    }
+
+    /// The dispatches of a run.
+    pub fn steps(&self) -> usize {
+        self.plan.steps.len()
+    }
+
+    /// Runs other dispatches over the same memory from now on.
+    pub fn replace_steps(&mut self, steps: Vec<Step>) -> Result<(), GpuError> {
+        self.plan.steps = steps;
+        self.bind()
+    }
+
+    /// Runs one dispatch alone, on the first copy of the inputs.
+    pub fn run_step(&mut self, step: usize) -> Result<Elapsed, GpuError> {
+        self.submit(&[(0, step)])
+    }
+
+    /// Bytes of the inputs of one copy.
+    pub fn input_bytes(&self) -> u64 {
+        self.plan.memory.iter().filter(|m| m.is_input()).map(Memory::bytes).sum()
+    }
+
+    /// Runs the plan `runs` times, at most `per_submission` steps in one submission, and waits.
+    pub fn run(&mut self, runs: u32, per_submission: usize) -> Result<Elapsed, GpuError> {
+        let steps: Vec<(usize, usize)> = (0..runs as usize)
+            .flat_map(|run| (0..self.plan.steps.len()).map(move |step| (run, step)))
+            .map(|(run, step)| ((self.next + run) % self.groups.len(), step))
+            .collect();
+        self.next = (self.next + runs as usize) % self.groups.len();
+        let mut total = Elapsed { wall_s: 0.0, gpu_s: Some(0.0) };
+        for batch in steps.chunks(per_submission.max(1)) {
+            let part = self.submit(batch)?;
+            total.wall_s += part.wall_s;
+            total.gpu_s = total.gpu_s.zip(part.gpu_s).map(|(a, b)| a + b);
+        }
+        Ok(total)
+    }
+
+    fn submit(&self, batch: &[(usize, usize)]) -> Result<Elapsed, GpuError> {
+        let commands = self.encode(batch);
+        let start = Instant::now();
+        self.gpu.queue.submit([commands]);
+        self.gpu.wait()?;
+        let wall_s = start.elapsed().as_secs_f64();
+        Ok(Elapsed { wall_s, gpu_s: self.clock.as_ref().and_then(|c| c.read(self.gpu)) })
+    }
+
+    fn encode(&self, batch: &[(usize, usize)]) -> wgpu::CommandBuffer {
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        let timestamp_writes = self.clock.as_ref().map(|clock| wgpu::ComputePassTimestampWrites {
+            query_set: &clock.queries,
+            beginning_of_pass_write_index: Some(0),
+            end_of_pass_write_index: Some(1),
+        });
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        for &(copy, index) in batch {
+            let step = &self.plan.steps[index];
+            pass.set_pipeline(&self.pipelines[step.program]);
+            pass.set_bind_group(0, &self.groups[copy][index], &[]);
+            pass.dispatch_workgroups(step.grid[0], step.grid[1], step.grid[2]);
+        }
+        drop(pass);
+        if let Some(clock) = &self.clock {
+            encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
+        }
+        encoder.finish()
+    }
+
+    /// Fills outputs and scratch with a pattern that no kernel produces.
+    pub fn poison(&self) -> Result<(), GpuError> {
+        for (index, memory) in self.plan.memory.iter().enumerate().filter(|(_, m)| !m.is_input()) {
+            if let Some(buffer) = &self.buffers[0][index] {
+                let fill: Vec<u8> = POISON.into_iter().cycle().take(padded(memory.bytes()) as usize).collect();
+                self.gpu.queue.write_buffer(buffer, GUARD_BYTES, &fill);
+            }
+        }
+        self.gpu.queue.submit([]);
+        self.gpu.wait()
+    }
+
+    /// The output as the last run left it.
+    pub fn output(&self) -> Result<Vec<u8>, GpuError> {
+        let buffer = self.buffers[0][self.plan.output]
+            .as_ref()
+            .ok_or_else(|| GpuError::Refused("the output is a texture".into()))?;
+        let mut bytes = self.read(buffer)?;
+        bytes.drain(..GUARD_BYTES as usize);
+        bytes.truncate(self.plan.memory[self.plan.output].bytes() as usize);
+        Ok(bytes)
+    }
+
+    /// Names the first guard that was overwritten or input that changed. Textures cannot be written by kernels.
+    pub fn damage(&self) -> Result<Option<String>, GpuError> {
+        for (copy, held) in self.buffers.iter().enumerate() {
+            for (index, buffer) in held.iter().enumerate() {
+                let memory = &self.plan.memory[index];
+                let Some(buffer) = buffer.as_ref().filter(|_| copy == 0 || memory.is_input()) else { continue };
+                let bytes = self.read(buffer)?;
+                let (before, rest) = bytes.split_at(GUARD_BYTES as usize);
+                let (data, after) = rest.split_at(padded(memory.bytes()) as usize);
+                if before.iter().chain(after).any(|&b| b != GUARD) {
+                    return Ok(Some(format!("wrote outside the buffer at binding {}", index + 1)));
+                }
+                if let Memory::Input(expected) = memory
+                    && data[..expected.len()] != expected[..]
+                {
+                    return Ok(Some(format!("changed its input at binding {}", index + 1)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u8>, GpuError> {
+        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size: buffer.size(),
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        self.gpu.queue.submit([encoder.finish()]);
+        map(self.gpu, &staging)
+    }
+}
+
+fn map(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<u8>, GpuError> {
+    staging.map_async(wgpu::MapMode::Read, .., |_| ());
+    gpu.wait()?;
+    let bytes = staging.get_mapped_range(..).map_err(|e| GpuError::Refused(e.to_string()))?.to_vec();
+    staging.unmap();
+    Ok(bytes)
+}
+
+impl Clock {
+    fn new(gpu: &Gpu) -> Option<Self> {
+        if !gpu.device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
+            return None;
+        }
+        let queries = gpu.device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: None,
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let resolved = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("timestamps"),
+            size: 16,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        Some(Self { queries, resolved, period_ns: f64::from(gpu.queue.get_timestamp_period()) })
+    }
+
+    /// The pass's duration; `None` unless both stamps are non-zero and in order.
+    fn read(&self, gpu: &Gpu) -> Option<f64> {
+        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("timestamps"),
+            size: 16,
+            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+            mapped_at_creation: false,
+        });
+        let mut encoder = gpu.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(&self.resolved, 0, &staging, 0, 16);
+        gpu.queue.submit([encoder.finish()]);
+        let bytes = map(gpu, &staging).ok()?;
+        let stamp = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
+        let (start, end) = (stamp(0), stamp(8));
+        (start != 0 && end > start).then(|| (end - start) as f64 * self.period_ns * 1e-9)
+    }
+}
+
+enum Resource {
+    Buffer(wgpu::Buffer, u64),
+    Texture(wgpu::TextureView),
+}
+
+impl Resource {
+    fn new(gpu: &Gpu, memory: &Memory) -> Self {
+        if let Memory::Texture { width, height, texels } = memory {
+            let size = wgpu::Extent3d { width: *width, height: *height, depth_or_array_layers: 1 };
+            let descriptor = wgpu::TextureDescriptor {
+                label: Some("input"),
+                size,
+                mip_level_count: 1,
+                sample_count: 1,
+                dimension: wgpu::TextureDimension::D2,
+                format: wgpu::TextureFormat::Rgba32Float,
+                usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+                view_formats: &[],
+            };
+            let texture = gpu.device.create_texture_with_data(
+                &gpu.queue,
+                &descriptor,
+                wgpu::util::TextureDataOrder::LayerMajor,
+                bytemuck::cast_slice(texels),
+            );
+            return Self::Texture(texture.create_view(&Default::default()));
+        }
+        let (size, buffer) = (memory.bytes(), allocate(gpu, padded(memory.bytes())));
+        gpu.queue.write_buffer(&buffer, 0, &[GUARD; GUARD_BYTES as usize]);
+        gpu.queue.write_buffer(&buffer, GUARD_BYTES + padded(size), &[GUARD; GUARD_BYTES as usize]);
+        if let Memory::Input(data) = memory {
+            let whole = data.len() & !3;
+            gpu.queue.write_buffer(&buffer, GUARD_BYTES, &data[..whole]);
+            if whole < data.len() {
+                let mut last = [0; 4];
+                last[..data.len() - whole].copy_from_slice(&data[whole..]);
+                gpu.queue.write_buffer(&buffer, GUARD_BYTES + whole as u64, &last);
+            }
+        }
+        // Submitting lets wgpu release its staging copy before the next buffer is filled.
+        gpu.queue.submit([]);
+        Self::Buffer(buffer, size)
+    }
+}
+
+fn allocate(gpu: &Gpu, data_bytes: u64) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("guarded"),
+        size: data_bytes + 2 * GUARD_BYTES,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
+        mapped_at_creation: false,
+    })
+}
+
+fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[Resource]) -> wgpu::BindGroup {
+    let uniforms = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
+        label: Some("params"),
+        contents: bytemuck::cast_slice(&step.params),
+        usage: wgpu::BufferUsages::UNIFORM,
+    });
+    let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniforms.as_entire_binding() }];
+    for (at, &index) in step.bindings.iter().enumerate() {
+        let resource = match &resources[index] {
+            Resource::Texture(view) => wgpu::BindingResource::TextureView(view),
+            Resource::Buffer(buffer, size) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: GUARD_BYTES,
+                size: wgpu::BufferSize::new(padded(*size)),
+            }),
+        };
+        entries.push(wgpu::BindGroupEntry { binding: at as u32 + 1, resource });
+    }
+    gpu.device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: None,
+        layout: &pipeline.get_bind_group_layout(0),
+        entries: &entries,
+    })
+}
+
+/// Storage bindings are whole words.
+fn padded(bytes: u64) -> u64 {
+    bytes.next_multiple_of(4).max(4)
+}
+
+/// Refuses what does not fit before asking a driver that would kill the process or pretend success.
+fn admit(gpu: &Gpu, plan: &Plan, copies: usize) -> Result<(), GpuError> {
+    let caps = &gpu.found().caps;
+    for memory in &plan.memory {
+        let (bytes, limit) = match memory {
+            Memory::Texture { width, height, .. } => (u64::from(*width.max(height)), u64::from(caps.texture)),
+            other => (padded(other.bytes()), caps.binding.min(caps.buffer.saturating_sub(2 * GUARD_BYTES))),
+        };
+        if bytes > limit {
+            return Err(GpuError::TooLarge(format!("{bytes} where {limit} is the limit")));
+        }
+    }
+    if let Some(step) = plan.steps.iter().find(|s| s.grid.iter().any(|&g| g > caps.workgroups)) {
+        return Err(GpuError::TooLarge(format!("{:?} workgroups where {} is the limit", step.grid, caps.workgroups)));
+    }
+    let total: u64 = plan.memory.iter().map(|m| m.bytes() * if m.is_input() { copies as u64 } else { 1 }).sum();
+    match available_bytes().filter(|_| caps.software) {
+        Some(free) if total > free / 2 => {
+            Err(GpuError::TooLarge(format!("{total} bytes where the host has {free} available")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the host can still hand out, where it says so.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
+    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
+}

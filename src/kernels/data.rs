@@ -1,0 +1,151 @@
+//! The inputs of a problem on the host, and what they mean as plain matrices.
+
+use super::{Dtype, Problem};
+use half::f16;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Values along k that share one scale of 4-bit weights.
+pub const GROUP: usize = 32;
+
+/// What the inputs are filled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// Small non-zero integers (and scales that are powers of two): every partial sum in any order is exact, so
+    /// every correct kernel gives the same bits.
+    Exact,
+    /// Non-zero reals in (-1, 1), as the type stores them.
+    Real,
+}
+
+/// Inputs as logical row-major matrices, together with their stored form where that differs.
+#[derive(Debug, Clone, Default)]
+pub struct Data {
+    /// A[m, k], x[k], or the words of a stream (as bits).
+    pub a: Vec<f32>,
+    /// B[k, n] for a GEMM, W[n, k] for a GEMV.
+    pub b: Vec<f32>,
+    /// Integers behind `a` and `b` for quantised types, in the same order.
+    pub a_int: Vec<i8>,
+    /// See `a_int`; 4-bit values lie in -8 to 7.
+    pub b_int: Vec<i8>,
+    /// One scale per row of A (`I8`).
+    pub a_scale: Vec<f32>,
+    /// One scale per output column (`I8`), or per column and group of k, index `column * groups + group` (`Q4`).
+    pub b_scale: Vec<f32>,
+}
+
+impl Data {
+    /// The inputs of `problem` for a seed. Equal arguments give equal inputs on every platform.
+    pub fn new(problem: Problem, dtype: Dtype, fill: Fill, seed: u64) -> Self {
+        let mut source = Source { random: ChaCha8Rng::seed_from_u64(seed), fill, dtype };
+        match problem {
+            Problem::Gemm { m, n, k } => source.matrices(m as usize, n as usize, k as usize, false),
+            Problem::Gemv { n, k } => source.matrices(1, n as usize, k as usize, true),
+            Problem::Read { words } | Problem::Copy { words } => {
+                let a = (0..words).map(|_| f32::from_bits(source.random.random::<u32>())).collect();
+                Self { a, ..Self::default() }
+            }
+            Problem::Fma { chains, .. } => Self { a: source.values(chains as usize), ..Self::default() },
+            Problem::Launch | Problem::Submit => Self::default(),
+        }
+    }
+}
+
+struct Source {
+    random: ChaCha8Rng,
+    fill: Fill,
+    dtype: Dtype,
+}
+
+impl Source {
+    fn matrices(&mut self, m: usize, n: usize, k: usize, by_row: bool) -> Data {
+        match self.dtype {
+            Dtype::I8 => {
+                let (a_int, b_int) = (self.integers(m * k, 127), self.integers(k * n, 127));
+                let (a_scale, b_scale) = (self.scales(m), self.scales(n));
+                let a = a_int.iter().enumerate().map(|(at, &q)| f32::from(q) * a_scale[at / k]).collect();
+                let column = |at: usize| if by_row { at / k } else { at % n };
+                let b = b_int.iter().enumerate().map(|(at, &q)| f32::from(q) * b_scale[column(at)]).collect();
+                Data { a, b, a_int, b_int, a_scale, b_scale }
+            }
+            Dtype::Q4 => {
+                let groups = k.div_ceil(GROUP);
+                let (a, b_int, b_scale) = (self.values(m * k), self.integers(k * n, 7), self.scales(n * groups));
+                let place = |at: usize| if by_row { (at / k, at % k) } else { (at % n, at / n) };
+                let scale = |at: usize| b_scale[place(at).0 * groups + place(at).1 / GROUP];
+                let b = b_int.iter().enumerate().map(|(at, &q)| f32::from(q) * scale(at)).collect();
+                Data { a, b, b_int, b_scale, ..Data::default() }
+            }
+            _ => Data { a: self.values(m * k), b: self.values(k * n), ..Data::default() },
+        }
+    }
+
+    fn values(&mut self, count: usize) -> Vec<f32> {
+        (0..count).map(|_| self.value()).collect()
+    }
+
+    /// Integers are never zero, so that a dropped or repeated term always shows. f16 takes only -1 and 1.
+    fn value(&mut self) -> f32 {
+        let bits = self.random.random::<u32>();
+        let sign = if bits & 1 == 0 { 1.0 } else { -1.0 };
+        match self.fill {
+            Fill::Exact if self.dtype == Dtype::F16 => sign,
+            Fill::Exact => sign * (1 + (bits >> 1) % 3) as f32,
+            Fill::Real => {
+                let real = sign * ((bits >> 8) as f32 + 1.0) / 16_777_217.0;
+                if self.dtype == Dtype::F16 { f16::from_f32(real.abs().max(1e-3) * sign).to_f32() } else { real }
+            }
+        }
+    }
+
+    fn integers(&mut self, count: usize, largest: u32) -> Vec<i8> {
+        let largest = if self.fill == Fill::Exact { 3 } else { largest };
+        let mut one = || {
+            let bits = self.random.random::<u32>();
+            let size = (1 + (bits >> 1) % largest) as i8;
+            if bits & 1 == 0 { size } else { -size }
+        };
+        (0..count).map(|_| one()).collect()
+    }
+
+    fn scales(&mut self, count: usize) -> Vec<f32> {
+        let mut one = || match self.fill {
+            Fill::Exact => [0.5, 1.0, 2.0][self.random.random_range(0..3)],
+            Fill::Real => self.random.random_range(0.005_f32..0.02),
+        };
+        (0..count).map(|_| one()).collect()
+    }
+}
+
+/// f32 values as stored bytes of `dtype` (f32 or f16).
+pub fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
+    if dtype == Dtype::F16 {
+        let halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
+        bytemuck::cast_slice(&halves).to_vec()
+    } else {
+        bytemuck::cast_slice(values).to_vec()
+    }
+}
+
+/// `matrix[rows, columns]` padded with zeros to `[to_rows, to_columns]`.
+pub fn pad(matrix: &[f32], [rows, columns]: [usize; 2], [to_rows, to_columns]: [usize; 2]) -> Vec<f32> {
+    let mut padded = vec![0.0; to_rows * to_columns];
+    for row in 0..rows {
+        padded[row * to_columns..row * to_columns + columns]
+            .copy_from_slice(&matrix[row * columns..(row + 1) * columns]);
+    }
+    padded
+}
+
+/// `matrix[rows, columns]` transposed.
+pub fn transpose(matrix: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
+    let mut out = vec![0.0; matrix.len()];
+    for row in 0..rows {
+        for column in 0..columns {
+            out[column * rows + row] = matrix[row * columns + column];
+        }
+    }
+    out
+}

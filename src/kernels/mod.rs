@@ -1,0 +1,75 @@
+//! Kernel variants: what can be computed ([`Problem`]), the ways to compute it ([`Variant`]), their WGSL, what the
+//! result must be ([`twin`]), and the judgement ([`gate`]).
+//!
+//! A variant's source is a template in `shaders/` filled with its knobs ([`template`]); shapes are uniforms, so one
+//! pipeline serves every shape. [`plan`] turns a variant, a problem and its inputs into GPU work.
+
+pub mod data;
+pub mod gate;
+mod gemm;
+mod gemv;
+pub mod host_gemm;
+pub mod legal;
+mod problem;
+pub mod space;
+mod stream;
+pub mod template;
+pub mod twin;
+mod variant;
+
+pub use data::{Data, Fill};
+pub use problem::{Dtype, Problem};
+pub use variant::{Family, NoVariant, Variant};
+
+use crate::gpu::{Plan, Step};
+
+/// Iterations one invocation may run in one dispatch. lavapipe silently ends an invocation after 65,535 of them,
+/// summed over its loops, so longer sums are cut and continued by a further dispatch.
+const SLICE: usize = 32_768;
+
+/// The GPU work that computes `problem` by `variant`, in at most `bands` pieces that may be submitted apart.
+///
+/// Fails where the variant does not compute such a problem at all; whether an adapter can run it is
+/// [`legal::legal`]'s question.
+pub fn plan(variant: &Variant, problem: Problem, data: &Data, bands: usize) -> Result<Plan, String> {
+    match (variant.family, problem) {
+        (
+            Family::GemmNaive | Family::GemmTiled | Family::GemmRegisters | Family::GemmLanes,
+            Problem::Gemm { m, n, k },
+        ) => gemm::plan(variant, [m as usize, n as usize, k as usize], data, bands),
+        (Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns, Problem::Gemv { n, k }) => {
+            gemv::plan(variant, [n as usize, k as usize], data)
+        }
+        (Family::StreamRead, Problem::Read { .. }) => stream::read(variant, data),
+        (Family::Empty, Problem::Launch | Problem::Submit) => stream::launch(variant),
+        _ => Err(format!("{variant} does not compute a {}", problem.kernel())),
+    }
+}
+
+/// The dispatches of [`plan`] again, cut into at most `bands` bands of rows. Only a GEMM can be cut.
+pub fn steps(variant: &Variant, problem: Problem, bands: usize) -> Option<Vec<Step>> {
+    match problem {
+        Problem::Gemm { m, n, k } => Some(gemm::steps(variant, [m as usize, n as usize, k as usize], bands)),
+        _ => None,
+    }
+}
+
+/// Turns a kernel's raw output into what the twin is compared with: streams leave one partial sum per invocation.
+pub fn finish(variant: &Variant, output: Vec<u8>) -> Vec<u8> {
+    if variant.family == Family::StreamRead {
+        let words = output.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
+        twin::fold(words).to_le_bytes().to_vec()
+    } else {
+        output
+    }
+}
+
+/// The finished WGSL of every program a variant needs, by template name.
+pub fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
+    match variant.family {
+        Family::GemmNaive | Family::GemmTiled | Family::GemmRegisters | Family::GemmLanes => gemm::sources(variant),
+        Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns => gemv::sources(variant),
+        Family::StreamRead | Family::Empty => stream::sources(variant),
+        Family::CpuGemm | Family::CpuGemv | Family::CpuRead | Family::CpuLaunch => Ok(Vec::new()),
+    }
+}

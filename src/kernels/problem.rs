@@ -1,0 +1,185 @@
+//! What is to be computed, whatever kernel computes it: an operation with its shape.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// An operation and its shape. Matrices are row-major; lengths count values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Problem {
+    /// C[m, n] = A[m, k] B[k, n].
+    Gemm {
+        /// Rows of A and C.
+        m: u64,
+        /// Columns of B and C.
+        n: u64,
+        /// Columns of A, rows of B.
+        k: u64,
+    },
+    /// y[n] = W[n, k] x[k], one token through a weight matrix.
+    Gemv {
+        /// Rows of W.
+        n: u64,
+        /// Columns of W.
+        k: u64,
+    },
+    /// Reads `words` 32-bit words once and folds them together.
+    Read {
+        /// Words read.
+        words: u64,
+    },
+    /// Copies `words` 32-bit words.
+    Copy {
+        /// Words read, and written.
+        words: u64,
+    },
+    /// `steps` dependent multiply-adds in each of `chains` independent values.
+    Fma {
+        /// Independent values.
+        chains: u64,
+        /// Multiply-adds on each.
+        steps: u64,
+    },
+    /// One dispatch that writes one word, timed among many in one submission.
+    Launch,
+    /// The same dispatch, submitted and waited for alone.
+    Submit,
+}
+
+/// The type of a problem's inputs. Sums are f32, or exact 32-bit integers for `I8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dtype {
+    /// Single precision.
+    F32,
+    /// Half precision storage, f32 sums.
+    F16,
+    /// 8-bit integers with an f32 scale per row of A and column of B.
+    I8,
+    /// A in f32, B in 4-bit integers with an f32 scale per 32 values along k.
+    Q4,
+    /// 32-bit words without arithmetic meaning.
+    U32,
+}
+
+impl Problem {
+    /// The name rows carry in `kernel`.
+    pub const fn kernel(self) -> &'static str {
+        match self {
+            Self::Gemm { .. } => "gemm",
+            Self::Gemv { .. } => "gemv",
+            Self::Read { .. } => "read",
+            Self::Copy { .. } => "copy",
+            Self::Fma { .. } => "fma",
+            Self::Launch => "launch",
+            Self::Submit => "submit",
+        }
+    }
+
+    /// The same operation on a small shape whose every length leaves a tail behind any tile.
+    pub fn odd(self) -> Self {
+        match self {
+            Self::Gemm { m, n, k } => Self::Gemm { m: m.min(131), n: n.min(129), k: k.min(67) },
+            Self::Gemv { n, k } => Self::Gemv { n: n.min(257), k: k.min(259) },
+            Self::Read { words } => Self::Read { words: words.min(4 * 65_537) },
+            Self::Copy { words } => Self::Copy { words: words.min(4 * 65_537) },
+            Self::Fma { chains, steps } => Self::Fma { chains: chains.min(1000), steps: steps.min(100) },
+            other => other,
+        }
+    }
+
+    /// (m, n, k) as rows carry them: a GEMV has m = 1, a stream counts words in n.
+    pub const fn mnk(self) -> [u64; 3] {
+        match self {
+            Self::Gemm { m, n, k } => [m, n, k],
+            Self::Gemv { n, k } => [1, n, k],
+            Self::Read { words } | Self::Copy { words } => [1, words, 1],
+            Self::Fma { chains, steps } => [1, chains, steps],
+            Self::Launch | Self::Submit => [1, 1, 1],
+        }
+    }
+
+    /// Floating-point operations of one run; a multiply-add counts as two.
+    pub const fn flop(self) -> f64 {
+        match self {
+            Self::Read { .. } | Self::Copy { .. } | Self::Launch | Self::Submit => 0.0,
+            other => {
+                let [m, n, k] = other.mnk();
+                2.0 * m as f64 * n as f64 * k as f64
+            }
+        }
+    }
+
+    /// Bytes one run must move: every input once, the output once.
+    pub fn bytes(self, dtype: Dtype) -> f64 {
+        let [m, n, k] = self.mnk().map(|x| x as f64);
+        match self {
+            Self::Gemm { .. } | Self::Gemv { .. } => {
+                dtype.input_bytes() * m * k + dtype.weight_bytes() * k * n + 4.0 * m * n + dtype.scale_bytes(m, n)
+            }
+            Self::Read { .. } => 4.0 * n,
+            Self::Copy { .. } => 8.0 * n,
+            Self::Fma { .. } => 4.0 * n,
+            Self::Launch | Self::Submit => 0.0,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [m, n, k] = self.mnk();
+        match self {
+            Self::Gemm { .. } => write!(f, "gemm {m} x {n} x {k}"),
+            Self::Gemv { .. } => write!(f, "gemv {n} x {k}"),
+            Self::Read { words } | Self::Copy { words } => write!(f, "{} {} MiB", self.kernel(), words * 4 >> 20),
+            Self::Fma { .. } => write!(f, "fma {n} x {k}"),
+            Self::Launch | Self::Submit => f.write_str(self.kernel()),
+        }
+    }
+}
+
+impl Dtype {
+    /// Every type, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::I8, Self::Q4, Self::U32];
+
+    /// The spelling in ids and rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::I8 => "i8",
+            Self::Q4 => "q4",
+            Self::U32 => "u32",
+        }
+    }
+
+    /// Bytes of one value of A or x.
+    pub const fn input_bytes(self) -> f64 {
+        match self {
+            Self::F32 | Self::Q4 | Self::U32 => 4.0,
+            Self::F16 => 2.0,
+            Self::I8 => 1.0,
+        }
+    }
+
+    /// Bytes of one value of B or W, group scales included.
+    pub const fn weight_bytes(self) -> f64 {
+        match self {
+            Self::F32 | Self::U32 => 4.0,
+            Self::F16 => 2.0,
+            Self::I8 => 1.0,
+            Self::Q4 => 0.5 + 4.0 / super::data::GROUP as f64,
+        }
+    }
+
+    /// Bytes of the scales per row and column.
+    fn scale_bytes(self, m: f64, n: f64) -> f64 {
+        if self == Self::I8 { 4.0 * (m + n) } else { 0.0 }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

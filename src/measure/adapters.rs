@@ -1,0 +1,202 @@
+//! Which adapters this host has: one child per driver, so that a driver that crashes hides no other.
+
+use super::protocol::{Reply, Request, Target};
+use super::supervisor::{Death, PROBE_DEADLINE, Worker};
+use super::{MeasureError, cpu};
+use crate::gpu::{Driver, Found, drivers};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::str::FromStr;
+
+/// One adapter, or one driver that could not be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdapterRow {
+    /// What `--adapter` takes; the best adapter is 0. Absent for a driver that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub index: Option<usize>,
+    /// The device's name, or the driver's file.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12`, `gl`, or `cpu` for the CPU executor.
+    pub backend: String,
+    /// The driver and its version.
+    pub driver: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub kind: String,
+    /// It computes on the host's cores.
+    pub software: bool,
+    /// Lanes of a subgroup, 0 where there are none or the size varies.
+    pub lanes: u32,
+    /// Features the kernels can use.
+    pub features: Vec<String>,
+    /// Largest storage binding, bytes. Absent without a limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binding_bytes: Option<u64>,
+    /// Workgroup memory, bytes.
+    pub workgroup_bytes: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Why the driver could not be asked. Absent for an adapter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// How to open it.
+    #[serde(skip)]
+    pub target: Option<Target>,
+    /// All that is known about it.
+    #[serde(skip)]
+    pub(super) found: Option<Found>,
+}
+
+/// Which adapter is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Selector {
+    /// The best one; the CPU executor where there is none.
+    #[default]
+    Default,
+    /// The one with this index.
+    Index(usize),
+    /// The first whose name, driver or backend contains this.
+    Name(String),
+    /// The CPU executor.
+    Cpu,
+    /// Every adapter; the CPU executor where there is none.
+    All,
+}
+
+impl FromStr for Selector {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.trim() {
+            "" | "default" => Self::Default,
+            "all" => Self::All,
+            "cpu" => Self::Cpu,
+            other => other.parse().map_or_else(|_| Self::Name(other.to_lowercase()), Self::Index),
+        })
+    }
+}
+
+/// Every adapter of every driver, the best first, the CPU executor last of them, then the drivers that failed.
+pub fn adapters(exe: &Path) -> Vec<AdapterRow> {
+    let asked: Vec<(Driver, Result<Vec<Found>, Death>)> = std::thread::scope(|scope| {
+        let asking: Vec<_> = drivers()
+            .into_iter()
+            .map(|driver| {
+                scope.spawn(move || {
+                    let found = ask(exe, &driver);
+                    (driver, found)
+                })
+            })
+            .collect();
+        asking.into_iter().filter_map(|thread| thread.join().ok()).collect()
+    });
+    let (mut rows, mut failed) = (Vec::new(), Vec::new());
+    for (driver, answer) in asked {
+        match answer {
+            Ok(found) => rows.extend(found.into_iter().map(|f| {
+                let target = Target::Adapter { driver: driver.clone(), position: f.position };
+                row(&f, target)
+            })),
+            Err(Death(why)) => failed.push(failure(&driver, why)),
+        }
+    }
+    rows.sort_by_cached_key(|r| (rank(r), r.name.to_lowercase()));
+    rows.push(row(&cpu::found(), Target::Cpu));
+    for (index, row) in rows.iter_mut().enumerate() {
+        row.index = Some(index);
+    }
+    rows.extend(failed);
+    rows
+}
+
+/// The targets a selector means, never empty.
+pub(super) fn select(exe: &Path, selector: &Selector) -> Result<Vec<AdapterRow>, MeasureError> {
+    let cpu = || row(&cpu::found(), Target::Cpu);
+    if *selector == Selector::Cpu {
+        return Ok(vec![cpu()]);
+    }
+    let rows: Vec<AdapterRow> = adapters(exe).into_iter().filter(|r| r.target.is_some()).collect();
+    let real = || rows.iter().filter(|r| r.target != Some(Target::Cpu)).cloned();
+    let chosen: Vec<AdapterRow> = match selector {
+        Selector::Default => rows.first().cloned().into_iter().collect(),
+        Selector::All => real().collect(),
+        Selector::Index(index) => rows.get(*index).cloned().into_iter().collect(),
+        Selector::Name(name) => rows.iter().find(|r| matches_name(r, name)).cloned().into_iter().collect(),
+        Selector::Cpu => vec![cpu()],
+    };
+    match (chosen.is_empty(), selector) {
+        (true, Selector::All) => Ok(vec![cpu()]),
+        (true, other) => {
+            let asked = match other {
+                Selector::Index(index) => index.to_string(),
+                Selector::Name(name) => name.clone(),
+                _ => "default".into(),
+            };
+            let names: Vec<String> = rows.iter().map(|r| format!("{} ({})", r.name, r.backend)).collect();
+            Err(MeasureError::NoAdapter { asked, known: format!("known here: {}", names.join(", ")) })
+        }
+        (false, _) => Ok(chosen),
+    }
+}
+
+/// Mesa's software Vulkan driver is called llvmpipe in its own description and lavapipe by everyone else.
+fn matches_name(row: &AdapterRow, name: &str) -> bool {
+    let lavapipe = row.backend == "vulkan" && row.name.to_lowercase().contains("llvmpipe");
+    row.name.to_lowercase().contains(name)
+        || row.driver.to_lowercase().contains(name)
+        || row.backend == name
+        || (name == "lavapipe" && lavapipe)
+}
+
+fn rank(row: &AdapterRow) -> (usize, bool) {
+    let order = ["discrete", "integrated", "virtual", "other", "cpu"];
+    (order.iter().position(|k| *k == row.kind).unwrap_or(order.len()), row.backend == "gl")
+}
+
+fn ask(exe: &Path, driver: &Driver) -> Result<Vec<Found>, Death> {
+    let target = Target::Adapter { driver: driver.clone(), position: 0 };
+    let mut worker = Worker::start(exe, &target).map_err(|e| Death(e.to_string()))?;
+    match worker.ask(&Request::List(driver.backend.clone()), PROBE_DEADLINE)? {
+        Reply::Adapters(found) => Ok(found),
+        other => Err(Death(format!("answered {other:?}"))),
+    }
+}
+
+fn row(found: &Found, target: Target) -> AdapterRow {
+    let (identity, caps) = (&found.identity, &found.caps);
+    AdapterRow {
+        index: None,
+        name: identity.name.clone(),
+        backend: identity.backend.clone(),
+        driver: format!("{} {}", identity.driver, identity.driver_info).trim().to_string(),
+        kind: identity.kind.clone(),
+        software: caps.software,
+        lanes: caps.lanes,
+        features: identity.features.clone(),
+        binding_bytes: Some(caps.binding).filter(|&b| b != u64::MAX),
+        workgroup_bytes: caps.workgroup_bytes,
+        invocations: caps.invocations,
+        problem: None,
+        target: Some(target),
+        found: Some(found.clone()),
+    }
+}
+
+fn failure(driver: &Driver, why: String) -> AdapterRow {
+    let name = driver.manifest.as_ref().map_or_else(|| driver.backend.clone(), |m| m.display().to_string());
+    AdapterRow {
+        index: None,
+        name,
+        backend: driver.backend.clone(),
+        driver: String::new(),
+        kind: "other".into(),
+        software: false,
+        lanes: 0,
+        features: Vec::new(),
+        binding_bytes: None,
+        workgroup_bytes: 0,
+        invocations: 0,
+        problem: Some(why),
+        target: None,
+        found: None,
+    }
+}

@@ -1,0 +1,77 @@
+//! Measuring an adapter: every number comes from a run whose own output was verified.
+//!
+//! The calling process never loads a driver. Adapters are listed by one short-lived child per driver, and measured by
+//! a worker, the same executable under a hidden subcommand ([`worker_main`]); a driver that crashes or hangs costs one
+//! result. Without any adapter the CPU executor is measured in the same way, with the same rows.
+
+mod adapters;
+mod bench;
+mod case;
+mod cpu;
+mod device;
+mod fault;
+mod protocol;
+mod rows;
+mod rule;
+mod store;
+mod supervisor;
+mod verify;
+mod worker;
+
+pub use adapters::{AdapterRow, Selector, adapters};
+pub use bench::{BenchOptions, bench, local};
+pub use fault::VARIABLE as FAULT_VARIABLE;
+pub use protocol::{Job, Target};
+pub use rows::{BenchRow, rows};
+pub use rule::Rule;
+pub use store::Store;
+pub use verify::{VerifyOptions, VerifyRow, verify};
+pub use worker::{WORKER_SUBCOMMAND, worker_main};
+
+/// Why nothing could be measured. Single cases that fail become anomalies of the profile instead.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// No adapter matches what was asked for.
+    #[error("no adapter matches \"{asked}\"; {known}")]
+    NoAdapter {
+        /// The selector.
+        asked: String,
+        /// What there is, in words.
+        known: String,
+    },
+    /// The worker cannot be started at all.
+    #[error("the worker {exe} cannot be started: {why}")]
+    Worker {
+        /// The executable.
+        exe: String,
+        /// The system's words.
+        why: String,
+    },
+    /// The adapter died too often.
+    #[error("{adapter} was given up: {why}")]
+    GaveUp {
+        /// The adapter.
+        adapter: String,
+        /// The last death.
+        why: String,
+    },
+    /// The store cannot be read or written.
+    #[error("{path}: {source}")]
+    Store {
+        /// The file or folder.
+        path: String,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// Nothing that was measured could be verified.
+    #[error("{adapter}: no case could be verified; {why}")]
+    Nothing {
+        /// The adapter.
+        adapter: String,
+        /// The first reason.
+        why: String,
+    },
+    /// The user asked to stop before anything was measured.
+    #[error("interrupted")]
+    Interrupted,
+}

@@ -1,0 +1,101 @@
+//! `underdog verify`: every variant of the space against its CPU twin, without timing.
+
+use super::adapters::{Selector, select};
+use super::protocol::Job;
+use super::rule::Rule;
+use super::supervisor::{DEADLINE, Outcome, Supervisor};
+use super::{MeasureError, bench};
+use crate::kernels::space;
+use crate::progress::Progress;
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What to verify.
+#[derive(Debug, Clone)]
+pub struct VerifyOptions {
+    /// On which adapters.
+    pub adapter: Selector,
+    /// Seed of the inputs.
+    pub seed: u64,
+    /// Compile bounds checks and loop bounds in.
+    pub runtime_checks: bool,
+    /// Raised to stop after the variant under way.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// One variant on one adapter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct VerifyRow {
+    /// The adapter's name.
+    pub adapter: String,
+    /// The adapter's backend.
+    pub backend: String,
+    /// Kernel family.
+    pub kernel: String,
+    /// Variant id.
+    pub variant: String,
+    /// The shape that was run.
+    pub m: u64,
+    /// See `m`.
+    pub n: u64,
+    /// See `m`.
+    pub k: u64,
+    /// `verified`, `unavailable`, `wrong` or `failed`.
+    pub result: String,
+    /// Why, where it is not verified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// Verifies every variant with exact and real inputs on a shape with odd tails.
+pub fn verify(exe: &Path, options: &VerifyOptions, progress: &dyn Progress) -> Result<Vec<VerifyRow>, MeasureError> {
+    let mut rows = Vec::new();
+    for target in select(exe, &options.adapter)?.iter().filter_map(|row| row.target.as_ref()) {
+        let mut supervisor = Supervisor::open(exe, target, DEADLINE)?;
+        let found = supervisor.found().clone();
+        let all: Vec<_> = bench::problems(&found)
+            .into_iter()
+            .flat_map(|(p, dtype)| {
+                space::ladder(p, dtype, &found.caps)
+                    .into_iter()
+                    .flat_map(move |r| r.variants.into_iter().map(move |v| (p.odd(), v)))
+            })
+            .collect();
+        progress.stage(&found.identity.name, all.len() as u64);
+        for (problem, variant) in all {
+            if options.stop.load(Ordering::Relaxed) {
+                return Ok(rows);
+            }
+            let job = Job {
+                variant: variant.clone(),
+                problem,
+                seed: options.seed,
+                checks: options.runtime_checks,
+                rule: Rule::quick(),
+                rung: None,
+            };
+            let (result, reason) = match supervisor.verify(job)? {
+                Outcome::Verified | Outcome::Case(_) => ("verified", None),
+                Outcome::Unavailable(why) => ("unavailable", Some(why)),
+                Outcome::Wrong(why) => ("wrong", Some(why)),
+                Outcome::Failed(why) => ("failed", Some(why)),
+            };
+            let [m, n, k] = problem.mnk();
+            progress.step(&variant.id());
+            rows.push(VerifyRow {
+                adapter: found.identity.name.clone(),
+                backend: found.identity.backend.clone(),
+                kernel: problem.kernel().into(),
+                variant: variant.id(),
+                m,
+                n,
+                k,
+                result: result.into(),
+                reason,
+            });
+        }
+    }
+    Ok(rows)
+}

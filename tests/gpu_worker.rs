@@ -1,0 +1,129 @@
+//! The worker, its death, its noise, and devices that lie; on the CPU executor, so that it runs everywhere.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use underdog::device::Profile;
+use underdog::measure::{BenchOptions, FAULT_VARIABLE, MeasureError, Selector, Store, adapters, bench, local};
+use underdog::units::Seconds;
+
+/// Environment variables belong to the whole process: tests that set them take turns.
+static ENVIRONMENT: Mutex<()> = Mutex::new(());
+
+fn exe() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_underdog"))
+}
+
+fn with_environment<T>(variables: &[(&str, &str)], work: impl FnOnce() -> T) -> T {
+    let _turn = ENVIRONMENT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = |name: &str, value: &str| {
+        // SAFETY: every test of this binary that reads or writes the environment holds the lock.
+        #[allow(unsafe_code)]
+        unsafe {
+            std::env::set_var(name, value)
+        }
+    };
+    set("UNDERDOG_STORE", folder.path().to_str().expect("a path"));
+    for (name, value) in variables {
+        set(name, value);
+    }
+    let result = work();
+    for (name, _) in variables {
+        set(name, "");
+    }
+    result
+}
+
+fn options() -> BenchOptions {
+    BenchOptions { adapter: Selector::Cpu, budget: Seconds::new(3.0), ..BenchOptions::default() }
+}
+
+fn one(profiles: Result<Vec<Profile>, MeasureError>) -> Profile {
+    profiles.expect("measures").pop().expect("one profile")
+}
+
+#[test]
+fn the_cpu_executor_yields_a_verified_profile() {
+    let profile = with_environment(&[], || one(bench(&exe(), &options(), &())));
+    assert_eq!(profile.adapter.backend, "cpu");
+    assert!(profile.adapter.software);
+    for kernel in ["launch", "submit", "read", "gemv", "gemm"] {
+        assert!(profile.cases.iter().any(|c| c.kernel == kernel), "{kernel} is missing");
+    }
+    assert!(profile.cases.iter().all(|c| c.verified && c.samples_s.len() >= 3 && c.time_s_median > 0.0));
+    let roofs = [profile.roofs.gemm_f32_flop_s, profile.roofs.read_byte_s, profile.roofs.gemv_f32_byte_s];
+    assert!(roofs.iter().all(|r| r.is_some_and(|r| r > 0.0)) && profile.roofs.launch_s.is_some());
+}
+
+#[test]
+fn a_kernel_that_kills_its_worker_costs_one_result() {
+    let profile = with_environment(&[(FAULT_VARIABLE, "abort:cpu_gemv/")], || one(bench(&exe(), &options(), &())));
+    assert!(!profile.cases.iter().any(|c| c.kernel == "gemv"), "a number came out of a dead worker");
+    assert!(profile.cases.iter().any(|c| c.kernel == "gemm"), "the death of one kernel took another with it");
+    assert_eq!(
+        profile.anomalies.iter().filter(|a| a.starts_with("cpu_gemv/f32: the driver's process ended")).count(),
+        2
+    );
+}
+
+#[test]
+fn a_kernel_that_hangs_is_killed_and_named() {
+    let options = BenchOptions { silence: Seconds::new(1.0), ..options() };
+    let profile = with_environment(&[(FAULT_VARIABLE, "hang:cpu_read/")], || one(bench(&exe(), &options, &())));
+    assert!(!profile.cases.iter().any(|c| c.kernel == "read") && profile.cases.iter().any(|c| c.kernel == "gemm"));
+    assert!(
+        profile.anomalies.iter().any(|a| a.starts_with("cpu_read/u32: no sign of life")),
+        "{:?}",
+        profile.anomalies
+    );
+}
+
+#[test]
+fn an_adapter_that_kills_every_worker_is_given_up() {
+    let result = with_environment(&[(FAULT_VARIABLE, "abort:")], || bench(&exe(), &options(), &()));
+    assert!(matches!(result, Err(MeasureError::GaveUp { .. })), "{result:?}");
+}
+
+#[test]
+fn a_driver_that_writes_to_the_pipes_disturbs_nothing() {
+    let profile = with_environment(&[(FAULT_VARIABLE, "noise:")], || one(bench(&exe(), &options(), &())));
+    assert!(profile.cases.len() >= 6 && profile.anomalies.is_empty(), "{:?}", profile.anomalies);
+}
+
+#[test]
+fn the_second_call_of_local_measures_nothing() {
+    with_environment(&[], || {
+        let first = local(&exe(), &Selector::Cpu, Seconds::new(2.0), &()).expect("measures");
+        let second = local(&exe(), &Selector::Cpu, Seconds::new(2.0), &()).expect("loads");
+        assert_eq!(first, second);
+        let path = Store::open().path(&first.adapter);
+        std::fs::write(&path, "{\"schema\": \"underdog.profile/1\", \"adap").expect("writes");
+        assert!(Store::open().load(&first.adapter).is_none());
+        assert!(path.with_extension("damaged").exists(), "a damaged file was not set aside");
+    });
+}
+
+#[test]
+fn a_driver_that_cannot_be_loaded_is_a_row_or_nothing_never_a_crash() {
+    let rows = with_environment(&[("VK_DRIVER_FILES", "/nonexistent/icd.json")], || adapters(&exe()));
+    assert!(rows.iter().all(|r| r.backend != "vulkan" || r.problem.is_some()));
+    assert_eq!(rows.iter().filter(|r| r.backend == "cpu" && r.target.is_some()).count(), 1);
+}
+
+#[test]
+fn an_unknown_adapter_is_an_error_that_names_the_known_ones() {
+    let options = BenchOptions { adapter: Selector::Name("voodoo".into()), ..options() };
+    let error = with_environment(&[], || bench(&exe(), &options, &())).expect_err("no such adapter");
+    assert!(error.to_string().contains("\"voodoo\"") && error.to_string().contains("(cpu)"), "{error}");
+}
+
+#[test]
+fn a_worker_without_a_parent_ends() {
+    let child = Command::new(exe())
+        .arg(underdog::measure::WORKER_SUBCOMMAND)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("starts");
+    assert!(child.status.success());
+}
