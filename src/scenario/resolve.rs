@@ -2,6 +2,7 @@
 
 use super::draft::{ContenderDraft, Draft, LimitsDraft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
 use super::plan::{Basis, Contender, Objective, Offer, Plan, Price, TokenPrices, Workload};
+use super::traffic::{self, Traffic};
 use super::{Source, price};
 use crate::catalog::Catalog;
 use crate::device::{Device, PriceList, Profile};
@@ -37,6 +38,39 @@ impl Draft {
 /// Names the field that is wrong with its place. What the schema accepts and this version does not compute is an
 /// error too: nothing is ignored.
 pub fn resolve(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) -> Result<Plan, Diagnostic> {
+    let typed = &draft.workload;
+    let given = [
+        ("workload.trace", typed.trace.is_some()),
+        ("workload.arrivals", typed.arrivals.is_some()),
+        ("workload.input_lengths", typed.input_lengths.is_some()),
+        ("workload.output_lengths", typed.output_lengths.is_some()),
+        ("objective.ttft_p99", draft.objective.ttft_p99.is_some()),
+        ("objective.tpot_p99", draft.objective.tpot_p99.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((path, _)) => Err(source
+            .error_at(path, "requests in time have no steady state")
+            .hint("`underdog simulate` answers this scenario; take the field out to get an answer without it")),
+        None => look_up(source, draft, catalog, local),
+    }
+}
+
+/// The same for requests in time: the plan, and what arrives.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_in_time(
+    source: &Source,
+    draft: &Draft,
+    catalog: &Catalog,
+    local: Local<'_>,
+) -> Result<(Plan, Traffic), Diagnostic> {
+    let plan = look_up(source, draft, catalog, local)?;
+    let traffic = traffic::of(source, draft, &plan.workload.concurrency)?;
+    Ok((plan, traffic))
+}
+
+fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) -> Result<Plan, Diagnostic> {
     let prices = PriceList::load(catalog)?;
     let lookup = Lookup { source, catalog, prices: &prices, local };
     if draft.contender.is_empty() {
@@ -75,13 +109,9 @@ type Served = (Arc<ModelSpec>, Formats);
 impl Lookup<'_> {
     fn workload(&self, draft: &Draft) -> Result<Workload, Diagnostic> {
         let typed = &draft.workload;
-        for (key, given) in [("trace", typed.trace.is_some()), ("arrivals", typed.arrivals.is_some())] {
-            if given {
-                return Err(self.not_yet(&format!("workload.{key}"), "requests in time"));
-            }
-        }
         let tokens = |value: Option<super::draft::Tokens>, key: &str| {
-            value.map(|t| t.0).ok_or_else(|| {
+            // A trace has the lengths of its requests.
+            value.map(|t| t.0).or(typed.trace.as_ref().map(|_| 1)).ok_or_else(|| {
                 self.source
                     .error_at("workload", format!("the workload has no {key}"))
                     .hint(format!("a closed loop needs it: {key} = 1000"))

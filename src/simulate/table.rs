@@ -17,6 +17,13 @@ const MOST_ENTRIES: usize = 1 << 20;
 /// Share of a step's time that a straight piece may differ in its middle.
 const STRAIGHT: f64 = 1e-4;
 
+/// Steps on which the groups are tried: a small one and a large one of everything, one with prompts alone.
+const PROBES: [Step; 3] = [
+    Step { decode: 3.0, context: 700.0, prefill: 300.0, past: 100.0, prompts: 2.0 },
+    Step { decode: 200.0, context: 5000.0, prefill: 4000.0, past: 2000.0, prompts: 5.0 },
+    Step { decode: 0.0, context: 0.0, prefill: 2048.0, past: 0.0, prompts: 1.0 },
+];
+
 /// Where the first piece of context ends, tokens; each further one ends at twice the last.
 const FIRST_PIECE: f64 = 64.0;
 
@@ -42,16 +49,19 @@ enum Source {
 struct Groups {
     tokens: Compiled,
     yields: Compiled,
-    caches: Compiled,
     prompts: Compiled,
     whole: Compiled,
+    /// The groups add up to the whole; where they overlap, steps with prompts are asked as a whole.
+    add_up: bool,
 }
 
-/// A batch of one size: what its decode step costs whatever the context, and its attention over the context.
+/// A batch of one size: its decode step over the context.
 #[derive(Debug, Clone)]
 struct CacheRow {
-    /// Everything but attention over the cache, host included.
-    base: f64,
+    /// Host time.
+    host: f64,
+    /// Part of the step that is not attention over the cache.
+    flat: f64,
     /// Ends of straight pieces: context, time, and the integral of the time from 0.
     knots: Vec<[f64; 3]>,
 }
@@ -71,16 +81,22 @@ impl Steps {
     /// The table of a setup.
     pub fn new(compiled: &Compiled) -> Self {
         let part = |keep: fn(&Op) -> bool| {
-            let ops = compiled.ops.iter().filter(|op| keep(op)).cloned().collect();
-            Compiled { ops, ..compiled.clone() }
+            let mut part = compiled.clone();
+            part.ops.retain(keep);
+            part
         };
-        let groups = Groups {
+        let mut groups = Groups {
             tokens: part(|op| group(op) == Group::Tokens),
             yields: part(|op| group(op) == Group::Yields),
-            caches: part(|op| group(op) == Group::Caches),
             prompts: part(|op| group(op) == Group::Prompts),
             whole: compiled.clone(),
+            add_up: true,
         };
+        let caches = part(|op| group(op) == Group::Caches);
+        groups.add_up = PROBES.iter().all(|step| {
+            let parts = [&groups.tokens, &groups.yields, &groups.prompts, &caches].map(|p| p.step(step));
+            (parts.iter().sum::<f64>() / compiled.step(step) - 1.0).abs() < 1e-6
+        });
         Self { stages: compiled.pipeline(), ..Self::from(Source::Estimate(Box::new(groups))) }
     }
 
@@ -101,7 +117,7 @@ impl Steps {
         }
         let (from, to) = (context - growth / 2.0, context + growth * (steps as f64 - 0.5));
         let row = self.row(batch, to.max(context));
-        row.base * steps as f64 + (row.integral(to) - row.integral(from)) / growth
+        row.host * steps as f64 + (row.integral(to) - row.integral(from)) / growth
     }
 
     /// Time of one decode step, host included, s.
@@ -110,7 +126,7 @@ impl Steps {
             return seconds;
         }
         let row = self.row(batch, context);
-        row.base + row.at(context)
+        row.host + row.at(context)
     }
 
     /// Time of a step with prompt tokens and `batch` decoding sequences, host and missing graphs included, s.
@@ -121,8 +137,17 @@ impl Steps {
         };
         let decode = batch as f64;
         let step = Step { decode, context, prefill: prompts.tokens, past: prompts.past, prompts: prompts.count };
-        let direct = groups.prompts.step(&step) + groups.whole.host(decode) + groups.whole.eager();
-        let attention = if batch > 0 { self.row(batch, context).at(context) } else { 0.0 };
+        let besides = groups.whole.host(decode) + groups.whole.eager();
+        if !groups.add_up {
+            return groups.whole.step(&step) + besides;
+        }
+        let direct = groups.prompts.step(&step) + besides;
+        let attention = if batch > 0 {
+            let row = self.row(batch, context);
+            row.at(context) - row.flat
+        } else {
+            0.0
+        };
         direct + attention + self.tokens(decode, prompts.tokens) + self.yields(decode, prompts.count)
     }
 
@@ -169,28 +194,20 @@ impl Steps {
         if missing {
             self.lay(batch, context);
         }
-        self.rows[batch].get_or_insert_with(|| Box::new(CacheRow { base: 0.0, knots: Vec::new() }))
+        self.rows[batch].get_or_insert_with(|| Box::new(CacheRow { host: 0.0, flat: 0.0, knots: Vec::new() }))
     }
 
     #[cold]
     fn lay(&mut self, batch: usize, context: f64) {
         let decode = batch as f64;
-        let mut row = self.rows[batch].take();
-        if row.is_none() {
-            let own = match &self.source {
-                Source::Estimate(g) => {
-                    g.prompts.step(&Step { decode, ..Step::default() }) + g.whole.host(decode)
-                }
-                Source::Uniform(_) => 0.0,
-            };
-            let base = own + self.tokens(decode, 0.0) + self.yields(decode, 0.0);
-            row = Some(Box::new(CacheRow { base, knots: Vec::new() }));
-        }
-        if let (Some(row), Source::Estimate(groups)) = (&mut row, &self.source) {
-            let time = |context: f64| groups.caches.step(&Step { decode, context, ..Step::default() });
-            row.extend(context, &time);
-        }
-        self.rows[batch] = row;
+        let flat = self.tokens(decode, 0.0) + self.yields(decode, 0.0);
+        let Source::Estimate(groups) = &self.source else { return };
+        let alone = |context: f64| Step { decode, context, ..Step::default() };
+        let row = self.rows[batch].get_or_insert_with(|| {
+            let flat = flat + groups.prompts.step(&alone(0.0));
+            Box::new(CacheRow { host: groups.whole.host(decode), flat, knots: Vec::new() })
+        });
+        row.extend(context, &|context| groups.whole.step(&alone(context)));
     }
 }
 
@@ -221,7 +238,7 @@ impl CacheRow {
         let middle = 0.5 * (from + to);
         let there = time(middle);
         let off = (there - 0.5 * (first + value)).abs();
-        if halvings > 0 && off > STRAIGHT * (self.base + there) {
+        if halvings > 0 && off > STRAIGHT * there {
             self.piece(middle, there, time, halvings - 1);
             self.piece(to, value, time, halvings - 1);
         } else {

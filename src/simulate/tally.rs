@@ -159,6 +159,9 @@ pub struct Tally<'a> {
     pub gaps: Histogram,
     /// Time of the last token of all, s.
     pub last: f64,
+    first_arrival: f64,
+    last_arrival: f64,
+    queue_at_last: i64,
     targets: Targets,
     observer: &'a mut dyn Observer,
 }
@@ -189,6 +192,9 @@ impl<'a> Tally<'a> {
             wait: Percentiles::default(),
             gaps: Histogram::default(),
             last: 0.0,
+            first_arrival: f64::INFINITY,
+            last_arrival: 0.0,
+            queue_at_last: 0,
             targets,
             observer,
         }
@@ -198,6 +204,30 @@ impl<'a> Tally<'a> {
     pub fn came(&mut self, at: f64) {
         self.present.change(at, 1);
         self.queue.change(at, 1);
+        self.first_arrival = self.first_arrival.min(at);
+        self.last_arrival = at;
+        self.queue_at_last = self.queue.now;
+    }
+
+    /// Mean rate from the first arrival to the last, requests/s; absent where all came at one moment.
+    pub fn arrival_rate(&self) -> Option<f64> {
+        let seconds = self.last_arrival - self.first_arrival;
+        (seconds > 0.0).then(|| (self.arrived - 1) as f64 / seconds)
+    }
+
+    /// When the last request arrived, s.
+    pub const fn last_arrival(&self) -> f64 {
+        self.last_arrival
+    }
+
+    /// Requests that waited when the last one arrived.
+    pub const fn queue_at_last(&self) -> f64 {
+        self.queue_at_last as f64
+    }
+
+    /// When the number of requests in the system last changed, s.
+    pub const fn last_event(&self) -> f64 {
+        self.present.since
     }
 
     /// An engine takes up a request, for the first time or again; `found` tokens of it are cached.

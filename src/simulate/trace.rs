@@ -114,7 +114,7 @@ impl Trace {
             ended: false,
             notes: Notes::default(),
         };
-        let head = trace.reader.fill_buf().map_err(|e| trace.wrong(e))?;
+        let head = trace.reader.fill_buf().map_err(|e| Diagnostic::new(name, format!("cannot read the trace: {e}")))?;
         let skipped = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
         let first = head[skipped..].iter().find(|b| !b.is_ascii_whitespace()).copied();
         trace.reader.consume(skipped);
@@ -305,7 +305,7 @@ fn seconds(text: &str, clock: Clock) -> Option<f64> {
 /// Seconds since 1970 of a date and a time of day; an offset from UTC is the same on all lines and left out.
 fn date(text: &str) -> Option<f64> {
     let at: jiff::civil::DateTime = text.parse().ok()?;
-    let moment = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    let moment = jiff::tz::TimeZone::UTC.to_timestamp(at).ok()?;
     // Whole seconds and the rest apart keep the nanoseconds of a date in an f64 of seconds within 0.2 us.
     Some(moment.as_second() as f64 + f64::from(moment.subsec_nanosecond()) * 1e-9)
 }

@@ -152,9 +152,8 @@ impl World {
     fn enqueue(&mut self, pool: usize, slot: u32, now: f64) {
         self.waiting += 1;
         let first = if pool == 0 { 0 } else { self.pools[0].replicas.len() };
-        let names = &self.flights.blocks[slot as usize];
-        let chosen = self.pools[pool].router.choose(&self.pools[pool].replicas, names);
-        let Pool { replicas, steps, .. } = &mut self.pools[pool];
+        let Pool { replicas, steps, router } = &mut self.pools[pool];
+        let chosen = router.choose(replicas, &self.flights.blocks[slot as usize]);
         let replica = &mut replicas[chosen];
         let who = (first + chosen) as u32;
         let idle = replica.enqueue(slot);
