@@ -3,9 +3,11 @@
 //! `scenarios/calibration.toml` holds them with date, data and error. None belongs to a model, a row or a
 //! benchmark: they are per kernel family and device generation, or per engine.
 
+use super::llama::Llama;
 use super::path::Family;
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
+use crate::precision::Precision;
 use crate::setup::Engine;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,10 @@ pub struct Kernel {
     pub blend: f64,
     /// Latency of one wave of tiles per unit of the sum's length, s.
     pub wave: f64,
+    /// Rows that ride on the load of the weights: 1 for mat-vec kernels, else 0.
+    pub free: f64,
+    /// Times faster than device memory where the data is in the last-level cache.
+    pub cached: f64,
 }
 
 /// Constants of an engine.
@@ -65,6 +71,12 @@ pub struct EngineConstants {
     pub first_scale: f64,
     /// Share of the other requests' prefills a request waits for.
     pub wait_share: f64,
+    /// Efficiency of a two-shot all-reduce relative to the library's.
+    pub two_shot: f64,
+    /// `first_scale` of schedulers that keep the prompts of a wave together.
+    pub first_scale_waves: f64,
+    /// `wait_share` of schedulers that keep the prompts of a wave together.
+    pub wait_share_waves: f64,
 }
 
 /// All constants.
@@ -79,6 +91,7 @@ struct File {
     generation: Vec<Generation>,
     kernel: Vec<KernelEntry>,
     engine: Vec<EngineEntry>,
+    llama: Llama,
     shared: Shared,
 }
 
@@ -94,6 +107,10 @@ struct Generation {
     memory: f64,
 }
 
+fn wide() -> Precision {
+    Precision::Bf16
+}
+
 fn one() -> f64 {
     1.0
 }
@@ -104,12 +121,17 @@ struct KernelEntry {
     kind: Kind,
     generation: String,
     family: Family,
+    /// Format of the KV cache, for kernels that read one.
+    #[serde(default = "wide")]
+    cache: Precision,
     compute: f64,
     memory: f64,
     launch_s: f64,
     blend: f64,
     #[serde(default)]
     wave_s: f64,
+    #[serde(default = "one")]
+    cached: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -129,17 +151,25 @@ pub struct Shared {
     pub attention_launch_most_s: f64,
     /// Most that a launch of grouped experts costs inside a step, s.
     pub expert_launch_most_s: f64,
+    /// Launch of a recurrence inside a step, s.
+    pub recurrence_launch_s: f64,
+    /// Share of the bandwidth at which a recurrence moves its state.
+    pub recurrence_memory: f64,
+    /// Share of the 16-bit rate at which a recurrence scans a prompt.
+    pub recurrence_compute: f64,
     /// Unevenness of routing: 0 is uniform.
     pub expert_skew: f64,
-    /// Tokens of the busiest expert-parallel rank over the mean.
+    /// Tokens of the busiest of up to eight expert-parallel ranks over the mean.
     pub expert_imbalance: f64,
+    /// The same for more ranks, where busy experts are held twice.
+    pub expert_imbalance_redundant: f64,
     /// Bytes of element-wise work per layer, token and hidden value.
     pub elementwise_bytes: f64,
     /// Share of the memory bandwidth element-wise kernels reach.
     pub elementwise_memory: f64,
-    /// Latency of a collective, s, and per rank, s, over a switched link.
+    /// Latency of a collective over a switched link, s.
     pub link_latency_s: f64,
-    /// Added per rank.
+    /// Added per rank, s.
     pub link_latency_rank_s: f64,
     /// Share of the link a one-shot collective reaches.
     pub link_one_shot: f64,
@@ -149,12 +179,22 @@ pub struct Shared {
     pub link_two_shot_s: f64,
     /// Latency of a collective over PCI Express per rank, s.
     pub pcie_latency_rank_s: f64,
-    /// Share of PCI Express a collective reaches.
-    pub pcie_share: f64,
-    /// Share of the network a dispatch or combine reaches.
+    /// Share of PCI Express a one-shot collective reaches.
+    pub pcie_one_shot: f64,
+    /// Share of PCI Express a two-shot collective reaches.
+    pub pcie_two_shot: f64,
+    /// Share of the network an all-reduce reaches.
     pub network_share: f64,
-    /// Latency of a dispatch or combine between nodes, s.
-    pub network_latency_s: f64,
+    /// Share of link or network a dispatch or combine reaches.
+    pub exchange_share: f64,
+    /// Extra latency of a dispatch or combine, s.
+    pub exchange_s: f64,
+    /// Compute units of 112 others that communicate while two half batches overlap.
+    pub overlap_units: f64,
+    /// More data-parallel ranks than this overlap two half batches.
+    pub overlap_ranks: f64,
+    /// A guessed token adds this share of a step's launches.
+    pub draft_launches: f64,
 }
 
 impl Calibration {
@@ -188,24 +228,32 @@ impl Calibration {
 
     /// Constants of a kernel family on a device generation; the nearest family where that one was not measured, and
     /// whether they were measured on that generation.
-    pub fn kernel(&self, kind: Kind, architecture: &str, family: Family) -> (Kernel, bool) {
+    pub fn kernel(&self, kind: Kind, architecture: &str, family: Family, cache: Precision) -> (Kernel, bool) {
         let own = self.file.generation.iter().find(|g| g.name == architecture);
         let fallback = self.file.generation.last();
         let (like, compute, memory) =
             own.or(fallback).map_or(("hopper", 1.0, 1.0), |g| (g.like.as_str(), g.compute, g.memory));
         let entry = stand_ins(family)
             .iter()
-            .find_map(|f| self.file.kernel.iter().find(|k| k.kind == kind && k.generation == like && k.family == *f))
+            .find_map(|f| {
+                let own = |k: &&KernelEntry| k.kind == kind && k.generation == like && k.family == *f;
+                let all = || self.file.kernel.iter().filter(own);
+                all().find(|k| k.cache.bits() == cache.bits()).or_else(|| all().find(|k| k.cache == Precision::Bf16))
+            })
             .or_else(|| self.file.kernel.iter().find(|k| k.kind == kind && k.family == Family::Bf16))
             .or_else(|| self.file.kernel.first());
-        let kernel =
-            entry.map_or(Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0 }, |k| Kernel {
+        let kernel = entry.map_or(
+            Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0, cached: 1.0, free: 0.0 },
+            |k| Kernel {
                 compute: (k.compute * compute).min(1.0),
                 memory: (k.memory * memory).min(1.0),
                 launch: k.launch_s,
                 blend: k.blend,
                 wave: k.wave_s,
-            });
+                cached: k.cached,
+                free: 0.0,
+            },
+        );
         (kernel, own.is_some_and(|g| g.like == architecture))
     }
 
@@ -223,8 +271,16 @@ impl Calibration {
             first_s: 0.0,
             first_scale: 1.0,
             wait_share: 0.5,
+            two_shot: 1.0,
+            first_scale_waves: 1.0,
+            wait_share_waves: 0.5,
         };
         self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
+    }
+
+    /// Constants of llama.cpp's kernels.
+    pub const fn llama(&self) -> &Llama {
+        &self.file.llama
     }
 
     /// Constants that belong to no engine and no kernel family.

@@ -10,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
-use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
+use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speculation, Speed};
 use std::sync::Arc;
 
 /// This machine, for contenders whose device is `local`.
@@ -155,9 +155,6 @@ impl Lookup<'_> {
         if let Some((key, _)) = pools.into_iter().find(|(_, given)| *given) {
             return Err(self.not_yet(&format!("{at}.{key}"), "separate prefill and decode pools"));
         }
-        if typed.draft.is_some() {
-            return Err(self.not_yet(&format!("{at}.draft"), "speculative decoding"));
-        }
         let offer = match (&typed.device, &typed.api) {
             (Some(device), None) => self.devices(typed, device, at, shared)?,
             (None, Some(api)) => Offer::Api {
@@ -196,8 +193,16 @@ impl Lookup<'_> {
         let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
         let price = price::of_devices(self.prices, typed, &hardware.sheet, power, self.date(typed, at)?)
             .map_err(|why| self.source.error_at(at, why))?;
-        let setup =
-            Setup { model, formats, hardware, layout, engine, limits: limits(typed.limits), speed: speed(typed.speed) };
+        let setup = Setup {
+            model,
+            formats,
+            hardware,
+            layout,
+            engine,
+            limits: limits(typed.limits),
+            speculation: typed.draft.map(|d| Speculation::new(d.tokens.0, d.acceptance.get())),
+            speed: speed(typed.speed),
+        };
         Ok(Offer::Devices { setup: Box::new(setup), price, power })
     }
 
@@ -296,6 +301,7 @@ fn limits(typed: LimitsDraft) -> Limits {
         max_sequences: typed.max_sequences.map(|c| c.0).or(default.max_sequences),
         batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
         memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
+        older: default.older,
     }
 }
 

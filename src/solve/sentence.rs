@@ -83,7 +83,10 @@ fn alone(judged: &Judged<'_>, minimize: Minimize) -> String {
         Some(usd) if row.devices.is_some() => format!(" at {}", dollars(usd, minimize, judged.price)),
         Some(usd) => format!(" asks {}", dollars(usd, minimize, judged.price)),
         None if row.software => String::new(),
-        None => row.device_hours_per_mtok.map(|h| format!(", {} device-hours per Mtok total", digits(h))).unwrap_or_default(),
+        None => row
+            .device_hours_per_mtok
+            .map(|h| format!(", {} device-hours per Mtok total", digits(h)))
+            .unwrap_or_default(),
     };
     named(row) + &speed + &money
 }
@@ -125,7 +128,9 @@ fn would_cost(first: &Judged<'_>, target: f64, minimize: Minimize) -> String {
         Minimize::UsdPerMtokTotal | Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
     };
     match hours {
-        Some(hours) if hours > 0.0 => format!("; {} is as cheap at ${} per device-hour", row.contender, digits(target / hours)),
+        Some(hours) if hours > 0.0 => {
+            format!("; {} is as cheap at ${} per device-hour", row.contender, digits(target / hours))
+        }
         _ => String::new(),
     }
 }
