@@ -9,6 +9,7 @@ mod progress;
 mod require;
 mod scenarios;
 mod show;
+mod simulate;
 
 use crate::catalog::Catalog;
 use args::{Cli, Command};
@@ -40,6 +41,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     match &cli.command {
         Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
         Command::Explain(args) => scenarios::explain(args, cli, &catalog, &output),
+        Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => show::validate(args, &catalog, &output),

@@ -5,9 +5,10 @@ use super::failure::Failure;
 use super::output::Output;
 use super::{context, local, require};
 use crate::catalog::Catalog;
+use crate::diagnostic::Diagnostic;
 use crate::estimate::Calibration;
 use crate::run::Context;
-use crate::scenario::{Local, Offer, Plan, Source, resolve};
+use crate::scenario::{Draft, Local, Offer, Plan, Source, resolve};
 use crate::solve;
 
 /// A scenario ready to be answered.
@@ -36,18 +37,37 @@ pub fn explain(args: &Scenario, cli: &Cli, catalog: &Catalog, output: &Output) -
 fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failure> {
     let source = Source::read(&args.scenario, &args.edits)?;
     let draft = source.draft()?;
-    // Everything that can be wrong with the scenario is found before a minute is spent on measuring.
-    let pending = resolve(&source, &draft, catalog, Local::Pending)?;
-    let profile = if draft.needs_local() { Some(local::profile(&args.measure, args.budget, cli)?) } else { None };
-    let plan = match &profile {
-        Some(profile) => resolve(&source, &draft, catalog, Local::Measured(profile))?,
-        None => pending,
-    };
+    let (plan, adapter) = resolved(&draft, args, cli, |local| resolve(&source, &draft, catalog, local))?;
+    let context = context_of(&source, &plan, adapter);
+    Ok(Ready { plan, calibration: Calibration::load(catalog)?, context })
+}
+
+/// Resolves a scenario, after measuring this machine where it asks for that. Also names the adapter.
+///
+/// Everything that can be wrong with the scenario is found before a minute is spent on measuring.
+pub fn resolved<P>(
+    draft: &Draft,
+    args: &Scenario,
+    cli: &Cli,
+    resolve: impl Fn(Local<'_>) -> Result<P, Diagnostic>,
+) -> Result<(P, Option<String>), Failure> {
+    let pending = resolve(Local::Pending)?;
+    if !draft.needs_local() {
+        return Ok((pending, None));
+    }
+    let profile = local::profile(&args.measure, args.budget, cli)?;
+    let p = &profile.adapter;
+    let adapter = format!("{} ({}, {})", p.name, p.backend, p.driver_info);
+    Ok((resolve(Local::Measured(&profile))?, Some(adapter)))
+}
+
+/// Where, when and on what a scenario is answered.
+pub fn context_of(source: &Source, plan: &Plan, adapter: Option<String>) -> Context {
     let mut context = context::here();
     context.scenario_hash = Some(context::hash(&source.text));
-    context.adapter = profile.map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
-    context.sources = sources(&plan);
-    Ok(Ready { plan, calibration: Calibration::load(catalog)?, context })
+    context.adapter = adapter;
+    context.sources = sources(plan);
+    context
 }
 
 fn sources(plan: &Plan) -> Vec<String> {

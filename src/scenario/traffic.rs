@@ -3,7 +3,7 @@
 use super::Source;
 use super::draft::{ArrivalKind, Draft, LengthDraft, LengthKind, WorkloadDraft};
 use crate::diagnostic::Diagnostic;
-use crate::setup::Engine;
+use crate::setup::{Engine, Layout};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -154,6 +154,8 @@ pub struct Scheduler {
     pub hash_tokens: u64,
     /// Tokens of KV cache of one instance, where its server says so; else what the memory leaves.
     pub kv_tokens: Option<u64>,
+    /// Layout of the prefill pool, where pools are separate; the contender's own layout is the decode pool's.
+    pub prefill: Option<Layout>,
 }
 
 /// The traffic of a scenario.
@@ -242,5 +244,6 @@ fn scheduler(contender: &super::draft::ContenderDraft) -> Scheduler {
         prefix_cache: typed.prefix_cache.unwrap_or(true),
         hash_tokens: typed.hash_tokens.map_or(512, |c| c.0),
         kv_tokens: typed.kv_tokens.map(|t| t.0),
+        prefill: None,
     }
 }

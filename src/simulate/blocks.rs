@@ -9,6 +9,8 @@ pub struct Blocks {
     /// All blocks; `None` where the memory of the device is not known, so that nothing is refused.
     total: Option<u64>,
     used: u64,
+    /// Blocks ever taken.
+    taken: u64,
     /// Blocks a sequence takes whatever its length: recurrent states, full windows.
     fixed: u64,
     /// The cache grows with the sequence.
@@ -18,12 +20,12 @@ pub struct Blocks {
 impl Blocks {
     /// Blocks for `tokens` tokens in all.
     pub const fn of_tokens(tokens: u64) -> Self {
-        Self { total: Some(tokens / BLOCK_TOKENS), used: 0, fixed: 0, grows: true }
+        Self { total: Some(tokens / BLOCK_TOKENS), used: 0, taken: 0, fixed: 0, grows: true }
     }
 
     /// Memory without a bound.
     pub const fn unbounded() -> Self {
-        Self { total: None, used: 0, fixed: 0, grows: true }
+        Self { total: None, used: 0, taken: 0, fixed: 0, grows: true }
     }
 
     /// Blocks of `bytes` of memory, where a cached token takes `per_token` and a sequence `fixed` bytes on top.
@@ -32,10 +34,10 @@ impl Blocks {
         if per_token > 0.0 {
             let block = per_token * BLOCK_TOKENS as f64;
             let total = Some((bytes / block) as u64);
-            return Self { total, used: 0, fixed: (fixed / block).ceil() as u64, grows: true };
+            return Self { total, used: 0, taken: 0, fixed: (fixed / block).ceil() as u64, grows: true };
         }
         let total = (fixed > 0.0).then(|| (bytes / fixed) as u64);
-        Self { total, used: 0, fixed: 1, grows: false }
+        Self { total, used: 0, taken: 0, fixed: 1, grows: false }
     }
 
     /// Blocks of a sequence of this many cached tokens.
@@ -60,7 +62,7 @@ impl Blocks {
 
     /// Blocks not in use.
     pub fn free(&self) -> u64 {
-        self.total.map_or(u64::MAX, |total| total - self.used)
+        self.total.map_or(u64::MAX, |total| total.saturating_sub(self.used))
     }
 
     /// Blocks in use.
@@ -73,9 +75,16 @@ impl Blocks {
         self.total
     }
 
+    /// Blocks ever taken: free blocks are taken in the order they became free, so that this is a clock for what is
+    /// left in them.
+    pub const fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Takes blocks that are free.
     pub fn take(&mut self, blocks: u64) {
         self.used += blocks;
+        self.taken += blocks;
         debug_assert!(self.total.is_none_or(|total| self.used <= total));
     }
 

@@ -60,7 +60,8 @@ pub enum RequestFormat {
     Jsonl,
 }
 
-/// Writes every finished request and, where asked, every piece of an engine's time.
+/// Writes every finished request and, where asked, every piece of an engine's time. A run does not end because a disk
+/// is full: the writers remember their errors.
 pub struct Export<R: Write + Send, T: Write + Send> {
     /// Name of the contender.
     pub contender: String,
@@ -70,16 +71,6 @@ pub struct Export<R: Write + Send, T: Write + Send> {
     pub requests: Option<(R, RequestFormat)>,
     /// Where the timeline goes: the elements of a JSON array, each after a comma and a newline.
     pub timeline: Option<T>,
-    /// The first error; nothing is written after it.
-    pub error: Option<std::io::Error>,
-}
-
-impl<R: Write + Send, T: Write + Send> Export<R, T> {
-    fn keep(&mut self, result: std::io::Result<()>) {
-        if let (Err(error), None) = (result, &self.error) {
-            self.error = Some(error);
-        }
-    }
 }
 
 impl<R: Write + Send, T: Write + Send> Observer for Export<R, T> {
@@ -92,7 +83,7 @@ impl<R: Write + Send, T: Write + Send> Observer for Export<R, T> {
             }
             RequestFormat::Csv => csv_line(out, &row),
         };
-        self.keep(result);
+        result.unwrap_or_default();
     }
 
     fn worked(&mut self, slice: &Slice) {
@@ -109,7 +100,7 @@ impl<R: Write + Send, T: Write + Send> Observer for Export<R, T> {
                 "kv_blocks": slice.used },
         });
         let result = out.write_all(b",\n").and_then(|()| serde_json::to_writer(out, &event).map_err(Into::into));
-        self.keep(result);
+        result.unwrap_or_default();
     }
 }
 

@@ -5,7 +5,7 @@
 //! it falls into.
 
 use super::batch::{Batch, Member};
-use super::blocks::Blocks;
+use super::blocks::{BLOCK_TOKENS, Blocks};
 use super::prefix::Prefix;
 use super::request::Flights;
 use super::table::{Prompts, Steps};
@@ -256,7 +256,9 @@ impl Replica {
             return false;
         }
         let (own, shared) = self.needs(slot, flights);
-        own + shared <= self.blocks.free()
+        // What decodes along starts its next blocks in the same step.
+        let next = if self.pages() { self.batch.blocks_started(1) } else { 0 };
+        own + shared + next <= self.blocks.free()
     }
 
     /// Preempts the newest sequences until every other one can take its next block.
@@ -266,6 +268,7 @@ impl Replica {
             let Some(member) = self.batch.evict(|m| stays(flights, index, m)) else { return };
             let at = member.slot as usize;
             let made = flights.output[at] - (flights.end[at] - self.batch.iteration()) as u32;
+            flights.lost_from[at] = self.blocks.taken() + self.blocks.free();
             self.drop_memory(member.slot, flights);
             flights.made[at] = made;
             flights.target[at] = flights.input[at] + made;
@@ -333,7 +336,20 @@ impl Replica {
         } else {
             (self.prefix.matched(names) as u64 * self.rules.named_tokens) as u32
         };
+        let tokens = tokens.max(self.survived(slot, flights));
         tokens.min(flights.target[at] - 1)
+    }
+
+    /// Tokens of a preempted sequence whose blocks nobody has written over: the prefix cache keeps them. The last of
+    /// them are the first to go.
+    fn survived(&self, slot: u32, flights: &Flights) -> u32 {
+        let at = slot as usize;
+        if flights.preemptions[at] == 0 || !self.rules.prefix_cache {
+            return 0;
+        }
+        let full = u64::from(flights.target[at] - 1) / BLOCK_TOKENS;
+        let lost = self.blocks.taken().saturating_sub(flights.lost_from[at]);
+        (full.saturating_sub(lost) * BLOCK_TOKENS) as u32
     }
 
     fn hold(&mut self, slot: u32, flights: &mut Flights) {

@@ -46,6 +46,8 @@ pub struct Flights {
     pub stay: Vec<u32>,
     /// Times it was preempted.
     pub preemptions: Vec<u32>,
+    /// After a preemption: count of taken blocks from which on its own are written over.
+    pub lost_from: Vec<u64>,
     /// Engine it runs on.
     pub replica: Vec<u32>,
     /// Names of its prompt's blocks.
@@ -95,7 +97,7 @@ impl Flights {
         for time in [&mut self.arrival, &mut self.admitted, &mut self.first] {
             time.push(0.0);
         }
-        for wide in [&mut self.id, &mut self.joined, &mut self.end] {
+        for wide in [&mut self.id, &mut self.joined, &mut self.end, &mut self.lost_from] {
             wide.push(0);
         }
         let counters = [&mut self.input, &mut self.output, &mut self.made, &mut self.target, &mut self.ready];

@@ -78,7 +78,7 @@ fn blank(case: &Case<'_>) -> SimulateRow {
         contender: case.name.to_owned(),
         device: setup.hardware.sheet.id.clone(),
         devices: case.system.devices(),
-        replicas: setup.layout.replicas,
+        replicas: case.system.replicas(),
         engine: Some(setup.engine),
         model: setup.model.name.clone(),
         fits: case.system.fits(),

@@ -78,9 +78,8 @@ fn curve(name: &str, rows: &[&SimulateRow]) -> String {
 /// Three significant digits.
 fn digits(value: f64) -> String {
     let magnitude = value.abs().max(1e-9).log10().floor() as i32;
-    let decimals = (2 - magnitude).clamp(0, 6) as usize;
-    let unit = 10f64.powi((magnitude - 2).max(0));
-    format!("{:.decimals$}", (value / unit).round() * unit, decimals = if magnitude >= 2 { 0 } else { decimals })
+    let unit = 10f64.powi(magnitude - 2);
+    format!("{:.*}", (2 - magnitude).max(0) as usize, (value / unit).round() * unit)
 }
 
 /// Prices, assumptions, and what was left out.

@@ -140,6 +140,18 @@ impl Trace {
         Ok((requests, seconds))
     }
 
+    /// How many requests a file may have, by its size and its first lines: for a progress bar.
+    pub fn guess(path: &Path) -> u64 {
+        let mut head = Vec::new();
+        let Ok(file) = File::open(path) else { return 0 };
+        let size = file.metadata().map_or(0, |m| m.len());
+        if file.take(1 << 16).read_to_end(&mut head).is_err() {
+            return 0;
+        }
+        let lines = head.iter().filter(|b| **b == b'\n').count() as u64;
+        lines * size / (head.len() as u64).max(1)
+    }
+
     /// What was left out so far.
     pub const fn notes(&self) -> Notes {
         self.notes

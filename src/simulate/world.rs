@@ -66,7 +66,7 @@ impl Watch for () {
 }
 
 /// Requests between two ticks.
-const TICK: u64 = 16_384;
+pub const TICK: u64 = 16_384;
 
 impl World {
     /// A system at time 0.
