@@ -159,6 +159,20 @@ pub enum Engine {
     Ideal,
 }
 
+impl Engine {
+    /// The spelling used in scenarios and rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::Trtllm => "trtllm",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Wgpu => "wgpu",
+            Self::Ideal => "ideal",
+        }
+    }
+}
+
 /// What the engine is configured to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {

@@ -61,6 +61,8 @@ pub enum Command {
     Simulate(Simulate),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
+    /// Fit the constants of the estimate again; with -o calibration.toml writes them.
+    Calibrate(Calibrate),
     /// JSON schema of a file format.
     Schema(SchemaArgs),
     /// Shell completions.
@@ -179,11 +181,27 @@ pub struct Simulate {
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// A CSV of measured points; the columns are described in scenarios/validation/README.md.
+    /// A CSV of measured points, or of measured kernels with --kernels; scenarios/validation/README.md names the columns.
     pub points: PathBuf,
+    /// The file holds kernel times instead of serving runs.
+    #[arg(long)]
+    pub kernels: bool,
     /// Smallest slice that is shown.
     #[arg(long, default_value_t = 30, value_name = "POINTS")]
     pub smallest: usize,
+}
+
+/// `calibrate`.
+#[derive(Debug, Args)]
+pub struct Calibrate {
+    /// A CSV of measured points; serving constants are fitted on its family `silicon`, llama.cpp's on its own.
+    pub points: PathBuf,
+    /// A CSV of measured kernels; kernel constants are fitted on it first and then frozen.
+    #[arg(long, value_name = "PATH")]
+    pub kernels: Option<PathBuf>,
+    /// Fit again without each device-model pair, each model and each device, and say what the fit is worth there.
+    #[arg(long)]
+    pub cross_validate: bool,
 }
 
 /// `schema`.

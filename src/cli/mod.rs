@@ -1,6 +1,7 @@
 //! Arguments, progress, exit codes: the only room that prints, and the only one that sees all others.
 
 mod args;
+mod calibrate;
 mod context;
 mod failure;
 mod local;
@@ -33,7 +34,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let output = Output::new(&cli.common)?;
+    let output = Output::new(&cli.common, matches!(cli.command, Command::Calibrate(_)))?;
     let catalog = match &cli.common.catalog {
         Some(folder) => Catalog::with_overlay(folder)?,
         None => Catalog::embedded(),
@@ -44,7 +45,8 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
-        Command::Validate(args) => show::validate(args, &catalog, &output),
+        Command::Validate(args) => calibrate::validate(args, &catalog, &output),
+        Command::Calibrate(args) => calibrate::calibrate(args, cli, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &output),

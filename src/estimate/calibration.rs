@@ -40,10 +40,29 @@ pub struct Kernel {
     pub blend: f64,
     /// Latency of one wave of tiles per unit of the sum's length, s.
     pub wave: f64,
+    /// Unevenness of the power-law routing that grouped experts were measured under.
+    pub skew: f64,
+    /// Tokens of the busiest rank over the mean under that routing.
+    pub imbalance: f64,
     /// Rows that ride on the load of the weights: 1 for mat-vec kernels, else 0.
     pub free: f64,
     /// Times faster than device memory where the data is in the last-level cache.
     pub cached: f64,
+}
+
+impl Kernel {
+    /// Peak rates, no launch, compute and memory one after the other.
+    pub const IDEAL: Self = Self {
+        compute: 1.0,
+        memory: 1.0,
+        launch: 0.0,
+        blend: 1.0,
+        wave: 0.0,
+        cached: 1.0,
+        skew: 1.0,
+        imbalance: 1.0,
+        free: 0.0,
+    };
 }
 
 /// Constants of an engine.
@@ -115,23 +134,56 @@ fn one() -> f64 {
     1.0
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// Constants of a kernel family as the file holds them.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct KernelEntry {
-    kind: Kind,
-    generation: String,
-    family: Family,
+pub struct KernelEntry {
+    /// Kind of kernel.
+    pub kind: Kind,
+    /// Generation it was measured on.
+    pub generation: String,
+    /// Operand formats.
+    pub family: Family,
     /// Format of the KV cache, for kernels that read one.
     #[serde(default = "wide")]
-    cache: Precision,
-    compute: f64,
-    memory: f64,
-    launch_s: f64,
-    blend: f64,
+    pub cache: Precision,
+    /// See [`Kernel`].
+    pub compute: f64,
+    /// See [`Kernel`].
+    pub memory: f64,
+    /// See [`Kernel`].
+    pub launch_s: f64,
+    /// See [`Kernel`].
+    pub blend: f64,
+    /// See [`Kernel`].
     #[serde(default)]
-    wave_s: f64,
+    pub wave_s: f64,
+    /// See [`Kernel`].
     #[serde(default = "one")]
-    cached: f64,
+    pub cached: f64,
+    /// See [`Kernel`].
+    #[serde(default = "one")]
+    pub skew: f64,
+    /// See [`Kernel`].
+    #[serde(default = "one")]
+    pub imbalance: f64,
+}
+
+impl KernelEntry {
+    /// The constants, as measured.
+    pub const fn kernel(&self) -> Kernel {
+        Kernel {
+            compute: self.compute,
+            memory: self.memory,
+            launch: self.launch_s,
+            blend: self.blend,
+            wave: self.wave_s,
+            cached: self.cached,
+            skew: self.skew,
+            imbalance: self.imbalance,
+            free: 0.0,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -242,18 +294,11 @@ impl Calibration {
             })
             .or_else(|| self.file.kernel.iter().find(|k| k.kind == kind && k.family == Family::Bf16))
             .or_else(|| self.file.kernel.first());
-        let kernel = entry.map_or(
-            Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0, cached: 1.0, free: 0.0 },
-            |k| Kernel {
-                compute: (k.compute * compute).min(1.0),
-                memory: (k.memory * memory).min(1.0),
-                launch: k.launch_s,
-                blend: k.blend,
-                wave: k.wave_s,
-                cached: k.cached,
-                free: 0.0,
-            },
-        );
+        let kernel = entry.map_or(Kernel::IDEAL, |k| Kernel {
+            compute: (k.compute * compute).min(1.0),
+            memory: (k.memory * memory).min(1.0),
+            ..k.kernel()
+        });
         (kernel, own.is_some_and(|g| g.like == architecture))
     }
 
@@ -276,6 +321,33 @@ impl Calibration {
             wait_share_waves: 0.5,
         };
         self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
+    }
+
+    /// The constants of all measured kernel families.
+    pub fn kernels(&self) -> &[KernelEntry] {
+        &self.file.kernel
+    }
+
+    /// Replaces the constants of all measured kernel families.
+    pub fn set_kernels(&mut self, kernels: Vec<KernelEntry>) {
+        self.file.kernel = kernels;
+    }
+
+    /// The generation whose constants a device generation uses.
+    pub fn generation(&self, architecture: &str) -> Option<&str> {
+        self.file.generation.iter().find(|g| g.name == architecture).map(|g| g.like.as_str())
+    }
+
+    /// Replaces the constants of an engine.
+    pub fn set_engine(&mut self, engine: Engine, constants: EngineConstants) {
+        if let Some(entry) = self.file.engine.iter_mut().find(|e| e.name == engine) {
+            entry.constants = constants;
+        }
+    }
+
+    /// Replaces the constants of llama.cpp's kernels.
+    pub fn set_llama(&mut self, constants: Llama) {
+        self.file.llama = constants;
     }
 
     /// Constants of llama.cpp's kernels.

@@ -361,5 +361,5 @@ fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
 /// Measured rates are sustained ones: nothing is lost on top. What is measured is one kernel at a time, so compute
 /// and memory are added rather than overlapped.
 fn as_measured(measured: &MeasuredRates) -> Kernel {
-    Kernel { compute: 1.0, memory: 1.0, launch: measured.launch.get(), blend: 1.0, wave: 0.0, cached: 1.0, free: 0.0 }
+    Kernel { launch: measured.launch.get(), ..Kernel::IDEAL }
 }

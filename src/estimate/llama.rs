@@ -149,13 +149,12 @@ impl Situation<'_> {
 impl Llama {
     /// Arithmetic and constants of a weight matrix.
     pub fn gemm(&self, s: &Situation<'_>) -> (Path, Kernel) {
-        let kernel = Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 1.0, wave: 0.0, cached: 1.0, free: 0.0 };
         let path = |rate| Path { family: Family::W4a16, rate, weight_bytes: s.stored.bytes(), activation_bytes: 2.0 };
         if s.prompt {
-            (path(s.prompt_rate()), Kernel { compute: self.prompt_compute(s), ..kernel })
+            (path(s.prompt_rate()), Kernel { compute: self.prompt_compute(s), ..Kernel::IDEAL })
         } else {
             let (compute, memory) = (self.batch_compute, self.decode_memory(s));
-            (path(s.small_rate()), Kernel { compute, memory, free: 1.0, ..kernel })
+            (path(s.small_rate()), Kernel { compute, memory, free: 1.0, ..Kernel::IDEAL })
         }
     }
 
@@ -165,7 +164,7 @@ impl Llama {
         let share = if metal { self.prompt_attention_metal } else { self.prompt_attention };
         let compute = if s.prompt { (self.prompt_compute(s) * share).min(1.0) } else { 1.0 };
         let memory = if s.prompt { 1.0 } else { self.memory_cache };
-        (s.prompt_rate(), Kernel { compute, memory, launch: 0.0, blend: 1.0, wave: 0.0, cached: 1.0, free: 0.0 })
+        (s.prompt_rate(), Kernel { compute, memory, ..Kernel::IDEAL })
     }
 
     /// Time of a layer's launches, s.

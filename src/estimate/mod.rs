@@ -6,7 +6,7 @@
 pub mod calibration;
 pub mod cost;
 mod forward;
-mod llama;
+pub mod llama;
 pub mod machine;
 pub mod memory;
 pub mod op;
@@ -21,7 +21,7 @@ pub use serve::Loop;
 
 use crate::precision::Precision;
 use crate::setup::{Engine, Load, Setup, Speed};
-use calibration::EngineConstants;
+pub use calibration::EngineConstants;
 use machine::Machine;
 use memory::Memory;
 use op::{Bound, Class, Op, Step, Timed, Work};
@@ -58,9 +58,6 @@ impl Compiled {
     /// When the data sheet lacks a number that the layout needs.
     pub fn new(setup: Setup, calibration: &Calibration) -> Result<Self, Unanswerable> {
         let mut engine = calibration.engine(setup.engine);
-        if setup.limits.older {
-            (engine.first_scale, engine.wait_share) = (engine.first_scale_waves, engine.wait_share_waves);
-        }
         let machine = Machine::new(&setup.hardware, &setup.layout, calibration.shared(), &engine)?;
         let ops = forward::ops(&setup, calibration, &machine, false);
         let prompt_ops = forward::ops(&setup, calibration, &machine, true);
@@ -75,7 +72,7 @@ impl Compiled {
             || calibration.kernel(calibration::Kind::Gemm, architecture, family, Precision::Bf16).1;
         let kernels = ops.iter().map(Op::kernels).sum();
         let draft_launches = calibration.shared().draft_launches;
-        Ok(Self {
+        let compiled = Self {
             memory: Memory::of(&setup),
             setup,
             ops,
@@ -85,7 +82,8 @@ impl Compiled {
             kernels,
             draft_launches,
             calibrated,
-        })
+        };
+        Ok(compiled.with_engine(engine))
     }
 
     /// Every operation of a step that has something to do, with its cost.
@@ -164,6 +162,18 @@ impl Compiled {
         let batches = (tokens / LLAMA_BATCH).ceil();
         let chunks = (tokens / chunk).ceil() / batches;
         Some(each * batches * (chunks + self.pipeline() - 1.0) / self.pipeline())
+    }
+
+    /// With other constants of its engine.
+    #[must_use]
+    pub fn with_engine(mut self, constants: EngineConstants) -> Self {
+        self.engine = constants;
+        if self.setup.limits.older {
+            (self.engine.first_scale, self.engine.wait_share) =
+                (constants.first_scale_waves, constants.wait_share_waves);
+        }
+        self.machine.two_shot = constants.two_shot;
+        self
     }
 
     /// The engine without its front end: all requests are there at once, nobody waits for a first token.

@@ -113,7 +113,7 @@ fn both(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     })
 }
 
-fn load(point: &Point, concurrency: f64) -> Result<Load, String> {
+pub(super) fn load(point: &Point, concurrency: f64) -> Result<Load, String> {
     let scale = describe::mean_length(&point.family);
     Ok(Load {
         input_tokens: (need(point.input_tokens, "input_tokens")? * scale).max(1.0),

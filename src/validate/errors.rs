@@ -122,23 +122,29 @@ pub fn slices(points: &[Point], rows: &[PointRow]) -> Vec<Slice> {
                 }
             }
         }
-        let mut own: Vec<Slice> = errors.into_iter().filter_map(|(key, errors)| slice(by, key, &errors)).collect();
+        let mut own: Vec<Slice> = errors
+            .into_iter()
+            .filter_map(|((slice, quantity), errors)| Slice::of(by, slice, quantity, &errors))
+            .collect();
         own.sort_by(|a, b| b.median.total_cmp(&a.median));
         slices.append(&mut own);
     }
     slices
 }
 
-fn slice(by: &str, (slice, quantity): (String, &'static str), errors: &[f64]) -> Option<Slice> {
-    let absolute: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
-    Some(Slice {
-        kind: "summary",
-        by: by.to_owned(),
-        slice,
-        quantity,
-        points: errors.len(),
-        median: stats::median(&absolute)?,
-        mean: stats::mean(&absolute)?,
-        bias: stats::median(errors)?,
-    })
+impl Slice {
+    /// Statistics of signed relative errors; `None` for none.
+    pub fn of(by: &str, slice: String, quantity: &'static str, errors: &[f64]) -> Option<Self> {
+        let absolute: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
+        Some(Self {
+            kind: "summary",
+            by: by.to_owned(),
+            slice,
+            quantity,
+            points: errors.len(),
+            median: stats::median(&absolute)?,
+            mean: stats::mean(&absolute)?,
+            bias: stats::median(errors)?,
+        })
+    }
 }

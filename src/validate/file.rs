@@ -1,0 +1,48 @@
+//! Writes fitted constants into the text of a calibration file, so that its comments survive.
+
+use crate::estimate::calibration::{Calibration, EngineConstants, KernelEntry};
+use crate::estimate::llama::Llama;
+use crate::setup::Engine;
+use serde::Serialize;
+use serde_json::Value;
+use toml_edit::{DocumentMut, Table, TomlError};
+
+/// The text of a calibration file with new constants in it.
+///
+/// # Errors
+/// When the text is no TOML.
+pub fn with_constants(text: &str, kernels: &[KernelEntry], calibration: &Calibration) -> Result<String, TomlError> {
+    let mut document: DocumentMut = text.parse()?;
+    if let Some(tables) = document["kernel"].as_array_of_tables_mut() {
+        for (table, entry) in tables.iter_mut().zip(kernels) {
+            set(table, entry, &["kind", "generation", "family", "cache"]);
+        }
+    }
+    if let Some(tables) = document["engine"].as_array_of_tables_mut() {
+        for table in tables.iter_mut() {
+            let name = table["name"].as_str().unwrap_or_default().to_owned();
+            let engines = [Engine::Vllm, Engine::Sglang, Engine::Trtllm];
+            if let Some(engine) = engines.into_iter().find(|e| e.name() == name) {
+                let constants: EngineConstants = calibration.engine(engine);
+                set(table, &constants, &[]);
+            }
+        }
+    }
+    if let Some(table) = document["llama"].as_table_mut() {
+        let constants: &Llama = calibration.llama();
+        set(table, constants, &[]);
+    }
+    Ok(document.to_string())
+}
+
+/// Writes the numbers of `values`, four digits each, which is more than any of them is known to.
+fn set(table: &mut Table, values: &impl Serialize, keep: &[&str]) {
+    let Ok(Value::Object(fields)) = serde_json::to_value(values) else { return };
+    for (name, value) in fields {
+        let Some(number) = value.as_f64().filter(|_| !keep.contains(&name.as_str())) else { continue };
+        let short: f64 = format!("{number:.3e}").parse().unwrap_or(number);
+        if table.contains_key(&name) || short != 1.0 {
+            table[&name] = toml_edit::value(short);
+        }
+    }
+}
