@@ -65,6 +65,8 @@ pub enum Command {
     Sweep(Sweep),
     /// Render saved runs again; nothing is computed.
     Report(ReportArgs),
+    /// Serve a trace or an arrival process: waiting times, goodput, cost at the real load.
+    Simulate(Simulate),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
     /// Fit the constants of the estimate again; with -o calibration.toml writes them.
@@ -244,6 +246,37 @@ pub enum TokensOf {
     Total,
 }
 
+/// `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// A condition such as 'weaker.ttft_ms_p99 < 500'; unmet is exit code 3.
+    #[arg(long = "require", value_name = "CONDITION")]
+    pub requirements: Vec<String>,
+    /// Mean rate of arrivals, requests/s: one, a list or a range such as 1-64*2, each a row. A trace is run faster or slower.
+    #[arg(long, visible_alias = "rates", value_name = "RATES")]
+    pub rate: Option<String>,
+    /// Run a trace so many times as fast.
+    #[arg(long, value_name = "FACTOR")]
+    pub speed: Option<f64>,
+    /// Find the smallest number of devices that meets the targets of the objective.
+    #[arg(long)]
+    pub size: bool,
+    /// Stop the clock after so many simulated seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub until: Option<f64>,
+    /// Write every request to a file (.csv or .jsonl).
+    #[arg(long, value_name = "PATH")]
+    pub requests: Option<PathBuf>,
+    /// Write what the engines did when to a file (.json) for chrome://tracing or Perfetto.
+    #[arg(long, value_name = "PATH")]
+    pub timeline: Option<PathBuf>,
+    /// Threads; runs are spread over them, and the rows do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
@@ -291,6 +324,8 @@ pub enum SchemaOf {
     Explain,
     /// The row of kind `answer` of `breakeven`.
     Answer,
+    /// A row of `simulate`.
+    Simulate,
     /// A row of `model`.
     Model,
     /// A row of `catalog devices`.

@@ -12,6 +12,7 @@ mod reports;
 mod require;
 mod scenarios;
 mod show;
+mod simulate;
 mod sweep;
 
 use crate::catalog::Catalog;
@@ -47,6 +48,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
         Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
         Command::Report(args) => reports::report(args, &output),
+        Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => calibrate::validate(args, &catalog, &output),

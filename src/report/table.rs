@@ -87,6 +87,30 @@ const WATERFALL: &[(&str, &str, Shape)] = &[
     ("concurrency", "requests", Shape::Count),
 ];
 
+const SIMULATE: &[(&str, &str, Shape)] = &[
+    ("contender", "contender", Shape::Text),
+    ("device", "device", Shape::Text),
+    ("devices", "n", Shape::Count),
+    ("concurrency", "users", Shape::Count),
+    ("arrival_requests_s", "offered/s", Shape::Number),
+    ("throughput_requests_s", "served/s", Shape::Number),
+    ("goodput_requests_s", "good/s", Shape::Number),
+    ("ttft_ms_p50", "TTFT ms p50", Shape::Number),
+    ("ttft_ms_p99", "p99", Shape::Number),
+    ("tpot_ms_p50", "TPOT ms p50", Shape::Number),
+    ("tpot_ms_p99", "p99", Shape::Number),
+    ("running_batch", "batch", Shape::Number),
+    ("kv_occupancy", "KV used", Shape::Number),
+    ("utilisation", "busy", Shape::Number),
+    ("prefix_hit", "prefix hits", Shape::Number),
+    ("preemptions", "preempted", Shape::Count),
+    ("usd_per_mtok_input", "$/Mtok input", Shape::Number),
+    ("usd_per_mtok_output", "$/Mtok output", Shape::Number),
+    ("price_basis", "basis", Shape::Text),
+    ("provenance", "rests on", Shape::Text),
+    ("reason", "why not", Shape::Text),
+];
+
 const MODEL: &[(&str, &str, Shape)] = &[
     ("model", "model", Shape::Text),
     ("parameters_total", "parameters", Shape::Big),
@@ -124,6 +148,7 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
         "explain" => EXPLAIN,
         "breakeven" => BREAKEVEN,
         "waterfall" => WATERFALL,
+        "simulate" => SIMULATE,
         "model" => MODEL,
         "bench" => BENCH,
         _ => &[],
