@@ -47,6 +47,8 @@ pub enum Command {
     Devices,
     /// Measure this machine's adapters with verified kernels; writes profile.json into the store.
     Bench(Bench),
+    /// This adapter against itself with fewer threads: predict, execute, compare.
+    Duel(Duel),
     /// Check every kernel variant against its CPU twin, without timing.
     Verify(Verify),
     /// Parameters, bytes, FLOP and KV cache of a model, and how each was derived.
@@ -63,6 +65,8 @@ pub enum Command {
     Sweep(Sweep),
     /// Render saved runs again; nothing is computed.
     Report(ReportArgs),
+    /// Serve a trace or an arrival process: waiting times, goodput, cost at the real load.
+    Simulate(Simulate),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
     /// Fit the constants of the estimate again; with -o calibration.toml writes them.
@@ -97,6 +101,28 @@ pub struct Bench {
     /// Up to 15 s a case, whatever the budget.
     #[arg(long)]
     pub thorough: bool,
+    /// Print the ladder, rung by rung over all shapes, instead of the single cases.
+    #[arg(long)]
+    pub ladder: bool,
+    /// Execute one decode step and one prefill chunk of a model instead: a catalogue name or a config.json.
+    #[arg(long, value_name = "MODEL")]
+    pub step: Option<String>,
+    /// Layers of the step to execute; all of them when absent.
+    #[arg(long, value_name = "COUNT", requires = "step", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub layers: Option<u64>,
+    /// Tokens in the cache during the step.
+    #[arg(long, default_value_t = 512, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=65_536))]
+    pub context: u64,
+    /// Tokens of the prefill chunk.
+    #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(2..=8192))]
+    pub chunk: u64,
+}
+
+/// `duel`.
+#[derive(Debug, Args)]
+pub struct Duel {
+    #[command(flatten)]
+    pub measure: Measure,
 }
 
 /// `verify`.
@@ -134,6 +160,10 @@ pub struct Scenario {
     /// Change a field before it is read; contenders are addressed by name. Repeatable.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub edits: Vec<String>,
+    /// Own measurements that correct the estimate: a CSV of points, or a result file of vLLM, SGLang or AIPerf for one
+    /// contender. Repeatable.
+    #[arg(long = "anchor", value_name = "[CONTENDER=]FILE")]
+    pub anchors: Vec<String>,
     #[command(flatten)]
     pub measure: Measure,
     /// Seconds to spend on measuring this machine, where the scenario asks for it and no stored profile answers.
@@ -216,6 +246,37 @@ pub enum TokensOf {
     Total,
 }
 
+/// `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// A condition such as 'weaker.ttft_ms_p99 < 500'; unmet is exit code 3.
+    #[arg(long = "require", value_name = "CONDITION")]
+    pub requirements: Vec<String>,
+    /// Mean rate of arrivals, requests/s: one, a list or a range such as 1-64*2, each a row. A trace is run faster or slower.
+    #[arg(long, visible_alias = "rates", value_name = "RATES")]
+    pub rate: Option<String>,
+    /// Run a trace so many times as fast.
+    #[arg(long, value_name = "FACTOR")]
+    pub speed: Option<f64>,
+    /// Find the smallest number of devices that meets the targets of the objective.
+    #[arg(long)]
+    pub size: bool,
+    /// Stop the clock after so many simulated seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub until: Option<f64>,
+    /// Write every request to a file (.csv or .jsonl).
+    #[arg(long, value_name = "PATH")]
+    pub requests: Option<PathBuf>,
+    /// Write what the engines did when to a file (.json) for chrome://tracing or Perfetto.
+    #[arg(long, value_name = "PATH")]
+    pub timeline: Option<PathBuf>,
+    /// Threads; runs are spread over them, and the rows do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+}
+
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
@@ -263,6 +324,8 @@ pub enum SchemaOf {
     Explain,
     /// The row of kind `answer` of `breakeven`.
     Answer,
+    /// A row of `simulate`.
+    Simulate,
     /// A row of `model`.
     Model,
     /// A row of `catalog devices`.

@@ -51,7 +51,7 @@ fn reasons(rows: &[validate::PointRow]) -> Vec<String> {
     counts.into_iter().map(|(why, count)| format!("not answered, {count} points: {why}.")).collect()
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<Point>, Failure> {
+fn read(path: &Path) -> Result<Vec<Point>, Failure> {
     let entry = catalog::read(path)?;
     Ok(validate::read(&entry.file, &entry.text)?)
 }
@@ -137,6 +137,7 @@ pub fn calibrate(args: &Calibrate, cli: &Cli, catalog: &Catalog, output: &Output
             let unseen = validate::cross_validate(&points, catalog, &calibration, fold, &bar);
             notes.push(format!("{}: {}", fold.name(), errors(&unseen)));
             let rows: Vec<_> = unseen.iter().map(|u| (u.point, u.prediction)).collect();
+            notes.push(format!("{} with one anchor per layout: {}", fold.name(), anchored(&unseen)));
             if let Some(d) = validate::decisions(fold.name(), &rows, &prices) {
                 notes.push(chosen(&d));
                 pair_error = if fold == Fold::Device { Some(d.ratio_error) } else { pair_error };
@@ -171,6 +172,26 @@ pub fn calibrate(args: &Calibrate, cli: &Cli, catalog: &Catalog, output: &Output
         })
         .collect();
     output.write(&context::finished("calibrate", context::here(), sentence, notes, &rows)?)
+}
+
+/// Errors after one run of each layout, the first, has corrected the others.
+fn anchored(unseen: &[validate::Unseen<'_>]) -> String {
+    let mut seen: std::collections::HashMap<String, f64> = std::collections::HashMap::new();
+    let mut errors = Vec::new();
+    for u in unseen {
+        let p = u.point;
+        let key =
+            format!("{} {} {} {} {:?} {:?} {:?}", p.device, p.model, p.engine_kind, p.precision, p.tp, p.dp, p.ep);
+        let (Some(measured), Some(predicted)) = (p.tpot_ms, u.prediction.tpot_ms) else { continue };
+        match seen.get(&key) {
+            Some(factor) => errors.push((predicted * factor / measured - 1.0).abs()),
+            None => {
+                seen.insert(key, measured / predicted);
+            }
+        }
+    }
+    let median = stats::median(&errors).map_or("?".to_owned(), |m| format!("{:.1}", m * 100.0));
+    format!("{} rows, TPOT median {median} %", errors.len())
 }
 
 fn chosen(d: &validate::Decisions) -> String {

@@ -12,6 +12,7 @@ mod reports;
 mod require;
 mod scenarios;
 mod show;
+mod simulate;
 mod sweep;
 
 use crate::catalog::Catalog;
@@ -47,13 +48,15 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
         Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
         Command::Report(args) => reports::report(args, &output),
+        Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => calibrate::validate(args, &catalog, &output),
         Command::Calibrate(args) => calibrate::calibrate(args, cli, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
-        Command::Bench(args) => local::bench(args, cli, &output),
+        Command::Bench(args) => local::bench(args, cli, &catalog, &output),
+        Command::Duel(args) => local::duel(args, cli, &output),
         Command::Verify(args) => local::verify(args, cli, &output),
         // Handled before anything is set up: its standard output is a protocol.
         Command::Worker(_) => Ok(()),

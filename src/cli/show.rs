@@ -107,6 +107,7 @@ pub fn schema(format: SchemaOf) -> Result<(), Failure> {
         SchemaOf::Compare => schema_for!(CompareRow),
         SchemaOf::Explain => schema_for!(ExplainRow),
         SchemaOf::Answer => schema_for!(AnswerRow),
+        SchemaOf::Simulate => schema_for!(crate::simulate::SimulateRow),
         SchemaOf::Model => schema_for!(ModelRow),
         SchemaOf::Device => schema_for!(DeviceRow),
         SchemaOf::Point => schema_for!(PointRow),

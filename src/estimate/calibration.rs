@@ -3,12 +3,13 @@
 //! `scenarios/calibration.toml` holds them with date, data and error. None belongs to a model, a row or a
 //! benchmark: they are per kernel family and device generation, or per engine.
 
+use super::anchor::{self, Anchor, Correction};
 use super::llama::Llama;
 use super::path::Family;
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
 use crate::precision::Precision;
-use crate::setup::Engine;
+use crate::setup::{Engine, Setup};
 use serde::{Deserialize, Serialize};
 
 /// Kinds of kernels that have constants.
@@ -102,6 +103,7 @@ pub struct EngineConstants {
 #[derive(Debug, Clone)]
 pub struct Calibration {
     file: File,
+    anchors: Vec<Anchor>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -320,7 +322,7 @@ impl Calibration {
                 format!("the constants of {:?} {} {:?} are out of range", k.kind, k.generation, k.family),
             )
             .hint("compute and memory are shares above 0 and at most 1; blend is at least 0.5")),
-            None => Ok(Self { file }),
+            None => Ok(Self { file, anchors: Vec::new() }),
         }
     }
 
@@ -372,6 +374,16 @@ impl Calibration {
     /// The constants of all measured kernel families.
     pub fn kernels(&self) -> &[KernelEntry] {
         &self.file.kernel
+    }
+
+    /// Adds a user's own measurements; estimates of their neighbours are corrected by them.
+    pub fn add_anchors(&mut self, anchors: Vec<Anchor>) {
+        self.anchors.extend(anchors);
+    }
+
+    /// What the user's own measurements say of a setup.
+    pub fn correction(&self, setup: &Setup) -> Option<Correction> {
+        anchor::correction(&self.anchors, setup)
     }
 
     /// The band around a quantity, where measurements of such a situation exist.

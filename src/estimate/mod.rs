@@ -3,6 +3,7 @@
 //! Pure arithmetic. [`Compiled::new`] looks everything up once; the rest allocates nothing, so that searches and
 //! simulations can ask a hundred thousand times a second.
 
+pub mod anchor;
 pub mod calibration;
 pub mod cost;
 mod forward;
@@ -22,6 +23,7 @@ pub use serve::Loop;
 
 use crate::precision::Precision;
 use crate::setup::{Engine, Load, Setup, Speed};
+use anchor::Correction;
 pub use calibration::EngineConstants;
 use machine::Machine;
 use memory::Memory;
@@ -45,6 +47,10 @@ pub struct Compiled {
     pub memory: Memory,
     /// The engine's constants.
     pub engine: EngineConstants,
+    /// Ends of the band around the time to the first token, the time per token and the throughput, as factors.
+    bands: [Option<(f64, f64)>; 3],
+    /// What the user's own measurements of like runs say.
+    pub correction: Option<Correction>,
     /// Kernels of a step.
     kernels: f64,
     draft_launches: f64,
@@ -74,6 +80,8 @@ impl Compiled {
         let kernels = ops.iter().map(Op::kernels).sum();
         let draft_launches = calibration.shared().draft_launches;
         let compiled = Self {
+            correction: calibration.correction(&setup),
+            bands: [None; 3],
             memory: Memory::of(&setup),
             setup,
             ops,
@@ -84,7 +92,10 @@ impl Compiled {
             draft_launches,
             calibrated,
         };
-        Ok(compiled.with_engine(engine))
+        let situation = compiled.situation();
+        let band = |q| situation.and_then(|s| calibration.band(s, q)).map(|b| (b.low, b.high));
+        let bands = [band(Quantity::Ttft), band(Quantity::Tpot), band(Quantity::Throughput)];
+        Ok(Self { bands, ..compiled.with_engine(engine) })
     }
 
     /// Every operation of a step that has something to do, with its cost.
@@ -179,6 +190,13 @@ impl Compiled {
         self
     }
 
+    /// As calibrated, without the user's own measurements.
+    #[must_use]
+    pub fn without_anchor(mut self) -> Self {
+        self.correction = None;
+        self
+    }
+
     /// The engine without its front end: all requests are there at once, nobody waits for a first token.
     #[must_use]
     pub fn offline(mut self) -> Self {
@@ -208,6 +226,15 @@ impl Compiled {
             Work::Elementwise { .. } => self.engine.launch_share * self.engine.small_kernel,
             _ => self.engine.launch_share,
         }
+    }
+
+    /// Factors to the lower and upper end of the band around a quantity.
+    pub const fn band(&self, quantity: Quantity) -> Option<(f64, f64)> {
+        self.bands[match quantity {
+            Quantity::Ttft => 0,
+            Quantity::Tpot => 1,
+            Quantity::Throughput => 2,
+        }]
     }
 
     /// Which band the estimates of this setup have; `None` for a device measured by this program's own kernels.

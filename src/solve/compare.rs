@@ -2,7 +2,7 @@
 
 use super::sentence;
 use crate::estimate::cost::Flow;
-use crate::estimate::{Calibration, Compiled, Loop, Unanswerable};
+use crate::estimate::{Calibration, Compiled, Loop, Quantity, Unanswerable};
 use crate::model::{ModelSpec, Weights};
 use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
@@ -50,15 +50,33 @@ pub struct CompareRow {
     /// Mean time to the first token, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms_high: Option<f64>,
     /// Mean time per further output token, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpot_ms: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms_high: Option<f64>,
     /// Prompt tokens per second and device, cached ones included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tok_s_per_device: Option<f64>,
     /// Answer tokens per second and device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tok_s_per_device: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device_high: Option<f64>,
     /// Device-hours per million tokens, input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_hours_per_mtok: Option<f64>,
@@ -74,6 +92,12 @@ pub struct CompareRow {
     /// US dollars per million output tokens, for their share of the device time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_output: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_high: Option<f64>,
     /// US dollars per million tokens of either kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_total: Option<f64>,
@@ -176,14 +200,22 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         saturated: None,
         binding: None,
         ttft_ms: None,
+        ttft_ms_low: None,
+        ttft_ms_high: None,
         tpot_ms: None,
+        tpot_ms_low: None,
+        tpot_ms_high: None,
         input_tok_s_per_device: None,
         output_tok_s_per_device: None,
+        output_tok_s_per_device_low: None,
+        output_tok_s_per_device_high: None,
         device_hours_per_mtok: None,
         device_hours_per_mtok_input: None,
         device_hours_per_mtok_output: None,
         usd_per_mtok_input: None,
         usd_per_mtok_output: None,
+        usd_per_mtok_output_low: None,
+        usd_per_mtok_output_high: None,
         usd_per_mtok_total: None,
         usd_per_mtok_output_all: None,
         usd_per_mtok_cached_input: None,
@@ -246,6 +278,11 @@ fn numbers(
     let layout = &compiled.setup.layout;
     let flow = Flow::of(state, load, layout);
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
+    let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
+    let first = state.ttft.and_then(|t| ends(t * 1e3, Quantity::Ttft));
+    let token = ends(state.tpot * 1e3, Quantity::Tpot);
+    let rate = ends(flow.output_tok_s / flow.devices, Quantity::Throughput);
+    let share = compiled.band(Quantity::Throughput);
     // At one dollar an hour, money is device-hours.
     let hours = flow.cost(1.0);
     let limit = compiled.setup.limits.max_sequences.map(|m| (m * layout.dp) as f64);
@@ -261,14 +298,23 @@ fn numbers(
         saturated: Some(state.saturated),
         binding: Some(binding.to_owned()),
         ttft_ms: state.ttft.map(|t| t * 1e3),
+        ttft_ms_low: first.map(|b| b.0),
+        ttft_ms_high: first.map(|b| b.1),
         tpot_ms: Some(state.tpot * 1e3),
+        tpot_ms_low: token.map(|b| b.0),
+        tpot_ms_high: token.map(|b| b.1),
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
+        output_tok_s_per_device_low: rate.map(|b| b.0),
+        output_tok_s_per_device_high: rate.map(|b| b.1),
         device_hours_per_mtok: Some(flow.device_hours_per_mtok()),
         device_hours_per_mtok_input: Some(hours.input),
         device_hours_per_mtok_output: Some(hours.output),
         usd_per_mtok_input: cost.map(|c| c.input),
         usd_per_mtok_output: cost.map(|c| c.output),
+        // A high throughput is a low cost.
+        usd_per_mtok_output_low: cost.zip(share).map(|(c, b)| c.output / b.1),
+        usd_per_mtok_output_high: cost.zip(share).map(|(c, b)| c.output / b.0),
         usd_per_mtok_total: cost.map(|c| c.total),
         usd_per_mtok_output_all: cost.map(|c| c.output_all),
         joule_per_output_token: power.map(|w| flow.joule_per_output_token(w)),
@@ -295,6 +341,7 @@ fn precision(model: &ModelSpec, formats: &Formats) -> String {
 fn provenance(compiled: &Compiled, price: &Price) -> Provenance {
     let estimate = if compiled.calibrated { Provenance::Calibrated } else { Provenance::Assumed };
     let hardware = compiled.setup.hardware.provenance;
+    let estimate = if compiled.correction.is_some() { Provenance::Anchored } else { estimate };
     let own = if compiled.setup.hardware.measured.is_some() { hardware } else { hardware.weakest(estimate) };
     if price.basis == Basis::None { own } else { own.weakest(price.provenance) }
 }

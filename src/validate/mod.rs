@@ -1,5 +1,6 @@
 //! Predicts measured points, and says how far off: by slice, worst first, what was fitted apart from what was not.
 
+mod anchors;
 mod answer;
 mod bands;
 mod calibrate;
@@ -11,6 +12,7 @@ mod fit;
 mod kernels;
 mod point;
 
+pub use anchors::{anchors_of_points, anchors_of_results};
 pub use answer::{Prediction, answer, predict};
 pub use bands::bands;
 pub use calibrate::{Fitted, Fold, Unseen, cross_validate, kernel_constants, llama_constants, serving_constants};
