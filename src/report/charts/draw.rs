@@ -46,6 +46,8 @@ pub struct Series {
 
 /// A plot over two numeric axes.
 pub struct Plane<'a> {
+    /// The anchor of its chart, which makes the names inside the drawing unique in a document.
+    pub id: &'a str,
     /// What it shows.
     pub title: &'a str,
     /// The horizontal axis, unit included.
@@ -111,7 +113,7 @@ pub fn plane(plane: &Plane<'_>) -> String {
     }
     let scene = render_multiple(plots, layout);
     let (width, height) = (scene.width, scene.height);
-    let drawn = SvgBackend.render_scene(&scene);
+    let drawn = SvgBackend.render_scene(&scene).replace("kuva-clip-", &format!("{}-clip-", plane.id));
     let legend: Vec<(usize, String)> =
         plane.series.iter().filter(|s| !s.name.is_empty()).map(|s| (s.color, s.name.clone())).collect();
     framed(plane.title, &body(&drawn), width, height, &legend)

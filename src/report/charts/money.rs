@@ -37,6 +37,7 @@ pub fn curve(run: &Run) -> Option<Chart<'_>> {
     }
     let title = format!("Cost of {weaker} over its {unknown}, against {stronger}");
     let svg = plane(&Plane {
+        id: "curve",
         title: &title,
         x: &format!("{unknown} ({})", text(answer, "unit")),
         y: &format!("{unit} {}", text(answer, "of")),

@@ -62,6 +62,7 @@ fn traded<'a>(id: &'static str, title: &str, note: &str, rows: Vec<&'a Row>) -> 
         }
     }
     let svg = plane(&Plane {
+        id,
         title,
         x: "output tokens/s that one user sees",
         y: "output tokens/s per device",
@@ -102,6 +103,7 @@ pub fn roofline(run: &Run) -> Option<Chart<'_>> {
     }
     let title = "Operations under the roof".to_owned();
     let svg = plane(&Plane {
+        id: "roofline",
         title: &title,
         x: "FLOP per byte of memory traffic",
         y: "FLOP per second",
