@@ -198,3 +198,10 @@ fn a_layout_search_over_eight_contenders_is_fast_and_finds_a_front() {
     let devices = found.rows.iter().filter_map(|r| r.row.devices).max();
     assert!(devices.is_some_and(|n| n <= 320));
 }
+
+#[test]
+fn sums_that_count_different_things_meet_without_a_verdict() {
+    let found = solve(&plan("scenarios/a100-keep-or-replace.toml", &[]), Unknown::Utilisation).answer;
+    assert!(found.verdict.is_none() && found.value.is_some());
+    assert!(found.sentence.contains("sums meet") && !found.sentence.contains("cheaper"), "{}", found.sentence);
+}
