@@ -20,6 +20,7 @@ pub mod report;
 pub mod run;
 pub mod scenario;
 pub mod setup;
+pub mod simulate;
 pub mod solve;
 pub mod stats;
 pub mod units;

@@ -4,6 +4,7 @@
 //! so that `estimate` needs to know neither of them.
 
 use crate::device::{Device, Profile};
+use crate::model::spec::Part;
 use crate::model::{Class, ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
@@ -27,8 +28,28 @@ pub struct Setup {
     pub engine: Engine,
     /// Configured how.
     pub limits: Limits,
+    /// Speculative decoding.
+    pub speculation: Option<Speculation>,
     /// Speed per kernel class relative to the calibrated or measured state.
     pub speed: Speed,
+}
+
+/// Speculative decoding, multi-token prediction among it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Speculation {
+    /// Tokens guessed a step.
+    pub drafts: f64,
+    /// Tokens a step yields on average, the certain one included.
+    pub accepted: f64,
+}
+
+impl Speculation {
+    /// From the probability that a guessed token is accepted, each guess resting on the one before:
+    /// A = 1 + p + p^2 + ... + p^d (Leviathan et al., arXiv 2211.17192).
+    pub fn new(drafts: u64, acceptance: f64) -> Self {
+        let accepted = (0..=drafts.min(64)).map(|power| acceptance.powi(power as i32)).sum();
+        Self { drafts: drafts as f64, accepted }
+    }
 }
 
 /// A device as the estimate sees it.
@@ -72,8 +93,16 @@ pub struct Formats {
 
 impl Setup {
     /// The storage format of a class of weights.
+    ///
+    /// Published 4-bit checkpoints leave more alone than the format says: MXFP4 ones quantise the experts only
+    /// (gpt-oss), NVFP4 ones keep latent attention and recurrences in 16 bit (nvidia/DeepSeek-R1-FP4).
     pub fn stored(&self, class: Class) -> Precision {
-        self.formats.weights.of(&self.model.native, class)
+        let kept = match self.formats.weights {
+            Weights::Uniform(Precision::Mxfp4) => self.model.has_experts() && class != Class::Experts,
+            Weights::Uniform(Precision::Fp4) => class == Class::Part(Part::Attention) && !self.model.plain_attention(),
+            _ => false,
+        };
+        if kept { Precision::Bf16 } else { self.formats.weights.of(&self.model.native, class) }
     }
 }
 
@@ -130,6 +159,20 @@ pub enum Engine {
     Ideal,
 }
 
+impl Engine {
+    /// The spelling used in scenarios and rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vllm => "vllm",
+            Self::Sglang => "sglang",
+            Self::Trtllm => "trtllm",
+            Self::LlamaCpp => "llama.cpp",
+            Self::Wgpu => "wgpu",
+            Self::Ideal => "ideal",
+        }
+    }
+}
+
 /// What the engine is configured to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Limits {
@@ -139,12 +182,15 @@ pub struct Limits {
     pub batch_tokens: u64,
     /// Share of the memory the engine may use.
     pub memory_fraction: f64,
+    /// An older release of the engine: TensorRT-LLM up to 1.0.0 and SGLang before 0.5.4 keep the prompts of a wave
+    /// together, llama.cpp before 2025 is slower throughout.
+    pub older: bool,
 }
 
 impl Default for Limits {
     /// vLLM's defaults on data-centre GPUs (`gpu_memory_utilization` 0.9, `max_num_batched_tokens` 8192).
     fn default() -> Self {
-        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9 }
+        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9, older: false }
     }
 }
 

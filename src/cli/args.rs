@@ -20,7 +20,7 @@ pub struct Common {
     /// Format of standard output.
     #[arg(short, long, global = true, default_value = "table", value_name = "FORMAT")]
     pub format: Format,
-    /// Also write to a file; the format follows the extension (.json .jsonl .csv .md). Repeatable.
+    /// Also write to a file; the format follows the extension (.json .jsonl .csv .md .html .svg). Repeatable.
     #[arg(short, long = "output", global = true, value_name = "PATH")]
     pub outputs: Vec<PathBuf>,
     /// A folder whose devices/, models/ and prices.toml are laid over the built-in catalogue.
@@ -57,10 +57,20 @@ pub enum Command {
     Catalog(CatalogArgs),
     /// Contenders side by side: throughput, TTFT, TPOT, cost per token, energy.
     Compare(Compare),
-    /// The same, op by op: FLOP, bytes, time, and what binds.
-    Explain(Scenario),
+    /// The same, op by op: FLOP, bytes, time, and what binds; between two contenders the cost waterfall.
+    Explain(Explain),
+    /// The tuning, price, utilisation or count at which the weaker contender matches the stronger.
+    Breakeven(Breakeven),
+    /// Any fields of a scenario as axes: every combination, on all cores.
+    Sweep(Sweep),
+    /// Render saved runs again; nothing is computed.
+    Report(ReportArgs),
+    /// Serve a trace or an arrival process: waiting times, goodput, cost at the real load.
+    Simulate(Simulate),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
+    /// Fit the constants of the estimate again; with -o calibration.toml writes them.
+    Calibrate(Calibrate),
     /// JSON schema of a file format.
     Schema(SchemaArgs),
     /// Shell completions.
@@ -150,6 +160,10 @@ pub struct Scenario {
     /// Change a field before it is read; contenders are addressed by name. Repeatable.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub edits: Vec<String>,
+    /// Own measurements that correct the estimate: a CSV of points, or a result file of vLLM, SGLang or AIPerf for one
+    /// contender. Repeatable.
+    #[arg(long = "anchor", value_name = "[CONTENDER=]FILE")]
+    pub anchors: Vec<String>,
     #[command(flatten)]
     pub measure: Measure,
     /// Seconds to spend on measuring this machine, where the scenario asks for it and no stored profile answers.
@@ -165,16 +179,128 @@ pub struct Compare {
     /// A condition such as 'weaker.usd_per_mtok_output < stronger.usd_per_mtok_output'; unmet is exit code 3.
     #[arg(long = "require", value_name = "CONDITION")]
     pub requirements: Vec<String>,
+    /// Search the layouts (tp, pp, dp, ep on whole nodes, up to 320 devices) and the load of every contender.
+    #[arg(long)]
+    pub optimize: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// Two contenders: the cost of the second out of the first's, step by step.
+    #[arg(num_args = 2, value_names = ["A", "B"])]
+    pub pair: Vec<String>,
+}
+
+/// `breakeven`.
+#[derive(Debug, Args)]
+pub struct Breakeven {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// What to solve for: debt, debt.gemm, debt.attention, debt.experts, debt.collectives, debt.host, price,
+    /// utilisation, count or electricity.
+    #[arg(long, default_value = "debt", value_name = "FIELD")]
+    pub unknown: String,
+    /// The contender whose unknown it is; the one named `weaker`, or the first.
+    #[arg(long, value_name = "NAME")]
+    pub weaker: Option<String>,
+    /// The contender to match; the one named `stronger`, or the first other one.
+    #[arg(long, value_name = "NAME")]
+    pub stronger: Option<String>,
+    /// Whose cost is compared; what the scenario minimises where absent.
+    #[arg(long, value_name = "TOKENS")]
+    pub of: Option<TokensOf>,
+}
+
+/// `sweep`.
+#[derive(Debug, Args)]
+pub struct Sweep {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// A field and its values: contender.weaker.count=16-128*2, model.precision=fp8,bf16. Repeatable.
+    #[arg(long = "axis", value_name = "PATH=LIST", required = true)]
+    pub axes: Vec<String>,
+    /// Threads; 0 is all cores.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub threads: usize,
+}
+
+/// `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Runs saved with -o run.json; several become one document.
+    #[arg(required = true, value_name = "RUN.json")]
+    pub runs: Vec<PathBuf>,
+}
+
+/// Tokens a cost is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TokensOf {
+    /// Input tokens.
+    Input,
+    /// Output tokens.
+    Output,
+    /// Both, over their number.
+    Total,
+}
+
+/// `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    #[command(flatten)]
+    pub scenario: Scenario,
+    /// A condition such as 'weaker.ttft_ms_p99 < 500'; unmet is exit code 3.
+    #[arg(long = "require", value_name = "CONDITION")]
+    pub requirements: Vec<String>,
+    /// Mean rate of arrivals, requests/s: one, a list or a range such as 1-64*2, each a row. A trace is run faster or slower.
+    #[arg(long, visible_alias = "rates", value_name = "RATES")]
+    pub rate: Option<String>,
+    /// Run a trace so many times as fast.
+    #[arg(long, value_name = "FACTOR")]
+    pub speed: Option<f64>,
+    /// Find the smallest number of devices that meets the targets of the objective.
+    #[arg(long)]
+    pub size: bool,
+    /// Stop the clock after so many simulated seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub until: Option<f64>,
+    /// Write every request to a file (.csv or .jsonl).
+    #[arg(long, value_name = "PATH")]
+    pub requests: Option<PathBuf>,
+    /// Write what the engines did when to a file (.json) for chrome://tracing or Perfetto.
+    #[arg(long, value_name = "PATH")]
+    pub timeline: Option<PathBuf>,
+    /// Threads; runs are spread over them, and the rows do not depend on it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
 }
 
 /// `validate`.
 #[derive(Debug, Args)]
 pub struct Validate {
-    /// A CSV of measured points; the columns are described in scenarios/validation/README.md.
+    /// A CSV of measured points, or of measured kernels with --kernels; scenarios/validation/README.md names the columns.
     pub points: PathBuf,
+    /// The file holds kernel times instead of serving runs.
+    #[arg(long)]
+    pub kernels: bool,
     /// Smallest slice that is shown.
     #[arg(long, default_value_t = 30, value_name = "POINTS")]
     pub smallest: usize,
+}
+
+/// `calibrate`.
+#[derive(Debug, Args)]
+pub struct Calibrate {
+    /// A CSV of measured points; serving constants are fitted on its family `silicon`, llama.cpp's on its own.
+    pub points: PathBuf,
+    /// A CSV of measured kernels; kernel constants are fitted on it first and then frozen.
+    #[arg(long, value_name = "PATH")]
+    pub kernels: Option<PathBuf>,
+    /// Fit again without each device-model pair, each model and each device, and say what the fit is worth there.
+    #[arg(long)]
+    pub cross_validate: bool,
 }
 
 /// `schema`.
@@ -196,6 +322,10 @@ pub enum SchemaOf {
     Compare,
     /// A row of `explain`.
     Explain,
+    /// The row of kind `answer` of `breakeven`.
+    Answer,
+    /// A row of `simulate`.
+    Simulate,
     /// A row of `model`.
     Model,
     /// A row of `catalog devices`.

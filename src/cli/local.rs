@@ -45,7 +45,7 @@ fn budget(seconds: f64) -> Result<Seconds, Failure> {
 }
 
 /// A flag that Ctrl-C raises; what was measured until then is kept.
-fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
+pub fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
     ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;

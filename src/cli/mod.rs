@@ -1,14 +1,19 @@
 //! Arguments, progress, exit codes: the only room that prints, and the only one that sees all others.
 
+mod answers;
 mod args;
+mod calibrate;
 mod context;
 mod failure;
 mod local;
 mod output;
 mod progress;
+mod reports;
 mod require;
 mod scenarios;
 mod show;
+mod simulate;
+mod sweep;
 
 use crate::catalog::Catalog;
 use args::{Cli, Command};
@@ -32,17 +37,22 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
-    let output = Output::new(&cli.common)?;
+    let output = Output::new(&cli.common, matches!(cli.command, Command::Calibrate(_)))?;
     let catalog = match &cli.common.catalog {
         Some(folder) => Catalog::with_overlay(folder)?,
         None => Catalog::embedded(),
     };
     match &cli.command {
         Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
-        Command::Explain(args) => scenarios::explain(args, cli, &catalog, &output),
+        Command::Explain(args) => answers::explain(args, cli, &catalog, &output),
+        Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
+        Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
+        Command::Report(args) => reports::report(args, &output),
+        Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
-        Command::Validate(args) => show::validate(args, &catalog, &output),
+        Command::Validate(args) => calibrate::validate(args, &catalog, &output),
+        Command::Calibrate(args) => calibrate::calibrate(args, cli, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &catalog, &output),

@@ -3,7 +3,7 @@
 use super::args::Common;
 use super::failure::Failure;
 use crate::report::{Format, Style};
-use crate::run::Run;
+use crate::run::{Row, Run};
 use anyhow::Context as _;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -22,13 +22,24 @@ impl Output {
     ///
     /// # Errors
     /// When a file name does not tell its format.
-    pub fn new(common: &Common) -> Result<Self, Failure> {
-        let files: Result<Vec<_>, Failure> =
-            common.outputs.iter().map(|path| Ok((path.clone(), format_of(path)?))).collect();
+    pub fn new(common: &Common, constants: bool) -> Result<Self, Failure> {
+        // Fitted constants are no run; `calibrate` writes them itself.
+        let runs = common.outputs.iter().filter(|path| !(constants && path.extension().is_some_and(|e| e == "toml")));
+        let files: Result<Vec<_>, Failure> = runs.map(|path| Ok((path.clone(), format_of(path)?))).collect();
         let terminal = std::io::stdout().is_terminal();
         let width = terminal.then(terminal_width).flatten();
         let style = Style { color: color(common), width, all_columns: common.verbose };
         Ok(Self { format: common.format, files: files?, style, quiet: common.quiet })
+    }
+
+    /// Writes the run to standard output, and every row of `details` to the files: what is too much for a screen.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn write_with_details(&self, run: &Run, details: &[Row]) -> Result<(), Failure> {
+        let all = Run { rows: details.to_vec(), ..run.clone() };
+        self.write_files(&all)?;
+        print(&self.format.render(run, self.style)?)
     }
 
     /// Writes the run to the files and to standard output.
@@ -36,6 +47,11 @@ impl Output {
     /// # Errors
     /// When a file cannot be written, or the reader of standard output went away.
     pub fn write(&self, run: &Run) -> Result<(), Failure> {
+        self.write_files(run)?;
+        print(&self.format.render(run, self.style)?)
+    }
+
+    fn write_files(&self, run: &Run) -> Result<(), Failure> {
         for (path, format) in &self.files {
             let plain = Style { color: false, width: None, all_columns: true };
             save(path, &format.render(run, plain)?)?;
@@ -43,7 +59,7 @@ impl Output {
                 complain(&format!("wrote {}", path.display()));
             }
         }
-        print(&self.format.render(run, self.style)?)
+        Ok(())
     }
 }
 
@@ -73,12 +89,15 @@ pub fn color_of_errors(common: &Common) -> bool {
 fn format_of(path: &Path) -> Result<Format, Failure> {
     let extension = path.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
     Format::from_extension(&extension).ok_or_else(|| {
-        Failure::Usage(format!("-o {}: the extension tells the format; use .json, .jsonl, .csv or .md", path.display()))
+        Failure::Usage(format!(
+            "-o {}: the extension tells the format; use .json, .jsonl, .csv, .md, .html or .svg",
+            path.display()
+        ))
     })
 }
 
 /// Writes a file so that a reader sees the old or the new text, never a part.
-fn save(path: &Path, text: &str) -> Result<(), Failure> {
+pub fn save(path: &Path, text: &str) -> Result<(), Failure> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

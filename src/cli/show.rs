@@ -1,19 +1,19 @@
 //! Commands that show what the program knows.
 
-use super::args::{CatalogArgs, Model, SchemaOf, Validate};
+use super::args::{CatalogArgs, Model, SchemaOf};
 use super::context;
 use super::failure::Failure;
 use super::output::{self, Output};
-use crate::catalog::{self, Catalog};
+use crate::catalog::Catalog;
 use crate::device::{Device, DeviceRow, PriceList};
 use crate::diagnostic::{Diagnostic, suggest};
-use crate::estimate::Calibration;
 use crate::model::{ModelRow, ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::run::Run;
 use crate::scenario::Draft;
+use crate::solve::breakeven::AnswerRow;
 use crate::solve::{CompareRow, ExplainRow};
-use crate::validate::{self, PointRow, Slice};
+use crate::validate::{PointRow, Slice};
 use schemars::schema_for;
 use std::path::Path;
 
@@ -106,24 +106,12 @@ pub fn schema(format: SchemaOf) -> Result<(), Failure> {
         SchemaOf::Run => schema_for!(Run),
         SchemaOf::Compare => schema_for!(CompareRow),
         SchemaOf::Explain => schema_for!(ExplainRow),
+        SchemaOf::Answer => schema_for!(AnswerRow),
+        SchemaOf::Simulate => schema_for!(crate::simulate::SimulateRow),
         SchemaOf::Model => schema_for!(ModelRow),
         SchemaOf::Device => schema_for!(DeviceRow),
         SchemaOf::Point => schema_for!(PointRow),
         SchemaOf::Slice => schema_for!(Slice),
     };
     output::print(&(serde_json::to_string_pretty(&schema)? + "\n"))
-}
-
-/// `validate`: predicts measured points.
-pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let entry = catalog::read(&args.points)?;
-    let points = validate::read(&entry.file, &entry.text)?;
-    let predictions = validate::answer(&points, catalog, &Calibration::load(catalog)?);
-    let rows = validate::point_rows(&points, &predictions);
-    let mut slices = validate::slices(&points, &rows);
-    slices.retain(|s| s.points >= args.smallest);
-    let answered = predictions.iter().filter(|p| p.is_ok()).count();
-    let sentence = format!("{answered} of {} points are answered.", points.len());
-    let run = context::finished("validate", context::here(), sentence, Vec::new(), &slices)?;
-    output.write(&run)
 }

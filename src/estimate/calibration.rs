@@ -3,10 +3,13 @@
 //! `scenarios/calibration.toml` holds them with date, data and error. None belongs to a model, a row or a
 //! benchmark: they are per kernel family and device generation, or per engine.
 
+use super::anchor::{self, Anchor, Correction};
+use super::llama::Llama;
 use super::path::Family;
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
-use crate::setup::Engine;
+use crate::precision::Precision;
+use crate::setup::{Engine, Setup};
 use serde::{Deserialize, Serialize};
 
 /// Kinds of kernels that have constants.
@@ -38,6 +41,29 @@ pub struct Kernel {
     pub blend: f64,
     /// Latency of one wave of tiles per unit of the sum's length, s.
     pub wave: f64,
+    /// Unevenness of the power-law routing that grouped experts were measured under.
+    pub skew: f64,
+    /// Tokens of the busiest rank over the mean under that routing.
+    pub imbalance: f64,
+    /// Rows that ride on the load of the weights: 1 for mat-vec kernels, else 0.
+    pub free: f64,
+    /// Times faster than device memory where the data is in the last-level cache.
+    pub cached: f64,
+}
+
+impl Kernel {
+    /// Peak rates, no launch, compute and memory one after the other.
+    pub const IDEAL: Self = Self {
+        compute: 1.0,
+        memory: 1.0,
+        launch: 0.0,
+        blend: 1.0,
+        wave: 0.0,
+        cached: 1.0,
+        skew: 1.0,
+        imbalance: 1.0,
+        free: 0.0,
+    };
 }
 
 /// Constants of an engine.
@@ -65,12 +91,19 @@ pub struct EngineConstants {
     pub first_scale: f64,
     /// Share of the other requests' prefills a request waits for.
     pub wait_share: f64,
+    /// Efficiency of a two-shot all-reduce relative to the library's.
+    pub two_shot: f64,
+    /// `first_scale` of schedulers that keep the prompts of a wave together.
+    pub first_scale_waves: f64,
+    /// `wait_share` of schedulers that keep the prompts of a wave together.
+    pub wait_share_waves: f64,
 }
 
 /// All constants.
 #[derive(Debug, Clone)]
 pub struct Calibration {
     file: File,
+    anchors: Vec<Anchor>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -79,7 +112,54 @@ struct File {
     generation: Vec<Generation>,
     kernel: Vec<KernelEntry>,
     engine: Vec<EngineEntry>,
+    llama: Llama,
     shared: Shared,
+    #[serde(default)]
+    band: Vec<Band>,
+}
+
+/// What an estimate is of; each has its own band.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Situation {
+    /// Requests served on a generation whose kernels were measured.
+    Served,
+    /// All requests at once on such a generation.
+    Offline,
+    /// A generation without measured kernels.
+    Uncalibrated,
+    /// Separate pools for prompts and answers.
+    Pools,
+    /// One stream or a few, by llama.cpp.
+    SingleStream,
+}
+
+/// What a band is around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantity {
+    /// Time to the first token.
+    Ttft,
+    /// Time per further token.
+    Tpot,
+    /// Tokens per second.
+    Throughput,
+}
+
+/// The middle 80 % of measured over estimated values.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// What the estimate is of.
+    pub situation: Situation,
+    /// What the band is around.
+    pub quantity: Quantity,
+    /// 10 % of measurements lie below the estimate times this.
+    pub low: f64,
+    /// 10 % of measurements lie above the estimate times this.
+    pub high: f64,
+    /// Measurements behind it.
+    pub points: u64,
 }
 
 /// Which measured generation a device generation borrows its constants from.
@@ -94,22 +174,64 @@ struct Generation {
     memory: f64,
 }
 
+fn wide() -> Precision {
+    Precision::Bf16
+}
+
 fn one() -> f64 {
     1.0
 }
 
-#[derive(Debug, Clone, Deserialize)]
+/// Constants of a kernel family as the file holds them.
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct KernelEntry {
-    kind: Kind,
-    generation: String,
-    family: Family,
-    compute: f64,
-    memory: f64,
-    launch_s: f64,
-    blend: f64,
+pub struct KernelEntry {
+    /// Kind of kernel.
+    pub kind: Kind,
+    /// Generation it was measured on.
+    pub generation: String,
+    /// Operand formats.
+    pub family: Family,
+    /// Format of the KV cache, for kernels that read one.
+    #[serde(default = "wide")]
+    pub cache: Precision,
+    /// See [`Kernel`].
+    pub compute: f64,
+    /// See [`Kernel`].
+    pub memory: f64,
+    /// See [`Kernel`].
+    pub launch_s: f64,
+    /// See [`Kernel`].
+    pub blend: f64,
+    /// See [`Kernel`].
     #[serde(default)]
-    wave_s: f64,
+    pub wave_s: f64,
+    /// See [`Kernel`].
+    #[serde(default = "one")]
+    pub cached: f64,
+    /// See [`Kernel`].
+    #[serde(default = "one")]
+    pub skew: f64,
+    /// See [`Kernel`].
+    #[serde(default = "one")]
+    pub imbalance: f64,
+}
+
+impl KernelEntry {
+    /// The constants, as measured.
+    pub const fn kernel(&self) -> Kernel {
+        Kernel {
+            compute: self.compute,
+            memory: self.memory,
+            launch: self.launch_s,
+            blend: self.blend,
+            wave: self.wave_s,
+            cached: self.cached,
+            skew: self.skew,
+            imbalance: self.imbalance,
+            free: 0.0,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -129,17 +251,25 @@ pub struct Shared {
     pub attention_launch_most_s: f64,
     /// Most that a launch of grouped experts costs inside a step, s.
     pub expert_launch_most_s: f64,
+    /// Launch of a recurrence inside a step, s.
+    pub recurrence_launch_s: f64,
+    /// Share of the bandwidth at which a recurrence moves its state.
+    pub recurrence_memory: f64,
+    /// Share of the 16-bit rate at which a recurrence scans a prompt.
+    pub recurrence_compute: f64,
     /// Unevenness of routing: 0 is uniform.
     pub expert_skew: f64,
-    /// Tokens of the busiest expert-parallel rank over the mean.
+    /// Tokens of the busiest of up to eight expert-parallel ranks over the mean.
     pub expert_imbalance: f64,
+    /// The same for more ranks, where busy experts are held twice.
+    pub expert_imbalance_redundant: f64,
     /// Bytes of element-wise work per layer, token and hidden value.
     pub elementwise_bytes: f64,
     /// Share of the memory bandwidth element-wise kernels reach.
     pub elementwise_memory: f64,
-    /// Latency of a collective, s, and per rank, s, over a switched link.
+    /// Latency of a collective over a switched link, s.
     pub link_latency_s: f64,
-    /// Added per rank.
+    /// Added per rank, s.
     pub link_latency_rank_s: f64,
     /// Share of the link a one-shot collective reaches.
     pub link_one_shot: f64,
@@ -149,12 +279,22 @@ pub struct Shared {
     pub link_two_shot_s: f64,
     /// Latency of a collective over PCI Express per rank, s.
     pub pcie_latency_rank_s: f64,
-    /// Share of PCI Express a collective reaches.
-    pub pcie_share: f64,
-    /// Share of the network a dispatch or combine reaches.
+    /// Share of PCI Express a one-shot collective reaches.
+    pub pcie_one_shot: f64,
+    /// Share of PCI Express a two-shot collective reaches.
+    pub pcie_two_shot: f64,
+    /// Share of the network an all-reduce reaches.
     pub network_share: f64,
-    /// Latency of a dispatch or combine between nodes, s.
-    pub network_latency_s: f64,
+    /// Share of link or network a dispatch or combine reaches.
+    pub exchange_share: f64,
+    /// Extra latency of a dispatch or combine, s.
+    pub exchange_s: f64,
+    /// Compute units of 112 others that communicate while two half batches overlap.
+    pub overlap_units: f64,
+    /// More data-parallel ranks than this overlap two half batches.
+    pub overlap_ranks: f64,
+    /// A guessed token adds this share of a step's launches.
+    pub draft_launches: f64,
 }
 
 impl Calibration {
@@ -182,30 +322,31 @@ impl Calibration {
                 format!("the constants of {:?} {} {:?} are out of range", k.kind, k.generation, k.family),
             )
             .hint("compute and memory are shares above 0 and at most 1; blend is at least 0.5")),
-            None => Ok(Self { file }),
+            None => Ok(Self { file, anchors: Vec::new() }),
         }
     }
 
     /// Constants of a kernel family on a device generation; the nearest family where that one was not measured, and
     /// whether they were measured on that generation.
-    pub fn kernel(&self, kind: Kind, architecture: &str, family: Family) -> (Kernel, bool) {
+    pub fn kernel(&self, kind: Kind, architecture: &str, family: Family, cache: Precision) -> (Kernel, bool) {
         let own = self.file.generation.iter().find(|g| g.name == architecture);
         let fallback = self.file.generation.last();
         let (like, compute, memory) =
             own.or(fallback).map_or(("hopper", 1.0, 1.0), |g| (g.like.as_str(), g.compute, g.memory));
         let entry = stand_ins(family)
             .iter()
-            .find_map(|f| self.file.kernel.iter().find(|k| k.kind == kind && k.generation == like && k.family == *f))
+            .find_map(|f| {
+                let own = |k: &&KernelEntry| k.kind == kind && k.generation == like && k.family == *f;
+                let all = || self.file.kernel.iter().filter(own);
+                all().find(|k| k.cache.bits() == cache.bits()).or_else(|| all().find(|k| k.cache == Precision::Bf16))
+            })
             .or_else(|| self.file.kernel.iter().find(|k| k.kind == kind && k.family == Family::Bf16))
             .or_else(|| self.file.kernel.first());
-        let kernel =
-            entry.map_or(Kernel { compute: 1.0, memory: 1.0, launch: 0.0, blend: 2.0, wave: 0.0 }, |k| Kernel {
-                compute: (k.compute * compute).min(1.0),
-                memory: (k.memory * memory).min(1.0),
-                launch: k.launch_s,
-                blend: k.blend,
-                wave: k.wave_s,
-            });
+        let kernel = entry.map_or(Kernel::IDEAL, |k| Kernel {
+            compute: (k.compute * compute).min(1.0),
+            memory: (k.memory * memory).min(1.0),
+            ..k.kernel()
+        });
         (kernel, own.is_some_and(|g| g.like == architecture))
     }
 
@@ -223,8 +364,71 @@ impl Calibration {
             first_s: 0.0,
             first_scale: 1.0,
             wait_share: 0.5,
+            two_shot: 1.0,
+            first_scale_waves: 1.0,
+            wait_share_waves: 0.5,
         };
         self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
+    }
+
+    /// The constants of all measured kernel families.
+    pub fn kernels(&self) -> &[KernelEntry] {
+        &self.file.kernel
+    }
+
+    /// Adds a user's own measurements; estimates of their neighbours are corrected by them.
+    pub fn add_anchors(&mut self, anchors: Vec<Anchor>) {
+        self.anchors.extend(anchors);
+    }
+
+    /// What the user's own measurements say of a setup.
+    pub fn correction(&self, setup: &Setup) -> Option<Correction> {
+        anchor::correction(&self.anchors, setup)
+    }
+
+    /// The band around a quantity, where measurements of such a situation exist.
+    pub fn band(&self, situation: Situation, quantity: Quantity) -> Option<&Band> {
+        self.file.band.iter().find(|b| b.situation == situation && b.quantity == quantity)
+    }
+
+    /// All bands.
+    pub fn bands(&self) -> &[Band] {
+        &self.file.band
+    }
+
+    /// Replaces all bands, and the ratio that a verdict has to allow for.
+    pub fn set_bands(&mut self, bands: Vec<Band>, pair_error: Option<f64>) {
+        self.file.band = bands;
+        if let Some(error) = pair_error {
+            self.file.shared.pair_error = error;
+        }
+    }
+
+    /// Replaces the constants of all measured kernel families.
+    pub fn set_kernels(&mut self, kernels: Vec<KernelEntry>) {
+        self.file.kernel = kernels;
+    }
+
+    /// The generation whose constants a device generation uses.
+    pub fn generation(&self, architecture: &str) -> Option<&str> {
+        self.file.generation.iter().find(|g| g.name == architecture).map(|g| g.like.as_str())
+    }
+
+    /// Replaces the constants of an engine.
+    pub fn set_engine(&mut self, engine: Engine, constants: EngineConstants) {
+        if let Some(entry) = self.file.engine.iter_mut().find(|e| e.name == engine) {
+            entry.constants = constants;
+        }
+    }
+
+    /// Replaces the constants of llama.cpp's kernels.
+    pub fn set_llama(&mut self, constants: Llama) {
+        self.file.llama = constants;
+    }
+
+    /// Constants of llama.cpp's kernels.
+    pub const fn llama(&self) -> &Llama {
+        &self.file.llama
     }
 
     /// Constants that belong to no engine and no kernel family.

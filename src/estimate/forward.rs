@@ -4,35 +4,43 @@
 //! matrices, data-parallel attention replicates the projections around attention and shares the rest.
 
 use super::calibration::{Calibration, Kernel, Kind};
-use super::machine::{Machine, Unanswerable};
+use super::llama::{Llama, Situation};
+use super::machine::Machine;
 use super::op::{Attention, Class, Experts, Op, Rows, Span, Work};
 use super::path::{self, Path};
 use crate::model::Class as WeightClass;
 use crate::model::spec::{Core, Indexer, Layer, Linear, Part, Shard};
-use crate::setup::{MeasuredRates, Setup};
+use crate::precision::Precision;
+use crate::setup::{Engine, MeasuredRates, Setup};
 
 /// Bytes of a 16-bit activation.
 const WIDE: f64 = 2.0;
+
+/// More expert-parallel ranks than this are served by kernels made for it.
+const WIDE_EXPERTS: u64 = 8;
+
+/// Kernels of a step outside the layers.
+const STEP_KERNELS: f64 = 6.0;
 
 /// Builds the op list of a setup.
 pub struct Forward<'a> {
     setup: &'a Setup,
     calibration: &'a Calibration,
     machine: &'a Machine,
+    prompt: bool,
     ops: Vec<Op>,
 }
 
 /// Every operation of a step.
 ///
-/// # Errors
-/// When the data sheet lacks every matrix rate.
-pub fn ops(setup: &Setup, calibration: &Calibration, machine: &Machine) -> Result<Vec<Op>, Unanswerable> {
-    let mut forward = Forward { setup, calibration, machine, ops: Vec::new() };
+/// `prompt` says whether the step carries prompt tokens: some engines have other kernels for them.
+pub fn ops(setup: &Setup, calibration: &Calibration, machine: &Machine, prompt: bool) -> Vec<Op> {
+    let mut forward = Forward { setup, calibration, machine, prompt, ops: Vec::new() };
     for layer in &setup.model.layers {
-        forward.layer(layer)?;
+        forward.layer(layer);
     }
-    forward.ends()?;
-    Ok(forward.ops)
+    forward.ends();
+    forward.ops
 }
 
 impl Forward<'_> {
@@ -41,43 +49,96 @@ impl Forward<'_> {
     }
 
     /// Arithmetic and constants of a weight class.
-    fn path(&self, kind: Kind, class: WeightClass) -> Result<(Path, Kernel), Unanswerable> {
+    fn path(&self, kind: Kind, class: WeightClass) -> (Path, Kernel) {
+        if let Some((llama, situation)) = self.llama(class) {
+            return llama.gemm(&situation);
+        }
         let sheet = &self.setup.hardware.sheet;
         let block_scaled = self.setup.model.block_scaled();
-        let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled)
-            .ok_or_else(|| Unanswerable::Rate(sheet.id.clone()))?;
-        Ok((path, self.kernel(kind, path.family)))
+        let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled);
+        (path, self.kernel(kind, path.family))
+    }
+
+    /// What llama.cpp's constants depend on, where it is the engine.
+    fn llama(&self, class: WeightClass) -> Option<(&Llama, Situation<'_>)> {
+        let setup = self.setup;
+        let situation = Situation {
+            device: &setup.hardware.sheet,
+            stored: setup.stored(class),
+            experts: setup.model.has_experts(),
+            older: setup.limits.older,
+            prompt: self.prompt,
+        };
+        let runs = setup.engine == Engine::LlamaCpp && setup.hardware.measured.is_none();
+        runs.then(|| (self.calibration.llama(), situation))
     }
 
     fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
-        let architecture = &self.setup.hardware.sheet.architecture;
-        let (calibration, shared) = (self.calibration, self.calibration.shared());
         if let Some(measured) = &self.setup.hardware.measured {
             return as_measured(measured);
         }
-        let kernel = calibration.kernel(kind, architecture, family).0;
+        let kernel = self.calibrated(kind, family);
         // What a call of a quantised kernel takes alone is mostly its framework's host code; inside a captured step it
         // launches like a 16-bit one, with half a launch more where activations are quantised first.
         let launch = match kind {
             Kind::Gemm => {
-                let plain = calibration.kernel(kind, architecture, path::Family::Bf16).0.launch;
+                let plain = self.calibrated(kind, path::Family::Bf16).launch;
                 if family.quantises_activations() { 1.5 * plain } else { plain }
             }
-            Kind::Experts => kernel.launch.min(shared.expert_launch_most_s),
-            _ => kernel.launch.min(shared.attention_launch_most_s),
+            Kind::Experts if self.own_expert_kernels() => {
+                kernel.launch.min(self.calibration.shared().expert_launch_most_s)
+            }
+            Kind::Experts => kernel.launch.min(self.calibrated(kind, path::Family::Bf16).launch),
+            _ => kernel.launch.min(self.calibration.shared().attention_launch_most_s),
         };
         Kernel { launch, ..kernel }
     }
 
-    fn layer(&mut self, layer: &Layer) -> Result<(), Unanswerable> {
+    fn calibrated(&self, kind: Kind, family: path::Family) -> Kernel {
+        let cache = match kind {
+            Kind::AttentionDecode | Kind::LatentDecode => self.setup.formats.kv_cache,
+            Kind::Gemm | Kind::Experts | Kind::AttentionPrefill => Precision::Bf16,
+        };
+        self.calibration.kernel(kind, &self.setup.hardware.sheet.architecture, family, cache).0
+    }
+
+    /// TensorRT-LLM brings expert kernels of its own, those that were measured; the open engines share others.
+    fn own_expert_kernels(&self) -> bool {
+        self.setup.engine == Engine::Trtllm
+    }
+
+    /// Arithmetic and constants of the routed experts.
+    ///
+    /// The open engines' weight-only kernels (Marlin, Triton) reach what 16-bit experts reach, and their block-scaled
+    /// ones in wide expert parallelism (DeepGEMM) what the dense GEMM reaches.
+    fn expert_path(&self) -> (Path, Kernel) {
+        let (path, kernel) = self.path(Kind::Experts, WeightClass::Experts);
+        if self.llama(WeightClass::Experts).is_some()
+            || self.own_expert_kernels()
+            || self.setup.hardware.measured.is_some()
+        {
+            return (path, kernel);
+        }
+        let kernel = match path.family {
+            path::Family::W4a16 | path::Family::W8a16 => self.kernel(Kind::Experts, path::Family::Bf16),
+            path::Family::Fp8Block if self.setup.layout.ep > WIDE_EXPERTS => {
+                let dense = self.calibrated(Kind::Gemm, path::Family::Fp8Block);
+                Kernel { compute: kernel.compute.max(dense.compute), ..kernel }
+            }
+            _ => kernel,
+        };
+        (path, kernel)
+    }
+
+    fn layer(&mut self, layer: &Layer) {
         let calls = layer.count as f64;
         let tp = self.setup.layout.tp;
         for linear in &layer.linears {
-            self.linear(linear, calls)?;
+            self.linear(linear, calls);
         }
-        self.core(&layer.core, calls)?;
+        self.core(&layer.core, calls);
         if let Some(e) = &layer.experts {
-            let (path, kernel) = self.path(Kind::Experts, WeightClass::Experts)?;
+            let (path, kernel) = self.expert_path();
             let ep = self.setup.layout.ep;
             let shape = Experts {
                 count: e.count as f64,
@@ -94,17 +155,22 @@ impl Forward<'_> {
         }
         self.collectives(layer, calls);
         let shared = self.calibration.shared();
-        let kernel = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
+        let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
+        let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
+        let (kernels, kernel) = match llama {
+            Some(launch) => (1.0, Kernel { launch, ..plain }),
+            None => (small_kernels(layer), plain),
+        };
         let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
-        let work = Work::Elementwise { bytes_per_token, kernels: small_kernels(layer), kernel };
+        let work = Work::Elementwise { bytes_per_token, kernels, kernel };
         self.push("norms, residuals", Class::Gemm, calls, work);
-        Ok(())
     }
 
-    fn linear(&mut self, linear: &Linear, calls: f64) -> Result<(), Unanswerable> {
-        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Part(linear.part))?;
-        let attention = linear.part == Part::Attention;
-        let ranks = if attention { self.setup.layout.tp } else { self.setup.layout.tp * self.setup.layout.dp } as f64;
+    /// A weight matrix. Data-parallel ranks hold copies of everything but the routed experts and run them on their own
+    /// tokens.
+    fn linear(&mut self, linear: &Linear, calls: f64) {
+        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Part(linear.part));
+        let ranks = self.setup.layout.tp as f64;
         // A block-diagonal matrix multiplies one short vector per output.
         let (n, k) = (linear.outputs as f64, linear.inputs as f64);
         let (n, k) = match linear.shard {
@@ -112,27 +178,28 @@ impl Forward<'_> {
             Shard::Rows => (n, (k / ranks).ceil()),
             Shard::Replicated => (n, k),
         };
-        let rows = if attention { Rows::Rank } else { Rows::Instance };
         if linear.name == "kv_up" {
             // Prompts expand the cached vectors to keys and values; decode absorbs the same matrix into the queries.
             self.push("kv_up", Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::PromptCache, path, kernel });
             self.push("kv_up absorbed", Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::Decode, path, kernel });
         } else {
-            self.push(linear.name, Class::Gemm, calls, Work::Gemm { n, k, rows, path, kernel });
+            self.push(linear.name, Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::Rank, path, kernel });
         }
-        Ok(())
     }
 
     /// Arithmetic of attention: 16 bit whatever the cache is stored in.
     fn attention(&self, kind: Kind) -> (f64, Kernel) {
+        if let Some((llama, situation)) = self.llama(WeightClass::Part(Part::Attention)) {
+            return llama.attention(&situation);
+        }
         (self.machine.wide_rate, self.kernel(kind, path::Family::Bf16))
     }
 
-    fn core(&mut self, core: &Core, calls: f64) -> Result<(), Unanswerable> {
+    fn core(&mut self, core: &Core, calls: f64) {
         let tp = self.setup.layout.tp as f64;
         let cached = self.setup.formats.kv_cache.bytes();
         match core {
-            Core::Softmax { q_heads, kv_heads, head_dim, v_head_dim, window, cache_values } => {
+            Core::Softmax { q_heads, kv_heads, head_dim, v_head_dim, window, cache_values, joint_norm } => {
                 let q = (*q_heads as f64 / tp).ceil();
                 let lengths = (head_dim + v_head_dim) as f64;
                 let shards = tp.min(*kv_heads as f64);
@@ -149,6 +216,9 @@ impl Forward<'_> {
                     kernel,
                 };
                 self.attend(shape, shape, calls);
+                if *joint_norm && tp > 1.0 {
+                    self.push("all-reduce of norms", Class::Collectives, 2.0 * calls, Work::Tiny);
+                }
             }
             Core::Latent { heads, kv_rank, rope_dim, nope_dim, v_head_dim, indexer } => {
                 let h = (*heads as f64 / tp).ceil();
@@ -194,7 +264,16 @@ impl Forward<'_> {
                 self.attend(shape, shape, calls);
             }
             Core::Recurrent { state_bytes, flop_per_token, .. } => {
-                let kernel = self.kernel(Kind::AttentionPrefill, path::Family::Bf16);
+                let shared = self.calibration.shared();
+                let kernel = match self.setup.hardware.measured {
+                    Some(_) => self.kernel(Kind::AttentionPrefill, path::Family::Bf16),
+                    None => Kernel {
+                        compute: shared.recurrence_compute,
+                        memory: shared.recurrence_memory,
+                        launch: shared.recurrence_launch_s,
+                        ..self.kernel(Kind::AttentionPrefill, path::Family::Bf16)
+                    },
+                };
                 let work = Work::Recurrent {
                     state_bytes: *state_bytes as f64 / tp,
                     flop_per_token: *flop_per_token as f64 / tp,
@@ -204,7 +283,6 @@ impl Forward<'_> {
             }
             Core::None => {}
         }
-        Ok(())
     }
 
     fn attend(&mut self, decode: Attention, prefill: Attention, calls: f64) {
@@ -214,38 +292,46 @@ impl Forward<'_> {
         self.push("attention prefill", Class::Attention, calls, Work::Prefill(prefill));
     }
 
-    /// Two all-reduces a layer; experts on several nodes exchange tokens instead of reducing them.
+    /// Two all-reduces a layer. Where data-parallel ranks share experts, their tokens travel to them and back.
     fn collectives(&mut self, layer: &Layer, calls: f64) {
-        let hidden = self.setup.model.hidden as f64;
         let layout = &self.setup.layout;
-        let reduce = Work::Reduce { bytes_per_token: hidden * WIDE };
+        let bytes_per_token = self.setup.model.hidden as f64 * WIDE;
+        let reduce = Work::Reduce { bytes_per_token };
         if layout.tp > 1 && layer.core != Core::None {
             self.push("all-reduce attention", Class::Collectives, calls, reduce.clone());
         }
-        let feeds = layer.experts.is_some() || layer.linears.iter().any(|l| l.part == Part::Dense);
         match &layer.experts {
-            Some(e) if layout.ep > 1 && self.machine.many_nodes() => {
-                // One byte out, two bytes back (DeepEP), to each expert's rank, and once per node over the network.
-                let per_copy = e.width as f64 * 3.0;
-                let ranks = (e.topk as f64).min(layout.ep as f64);
-                let nodes = spread(e.topk as f64, self.machine.nodes());
-                let work = Work::Exchange { link_bytes: ranks * per_copy, network_bytes: nodes * per_copy };
+            // One byte out, two bytes back (DeepEP).
+            Some(e) if layout.dp > 1 => {
+                let copy_bytes = e.width as f64 * 3.0;
+                let work = Work::Exchange { bytes_per_token, copy_bytes, topk: e.topk as f64 };
                 self.push("dispatch, combine", Class::Collectives, calls, work);
             }
-            _ if feeds && self.machine.ranks > 1.0 => {
-                self.push("all-reduce feed-forward", Class::Collectives, calls, reduce);
+            experts => {
+                let feeds = experts.is_some() || layer.linears.iter().any(|l| l.part == Part::Dense);
+                if feeds && layout.tp > 1 {
+                    self.push("all-reduce feed-forward", Class::Collectives, calls, reduce);
+                }
             }
-            _ => {}
         }
     }
 
-    fn ends(&mut self) -> Result<(), Unanswerable> {
+    fn ends(&mut self) {
         let model = &self.setup.model;
-        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Rest)?;
+        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Rest);
         let n = (model.vocab as f64 / self.setup.layout.tp as f64).ceil();
         let k = model.hidden as f64;
         self.push("LM head", Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, path, kernel });
-        Ok(())
+        // Embedding, final norm, sampling: kernels of a step, whatever the layers.
+        let kernel = self.kernel(Kind::Gemm, path::Family::Bf16);
+        let kernels = if self.llama(WeightClass::Rest).is_some() { 0.0 } else { STEP_KERNELS };
+        let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
+        self.push("embedding, sampling", Class::Gemm, 1.0, work);
+        if let Some((llama, _)) = self.llama(WeightClass::Rest) {
+            let (launch, hops) = (llama.hop_s, self.setup.layout.pp as f64 - 1.0);
+            let work = Work::Elementwise { bytes_per_token: 0.0, kernels: hops, kernel: Kernel { launch, ..kernel } };
+            self.push("hand over", Class::Host, 1.0, work);
+        }
     }
 }
 
@@ -253,20 +339,16 @@ impl Forward<'_> {
 /// activations, routing. Counted in traces of open engines; how long one takes is fitted per engine.
 fn small_kernels(layer: &Layer) -> f64 {
     let mixer = match &layer.core {
+        Core::Softmax { joint_norm: true, .. } => 7.0,
         Core::Softmax { .. } => 3.0,
         Core::Latent { indexer, .. } => 6.0 + if indexer.is_some() { 4.0 } else { 0.0 },
         Core::Compressed { .. } => 10.0,
-        Core::Recurrent { .. } => 5.0,
+        Core::Recurrent { .. } => 8.0,
         Core::None => 0.0,
     };
     let shared = layer.linears.iter().any(|l| l.part == Part::Shared);
     let feeds = layer.experts.is_some() || layer.linears.iter().any(|l| l.part == Part::Dense);
     mixer + if feeds { 2.0 } else { 0.0 } + if shared { 1.0 } else { 0.0 }
-}
-
-/// Expected number of other nodes that `topk` experts, spread evenly over `nodes`, lie on.
-fn spread(topk: f64, nodes: f64) -> f64 {
-    (nodes - 1.0) * (1.0 - (1.0 - 1.0 / nodes).powf(topk))
 }
 
 fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
@@ -279,5 +361,5 @@ fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
 /// Measured rates are sustained ones: nothing is lost on top. What is measured is one kernel at a time, so compute
 /// and memory are added rather than overlapped.
 fn as_measured(measured: &MeasuredRates) -> Kernel {
-    Kernel { compute: 1.0, memory: 1.0, launch: measured.launch.get(), blend: 1.0, wave: 0.0 }
+    Kernel { launch: measured.launch.get(), ..Kernel::IDEAL }
 }

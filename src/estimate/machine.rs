@@ -1,6 +1,6 @@
 //! The devices of one instance as numbers: bandwidth, units and links, and what a collective costs on them.
 
-use super::calibration::Shared;
+use super::calibration::{EngineConstants, Shared};
 use super::op::Bound;
 use crate::device::Device;
 use crate::setup::{Hardware, Layout};
@@ -8,10 +8,18 @@ use crate::setup::{Hardware, Layout};
 /// PCI Express 5.0 and 4.0 x16, one direction, byte/s: 32 and 16 GT/s, 128b/130b (PCI-SIG base specification).
 const PCIE_5: f64 = 63.0e9;
 const PCIE_4: f64 = 31.5e9;
+/// Devices of one host that PCI Express joins.
+const PCIE_DOMAIN: u64 = 16;
+/// A link slower than this is a bridge that collectives gain nothing from, byte/s.
+const SLOW_LINK: f64 = 100e9;
 
-/// Compute units of a device whose data sheet names none, per byte/s of bandwidth. Devices of the catalogue have one
-/// streaming multiprocessor or compute unit per 10 to 25 GB/s.
+/// Bandwidth per compute unit, byte/s, of a device whose data sheet names no units; those of the catalogue have 10 to
+/// 25 GB/s.
 const BANDWIDTH_PER_UNIT: f64 = 15e9;
+
+/// FLOP per byte of bandwidth of a device whose data sheet names no rate; those of the catalogue have 15 to 30 in
+/// 32 bit.
+const FLOP_PER_BYTE: f64 = 20.0;
 
 /// One instance's devices.
 #[derive(Debug, Clone)]
@@ -26,13 +34,19 @@ pub struct Machine {
     pub wide_rate: f64,
     /// Compute units.
     pub units: f64,
+    /// Last-level cache that a kernel timed over and over finds its data in, bytes; 0 in a real step, where every
+    /// other layer passes through it in between.
+    pub cache: f64,
     /// Unevenness of routing.
     pub expert_skew: f64,
     /// Tokens of the busiest rank over the mean.
     pub expert_imbalance: f64,
     nodes: f64,
+    domain: f64,
     wire: Wire,
     network: f64,
+    /// Efficiency of a two-shot all-reduce relative to the library's.
+    pub two_shot: f64,
     shared: Shared,
 }
 
@@ -45,14 +59,18 @@ enum Wire {
 /// Why a layout cannot be estimated on a device.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unanswerable {
-    /// No matrix rate at all.
-    #[error("{0} has no compute rate in its data sheet; add `rates` to a copy of its file and name that file")]
-    Rate(String),
     /// The layout leaves the scale-up domain and the network is not known.
     #[error(
-        "{0} devices reach beyond the {1} that one link of {2} joins, and its data sheet has no `network` bandwidth"
+        "{0} devices reach beyond the {1} that one link of {2} joins, and its data sheet has no `network` bandwidth; add it to a copy of the file and name that file"
     )]
     Network(u64, u64, String),
+}
+
+/// Peak 16-bit rate of a device, FLOP/s; of what its data sheet has where that is missing.
+pub fn wide_rate(sheet: &Device) -> f64 {
+    let rates = &sheet.rates;
+    let known = rates.bf16.or(rates.fp16).or(rates.fp8.map(|r| r / 2.0)).or(rates.fp32);
+    known.map_or(FLOP_PER_BYTE * sheet.bandwidth.get(), |r| r.get())
 }
 
 impl Machine {
@@ -60,7 +78,12 @@ impl Machine {
     ///
     /// # Errors
     /// When a number the layout needs is missing from the data sheet.
-    pub fn new(hardware: &Hardware, layout: &Layout, shared: &Shared) -> Result<Self, Unanswerable> {
+    pub fn new(
+        hardware: &Hardware,
+        layout: &Layout,
+        shared: &Shared,
+        engine: &EngineConstants,
+    ) -> Result<Self, Unanswerable> {
         let sheet = &hardware.sheet;
         let ranks = layout.tp * layout.dp;
         let (wire, domain) = wire(sheet, ranks);
@@ -70,27 +93,24 @@ impl Machine {
             None if nodes == 1 => 0.0,
             None => return Err(Unanswerable::Network(ranks, domain, sheet.id.clone())),
         };
-        let wide = sheet.rates.bf16.or(sheet.rates.fp16).or(sheet.rates.fp32);
-        let wide = wide.ok_or_else(|| Unanswerable::Rate(sheet.id.clone()))?;
         let bandwidth = sheet.bandwidth.get();
+        let imbalance = if layout.ep > 8 { shared.expert_imbalance_redundant } else { shared.expert_imbalance };
         Ok(Self {
             dp: layout.dp as f64,
             ranks: ranks as f64,
             bandwidth,
-            wide_rate: wide.get(),
-            units: sheet.compute_units.map_or((bandwidth / BANDWIDTH_PER_UNIT).max(20.0), f64::from),
+            wide_rate: wide_rate(sheet),
+            units: sheet.compute_units.map_or((bandwidth / BANDWIDTH_PER_UNIT).round().max(20.0), f64::from),
+            cache: 0.0,
             expert_skew: shared.expert_skew,
-            expert_imbalance: shared.expert_imbalance,
+            expert_imbalance: if layout.ep > 1 { imbalance } else { 1.0 },
             nodes: nodes as f64,
+            domain: domain.min(ranks) as f64,
             wire,
             network,
+            two_shot: engine.two_shot,
             shared: *shared,
         })
-    }
-
-    /// Whether the instance spans more than one scale-up domain.
-    pub fn many_nodes(&self) -> bool {
-        self.nodes > 1.0
     }
 
     /// Nodes the instance spans.
@@ -98,54 +118,90 @@ impl Machine {
         self.nodes
     }
 
-    /// Time of an all-reduce of `size` bytes over all ranks: one shot (every rank reads all) or two shots
-    /// (reduce-scatter, all-gather), whichever is faster; between nodes a ring over the network on top.
-    pub fn reduce(&self, size: f64) -> (f64, Bound) {
-        let s = &self.shared;
-        let n = self.ranks / self.nodes;
-        let inside = match self.wire {
-            _ if n <= 1.0 => 0.0,
-            Wire::Switch(rate) => {
-                let latency = s.link_latency_s + s.link_latency_rank_s * n;
-                let one = latency + size * (n - 1.0) / (rate * s.link_one_shot);
-                let two = 2.0 * latency + 2.0 * size * (n - 1.0) / n / (rate * s.link_two_shot) + s.link_two_shot_s;
-                one.min(two)
-            }
-            Wire::Pcie(rate) => {
-                let latency = s.pcie_latency_rank_s * n;
-                let one = latency + size * (n - 1.0) / (rate * s.pcie_share);
-                let two = 2.0 * latency + 2.0 * size * (n - 1.0) / n / (rate * s.pcie_share);
-                one.min(two)
-            }
-        };
-        if self.nodes <= 1.0 {
-            return (inside, Bound::Link);
+    /// Latency of the smallest collective, s.
+    pub fn latency(&self) -> f64 {
+        match self.wire {
+            _ if self.ranks <= 1.0 => 0.0,
+            Wire::Switch(_) => self.shared.link_latency_s + self.shared.link_latency_rank_s * self.ranks,
+            Wire::Pcie(_) => self.shared.pcie_latency_rank_s * self.ranks,
         }
-        let share = size / n;
-        let between = 2.0 * s.network_latency_s
-            + 2.0 * share * (self.nodes - 1.0) / self.nodes / (self.network * s.network_share);
-        (inside + between, if between > inside { Bound::Network } else { Bound::Link })
     }
 
-    /// Time of a dispatch and a combine: the larger of what the link and what the network carries per rank.
-    pub fn exchange(&self, link_bytes: f64, network_bytes: f64) -> (f64, Bound) {
-        let s = &self.shared;
+    /// Least time of an all-reduce of `size` bytes over all ranks: links and network at their peak, no latency.
+    pub fn reduce_roof(&self, size: f64) -> f64 {
         let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
-        let link = link_bytes / (rate * s.link_two_shot);
-        let network = if self.nodes > 1.0 { network_bytes / (self.network * s.network_share) } else { 0.0 };
-        (2.0 * s.network_latency_s + link.max(network), if network > link { Bound::Network } else { Bound::Link })
+        let inside = 2.0 * size * (self.ranks - 1.0).max(0.0) / self.ranks / rate;
+        let between = if self.nodes > 1.0 { 2.0 * size / self.domain / self.network } else { 0.0 };
+        inside.max(between)
+    }
+
+    /// Least time of an exchange of [`Self::exchange`].
+    pub fn exchange_roof(&self, tokens: f64, copy_bytes: f64, topk: f64) -> f64 {
+        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
+        let inside = topk.min(self.ranks - 1.0) * tokens * copy_bytes / rate;
+        let between = if self.nodes > 1.0 { topk.min(self.nodes) * tokens * copy_bytes / self.network } else { 0.0 };
+        inside.max(between)
+    }
+
+    /// Time of an all-reduce of `size` bytes over all ranks: one shot (every rank reads all) or two shots
+    /// (reduce-scatter, all-gather), whichever is faster; between nodes what a node's ranks share goes over the
+    /// network on top.
+    pub fn reduce(&self, size: f64) -> (f64, Bound) {
+        let s = &self.shared;
+        let n = self.ranks;
+        if n <= 1.0 {
+            return (0.0, Bound::Link);
+        }
+        let latency = self.latency();
+        let (rate, one_share, two_share, extra) = match self.wire {
+            Wire::Switch(rate) => (rate, s.link_one_shot, s.link_two_shot, s.link_two_shot_s),
+            Wire::Pcie(rate) => (rate, s.pcie_one_shot, s.pcie_two_shot, 0.0),
+        };
+        let one = latency + size * (n - 1.0) / (rate * one_share);
+        let two = 2.0 * latency + 2.0 * size * (n - 1.0) / n / (rate * two_share * self.two_shot) + extra;
+        if self.nodes <= 1.0 {
+            return (one.min(two), Bound::Link);
+        }
+        let between = 2.0 * latency + 2.0 * size / self.domain / (self.network * s.network_share);
+        (two + between, if between > two { Bound::Network } else { Bound::Link })
+    }
+
+    /// Time of a dispatch to experts and a combine of `copy_bytes` a token and copy, both ways together, for `tokens`
+    /// of one rank: a copy per expert over the link, or one per node over the network.
+    pub fn exchange(&self, tokens: f64, copy_bytes: f64, topk: f64) -> (f64, Bound) {
+        let s = &self.shared;
+        let fixed = 2.0 * (2.0 * self.latency() + s.exchange_s);
+        let (Wire::Switch(link) | Wire::Pcie(link)) = self.wire;
+        let inside = topk.min(self.ranks - 1.0) * tokens * copy_bytes / (link * s.exchange_share);
+        if self.nodes <= 1.0 {
+            return (fixed + inside, Bound::Link);
+        }
+        let between = topk.min(self.nodes) * tokens * copy_bytes / (self.network * s.exchange_share);
+        (fixed + inside.max(between), if between > inside { Bound::Network } else { Bound::Link })
+    }
+
+    /// The instance is so wide that two half batches overlap.
+    pub fn overlaps(&self) -> bool {
+        self.dp > self.shared.overlap_ranks
+    }
+
+    /// What of the time of collectives is left where two half batches overlap: what the other half's compute does not
+    /// cover, and the compute units that communication takes from it (20 of 132 on H800, DeepSeek-V3,
+    /// arXiv 2412.19437).
+    pub fn exposed(&self, collectives: f64, compute: f64) -> f64 {
+        collectives.min((collectives - compute).max(0.0) + compute * self.shared.overlap_units / 112.0)
     }
 }
 
 /// The link of an instance and how many devices it joins: the scale-up link, or PCI Express in one host.
 fn wire(sheet: &Device, ranks: u64) -> (Wire, u64) {
     match sheet.link {
-        Some(link) if link.domain > 2 || u64::from(link.domain) >= ranks => {
+        Some(link) if link.per_direction.get() >= SLOW_LINK && (link.domain > 2 || u64::from(link.domain) >= ranks) => {
             (Wire::Switch(link.per_direction.get()), u64::from(link.domain).max(1))
         }
         _ => {
             let rate = if sheet.pcie.as_deref().is_some_and(|p| p.starts_with('5')) { PCIE_5 } else { PCIE_4 };
-            (Wire::Pcie(rate), 8)
+            (Wire::Pcie(rate), PCIE_DOMAIN)
         }
     }
 }

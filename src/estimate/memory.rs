@@ -1,7 +1,7 @@
 //! What fits: weights, activations and KV cache on one device, and how many requests that admits.
 
 use crate::model::Class;
-use crate::model::spec::{Core, Part, Shard};
+use crate::model::spec::{Core, Shard};
 use crate::setup::{Engine, Setup};
 
 /// Bytes of an index key: they are kept in 8 bit whatever the cache is stored in.
@@ -70,10 +70,9 @@ fn weights(setup: &Setup) -> f64 {
             .iter()
             .map(|l| {
                 let values = l.params() as f64;
-                let ranks = match (l.shard, l.part) {
-                    (Shard::Replicated, _) => 1.0,
-                    (_, Part::Attention) => tp,
-                    _ => all,
+                let ranks = match l.shard {
+                    Shard::Replicated => 1.0,
+                    _ => tp,
                 };
                 values / ranks * bytes(Class::Part(l.part))
             })

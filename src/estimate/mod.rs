@@ -3,40 +3,57 @@
 //! Pure arithmetic. [`Compiled::new`] looks everything up once; the rest allocates nothing, so that searches and
 //! simulations can ask a hundred thousand times a second.
 
+pub mod anchor;
 pub mod calibration;
 pub mod cost;
 mod forward;
+pub mod llama;
 pub mod machine;
 pub mod memory;
 pub mod op;
 pub mod path;
+mod pools;
+mod roof;
 pub mod serve;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, Quantity, Situation};
 pub use machine::Unanswerable;
+pub use pools::Pools;
 pub use serve::Loop;
 
-use crate::setup::{Load, Setup, Speed};
-use calibration::EngineConstants;
+use crate::precision::Precision;
+use crate::setup::{Engine, Load, Setup, Speed};
+use anchor::Correction;
+pub use calibration::EngineConstants;
 use machine::Machine;
 use memory::Memory;
 use op::{Bound, Class, Op, Step, Timed, Work};
+
+/// Tokens that llama.cpp takes in hand at once (`n_batch`).
+const LLAMA_BATCH: f64 = 2048.0;
 
 /// A setup with everything looked up.
 #[derive(Debug, Clone)]
 pub struct Compiled {
     /// What was asked.
     pub setup: Setup,
-    /// The op list of a step on the busiest rank.
+    /// The op list of a step that only decodes, on the busiest rank.
     pub ops: Vec<Op>,
+    /// The op list of a step that carries prompt tokens: some engines have other kernels for them.
+    pub prompt_ops: Vec<Op>,
     /// The devices of one instance.
     pub machine: Machine,
     /// The memory of one device.
     pub memory: Memory,
     /// The engine's constants.
     pub engine: EngineConstants,
+    /// Ends of the band around the time to the first token, the time per token and the throughput, as factors.
+    bands: [Option<(f64, f64)>; 3],
+    /// What the user's own measurements of like runs say.
+    pub correction: Option<Correction>,
     /// Kernels of a step.
     kernels: f64,
+    draft_launches: f64,
     /// The device generation has constants fitted on its own kernels, or was measured itself.
     pub calibrated: bool,
 }
@@ -47,9 +64,10 @@ impl Compiled {
     /// # Errors
     /// When the data sheet lacks a number that the layout needs.
     pub fn new(setup: Setup, calibration: &Calibration) -> Result<Self, Unanswerable> {
-        let machine = Machine::new(&setup.hardware, &setup.layout, calibration.shared())?;
-        let ops = forward::ops(&setup, calibration, &machine)?;
         let mut engine = calibration.engine(setup.engine);
+        let machine = Machine::new(&setup.hardware, &setup.layout, calibration.shared(), &engine)?;
+        let ops = forward::ops(&setup, calibration, &machine, false);
+        let prompt_ops = forward::ops(&setup, calibration, &machine, true);
         if let Some(measured) = &setup.hardware.measured {
             // Every dispatch was timed as launched here, and every step is one submission.
             (engine.launch_share, engine.expert_launch_share, engine.small_kernel) = (1.0, 1.0, 1.0);
@@ -57,21 +75,66 @@ impl Compiled {
         }
         let family = path::Family::Bf16;
         let architecture = &setup.hardware.sheet.architecture;
-        let calibrated =
-            setup.hardware.measured.is_some() || calibration.kernel(calibration::Kind::Gemm, architecture, family).1;
+        let calibrated = setup.hardware.measured.is_some()
+            || calibration.kernel(calibration::Kind::Gemm, architecture, family, Precision::Bf16).1;
         let kernels = ops.iter().map(Op::kernels).sum();
-        Ok(Self { memory: Memory::of(&setup), setup, ops, machine, engine, kernels, calibrated })
+        let draft_launches = calibration.shared().draft_launches;
+        let compiled = Self {
+            correction: calibration.correction(&setup),
+            bands: [None; 3],
+            memory: Memory::of(&setup),
+            setup,
+            ops,
+            prompt_ops,
+            machine,
+            engine,
+            kernels,
+            draft_launches,
+            calibrated,
+        };
+        let situation = compiled.situation();
+        let band = |q| situation.and_then(|s| calibration.band(s, q)).map(|b| (b.low, b.high));
+        let bands = [band(Quantity::Ttft), band(Quantity::Tpot), band(Quantity::Throughput)];
+        Ok(Self { bands, ..compiled.with_engine(engine) })
     }
 
     /// Every operation of a step that has something to do, with its cost.
     pub fn timed<'a>(&'a self, step: &Step) -> impl Iterator<Item = (&'a Op, Timed)> {
-        let share = Step { decode: step.decode / self.pipeline(), ..*step };
-        self.ops.iter().filter_map(move |op| {
+        // Stages work on shares of the sequences; fewer sequences than stages leave stages idle.
+        let decode = (step.decode / self.pipeline()).max(step.decode.min(1.0));
+        let share = Step { decode, ..*step };
+        let exposed = self.exposed(&share);
+        self.list(step).iter().filter_map(move |op| {
             let timed = op.time(&share, &self.machine)?;
-            let launch = timed.launch * self.launch_share(op) / self.setup.speed.host;
-            let seconds = timed.seconds / speed(&self.setup.speed, op.class);
-            Some((op, Timed { seconds, launch, ..timed }))
+            let hidden = if op.class == Class::Collectives { exposed } else { 1.0 };
+            // Tuning ends at the roof; what is estimated below it (caches, overlap) stays as it is.
+            let roof = op.roof(&timed, &self.machine).min(timed.seconds);
+            let seconds = (timed.seconds / speed(&self.setup.speed, op.class)).max(roof) * hidden;
+            Some((op, Timed { seconds, launch: self.launch(op, &timed, step), ..timed }))
         })
+    }
+
+    fn list(&self, step: &Step) -> &[Op] {
+        if step.prefill > 0.0 { &self.prompt_ops } else { &self.ops }
+    }
+
+    /// Launches of an operation: what captured graphs leave, more of it where guessed tokens are checked.
+    fn launch(&self, op: &Op, timed: &Timed, step: &Step) -> f64 {
+        let guesses = if step.decode > 0.0 { 1.0 + self.draft_launches * step.drafts } else { 1.0 };
+        timed.launch * self.launch_share(op) * guesses / self.setup.speed.host
+    }
+
+    /// Share of the collectives' time that overlapped half batches leave exposed.
+    fn exposed(&self, step: &Step) -> f64 {
+        if !self.machine.overlaps() {
+            return 1.0;
+        }
+        let (mut collectives, mut compute) = (0.0, 0.0);
+        for op in self.list(step) {
+            let seconds = op.time(step, &self.machine).map_or(0.0, |t| t.seconds);
+            *if op.class == Class::Collectives { &mut collectives } else { &mut compute } += seconds;
+        }
+        if collectives > 0.0 { self.machine.exposed(collectives, compute) / collectives } else { 1.0 }
     }
 
     /// Device time of a step, launches included, s.
@@ -81,17 +144,69 @@ impl Compiled {
 
     /// Time of a step in which `running` sequences decode, host included, s.
     pub fn decode_step(&self, running: f64, context: f64) -> f64 {
-        self.step(&Step { decode: running, context, ..Step::default() }) + self.host(running)
+        self.step(&self.decoding(running, context)) + self.host(running)
     }
 
-    /// Time from an idle engine's first chunk to the last prompt's first token, `prompts` of equal length at once, s.
-    pub fn prompt_alone(&self, tokens: f64, prompts: f64) -> f64 {
-        serve::prompts_alone(self, tokens, prompts)
+    /// A step in which `running` sequences decode, guessed tokens included.
+    pub fn decoding(&self, running: f64, context: f64) -> Step {
+        let drafts = self.setup.speculation.map_or(0.0, |s| s.drafts);
+        Step { decode: running, context, drafts, ..Step::default() }
+    }
+
+    /// Tokens a step yields per sequence.
+    pub fn accepted(&self) -> f64 {
+        self.setup.speculation.map_or(1.0, |s| s.accepted)
+    }
+
+    /// Time of a step that carries nothing but prompt tokens: `prompts` prompts of `tokens` tokens, s.
+    pub fn prompt_step(&self, tokens: f64, prompts: f64) -> f64 {
+        let step = Step { prefill: tokens * prompts, prompts, ..Step::default() };
+        self.step(&step) + self.host(0.0) + self.eager()
+    }
+
+    /// Time of one prompt on an engine that serves one at a time, in its own chunks, s; `None` for a batching engine.
+    pub fn prompt_alone(&self, tokens: f64) -> Option<f64> {
+        if self.setup.engine != Engine::LlamaCpp {
+            return None;
+        }
+        let chunk = tokens.min(self.setup.limits.batch_tokens as f64);
+        let past = (tokens - chunk) / 2.0;
+        let each = self.step(&Step { prefill: chunk, past, prompts: 1.0, ..Step::default() });
+        // Micro-batches go through the devices one after the other; a batch ends before the next begins.
+        let batches = (tokens / LLAMA_BATCH).ceil();
+        let chunks = (tokens / chunk).ceil() / batches;
+        Some(each * batches * (chunks + self.pipeline() - 1.0) / self.pipeline())
+    }
+
+    /// With other constants of its engine.
+    #[must_use]
+    pub fn with_engine(mut self, constants: EngineConstants) -> Self {
+        self.engine = constants;
+        if self.setup.limits.older {
+            (self.engine.first_scale, self.engine.wait_share) =
+                (constants.first_scale_waves, constants.wait_share_waves);
+        }
+        self.machine.two_shot = constants.two_shot;
+        self
+    }
+
+    /// As calibrated, without the user's own measurements.
+    #[must_use]
+    pub fn without_anchor(mut self) -> Self {
+        self.correction = None;
+        self
+    }
+
+    /// The engine without its front end: all requests are there at once, nobody waits for a first token.
+    #[must_use]
+    pub fn offline(mut self) -> Self {
+        (self.engine.first_s, self.engine.request_s) = (0.0, 0.0);
+        self
     }
 
     /// Host time of a step, s.
     pub fn host(&self, running: f64) -> f64 {
-        (self.engine.step_s + self.engine.sequence_s * running) / self.setup.speed.host
+        (self.engine.step_s + self.engine.sequence_s * running / self.machine.dp) / self.setup.speed.host
     }
 
     /// What a step with prompt tokens pays for running without a captured graph, s.
@@ -110,6 +225,28 @@ impl Compiled {
             Work::Experts(_) => self.engine.expert_launch_share,
             Work::Elementwise { .. } => self.engine.launch_share * self.engine.small_kernel,
             _ => self.engine.launch_share,
+        }
+    }
+
+    /// Factors to the lower and upper end of the band around a quantity.
+    pub const fn band(&self, quantity: Quantity) -> Option<(f64, f64)> {
+        self.bands[match quantity {
+            Quantity::Ttft => 0,
+            Quantity::Tpot => 1,
+            Quantity::Throughput => 2,
+        }]
+    }
+
+    /// Which band the estimates of this setup have; `None` for a device measured by this program's own kernels.
+    pub fn situation(&self) -> Option<Situation> {
+        if self.setup.hardware.measured.is_some() {
+            None
+        } else if self.setup.engine == Engine::LlamaCpp {
+            Some(Situation::SingleStream)
+        } else if !self.calibrated {
+            Some(Situation::Uncalibrated)
+        } else {
+            Some(Situation::Served)
         }
     }
 

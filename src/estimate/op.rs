@@ -20,6 +20,20 @@ pub struct Step {
     pub past: f64,
     /// Prompts whose last token is in this step.
     pub prompts: f64,
+    /// Tokens that each decoding sequence guesses beside its certain one.
+    pub drafts: f64,
+}
+
+impl Step {
+    /// Tokens that pass through every matrix.
+    pub fn tokens(&self) -> f64 {
+        self.generated() + self.prefill
+    }
+
+    /// Tokens of the decoding sequences, guessed ones included.
+    fn generated(&self) -> f64 {
+        self.decode * (1.0 + self.drafts)
+    }
 }
 
 /// What is charged for an operation; the classes of the tuning debt, with `Host` for launches and scheduling.
@@ -102,8 +116,6 @@ pub struct Op {
 pub enum Rows {
     /// The tokens of one data-parallel rank.
     Rank,
-    /// The tokens of the whole instance.
-    Instance,
     /// One row per sequence that yields a token.
     Logits,
     /// Prompt tokens with those before them: the expansion of a latent cache.
@@ -157,12 +169,17 @@ pub enum Work {
         /// Bytes of one token's vector.
         bytes_per_token: f64,
     },
-    /// Dispatch to experts on other nodes and the way back.
+    /// A collective of next to nothing.
+    Tiny,
+    /// Gathering and scattering around experts whose ranks have tokens of their own: by all-reduce, or by sending
+    /// each token to its experts and back, whichever is faster.
     Exchange {
-        /// Bytes one token sends over the scale-up link and over the network, both ways.
-        link_bytes: f64,
-        /// Bytes over the network, duplicates for one node removed.
-        network_bytes: f64,
+        /// Bytes of one token's vector in 16 bit.
+        bytes_per_token: f64,
+        /// Bytes of one copy of a token, both ways together.
+        copy_bytes: f64,
+        /// Experts of a token.
+        topk: f64,
     },
 }
 
@@ -288,33 +305,37 @@ impl Op {
                 (m > 0.0).then(|| gemm(m, *n, *k, path, kernel, machine))
             }
             Work::Experts(shape) => {
-                let tokens = step.decode + step.prefill;
+                let tokens = step.tokens();
                 (tokens > 0.0).then(|| experts(tokens, shape, machine))
             }
             Work::Decode(shape) => (step.decode > 0.0).then(|| decode(step, shape, machine)),
             Work::Prefill(shape) => (step.prefill > 0.0).then(|| prefill(step, shape, machine)),
             Work::Recurrent { state_bytes, flop_per_token, kernel } => {
                 let bytes = (step.decode + step.prompts) / dp * 2.0 * state_bytes;
-                let flop = (step.decode + step.prefill) / dp * flop_per_token;
+                let flop = step.tokens() / dp * flop_per_token;
                 // A chunked scan of a prompt keeps the state on chip; decode moves it for every token.
                 let seconds = bytes / (machine.bandwidth * kernel.memory)
                     + step.prefill / dp * flop_per_token / (machine.wide_rate * kernel.compute);
                 (seconds > 0.0).then(|| Timed::new(flop, bytes, seconds, kernel.launch, Bound::Memory))
             }
             Work::Elementwise { bytes_per_token, kernels, kernel } => {
-                let bytes = (step.decode + step.prefill) / dp * bytes_per_token;
+                let bytes = step.tokens() / dp * bytes_per_token;
                 let seconds = bytes / (machine.bandwidth * kernel.memory);
                 Some(Timed::new(0.0, bytes, seconds, kernel.launch * kernels, Bound::Memory))
             }
             Work::Reduce { bytes_per_token } => {
-                let size = (step.decode + step.prefill) * bytes_per_token;
+                let size = step.tokens() * bytes_per_token;
                 let (seconds, bound) = machine.reduce(size);
                 Some(Timed { wire: size, ..Timed::new(0.0, 0.0, seconds, 0.0, bound) })
             }
-            Work::Exchange { link_bytes, network_bytes } => {
-                let tokens = (step.decode + step.prefill) / dp;
-                let (seconds, bound) = machine.exchange(tokens * link_bytes, tokens * network_bytes);
-                Some(Timed { wire: tokens * link_bytes, ..Timed::new(0.0, 0.0, seconds, 0.0, bound) })
+            Work::Tiny => Some(Timed::new(0.0, 0.0, machine.latency(), 0.0, Bound::Link)),
+            Work::Exchange { bytes_per_token, copy_bytes, topk } => {
+                let tokens = step.tokens();
+                let wire = tokens * bytes_per_token;
+                let (reduce, exchange) =
+                    (machine.reduce(wire), machine.exchange(tokens / machine.ranks, *copy_bytes, *topk));
+                let (seconds, bound) = if exchange.0 < reduce.0 { exchange } else { reduce };
+                Some(Timed { wire, ..Timed::new(0.0, 0.0, seconds, 0.0, bound) })
             }
         }
     }
@@ -329,9 +350,8 @@ impl Timed {
 impl Rows {
     fn of(self, step: &Step, dp: f64) -> f64 {
         match self {
-            Self::Rank => (step.decode + step.prefill) / dp,
-            Self::Instance => step.decode + step.prefill,
-            Self::Logits => (step.decode + step.prompts) / dp,
+            Self::Rank => step.tokens() / dp,
+            Self::Logits => (step.generated() + step.prompts) / dp,
             Self::PromptCache => {
                 if step.prefill > 0.0 {
                     step.prefill / dp + step.past
@@ -339,7 +359,7 @@ impl Rows {
                     0.0
                 }
             }
-            Self::Decode => step.decode / dp,
+            Self::Decode => step.generated() / dp,
         }
     }
 }
@@ -363,7 +383,7 @@ fn roofed(flop: f64, bytes: f64, wave: f64, rate: f64, kernel: &Kernel, machine:
 }
 
 fn gemm(m: f64, n: f64, k: f64, path: &Path, kernel: &Kernel, machine: &Machine) -> Timed {
-    let flop = 2.0 * m * n * k;
+    let flop = 2.0 * (m - kernel.free).max(0.0) * n * k;
     let bytes = m * k * path.activation_bytes + n * k * path.weight_bytes + 2.0 * m * n;
     let waves = ((m / TILE).ceil() * (n / TILE).ceil() / machine.units).ceil();
     roofed(flop, bytes, waves * k * kernel.wave, path.rate, kernel, machine)
@@ -372,11 +392,12 @@ fn gemm(m: f64, n: f64, k: f64, path: &Path, kernel: &Kernel, machine: &Machine)
 fn experts(tokens: f64, e: &Experts, machine: &Machine) -> Timed {
     let local = e.count / e.ep;
     let active = touched(tokens, e, machine.expert_skew).min(local);
-    let imbalance = if e.ep > 1.0 { machine.expert_imbalance } else { 1.0 };
-    let rows = tokens * e.topk / e.ep * imbalance;
-    let padded = rows.max(active * EXPERT_TILE * (rows / active / EXPERT_TILE - 1e-9).ceil());
+    let rows = tokens * e.topk / e.ep * machine.expert_imbalance;
+    // Mat-vec kernels compute single rows and have no tiles to fill.
+    let tile = if e.kernel.wave > 0.0 { EXPERT_TILE } else { 1.0 };
+    let padded = rows.max(active * tile * (rows / active / tile - 1e-9).ceil()) - e.kernel.free * active;
     let inter = e.inter / e.tp;
-    let flop = 2.0 * e.matrices * padded * e.width * inter;
+    let flop = 2.0 * e.matrices * padded.max(0.0) * e.width * inter;
     let bytes = active * e.matrices * e.width * inter * e.path.weight_bytes
         + rows * (e.width * (e.path.activation_bytes + 2.0) + e.matrices * inter * 2.0);
     let tiles = padded / EXPERT_TILE;
@@ -397,10 +418,13 @@ fn touched(tokens: f64, e: &Experts, skew: f64) -> f64 {
 fn decode(step: &Step, a: &Attention, machine: &Machine) -> Timed {
     let sequences = step.decode / machine.dp;
     let (entries, seen) = a.span.entries(step.context);
-    let flop = sequences * seen * a.flop_per_pair;
+    // Guessed tokens read the cache together with the certain one.
+    let flop = step.generated() / machine.dp * seen * a.flop_per_pair;
     let index = sequences * entries * a.span.index_bytes;
     let bytes = sequences * (seen * a.bytes_per_cached + a.bytes_per_token) + index;
-    a.timed(flop, bytes, machine)
+    // A kernel that is timed over and over on one buffer finds part of it in the cache.
+    let hit = if machine.cache > 0.0 { (1.0 - bytes / machine.cache).max(0.0) } else { 0.0 };
+    a.timed(flop, bytes * (1.0 - hit + hit / a.kernel.cached), machine)
 }
 
 fn prefill(step: &Step, a: &Attention, machine: &Machine) -> Timed {

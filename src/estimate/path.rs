@@ -49,14 +49,14 @@ impl Family {
 
 /// The arithmetic of a storage format on a device.
 ///
-/// `None` when the data sheet has no matrix rate at all.
-pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, block_scaled: bool) -> Option<Path> {
+/// A rate the data sheet lacks is that of 16 bit.
+pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, block_scaled: bool) -> Path {
     let rates = &device.rates;
-    let wide = rates.bf16.or(rates.fp16).or(rates.fp32)?.get();
+    let wide = super::machine::wide_rate(device);
     let weight_bytes = stored.bytes();
     let path = |family, rate, activation_bytes| Path { family, rate, weight_bytes, activation_bytes };
     let small_activations = !matches!(activations, Some(Precision::Bf16 | Precision::F16 | Precision::F32));
-    Some(match stored {
+    match stored {
         Precision::F32 => path(Family::Bf16, rates.fp32.map_or(wide, |r| r.get()), 4.0),
         Precision::Bf16 | Precision::F16 => path(Family::Bf16, wide, 2.0),
         Precision::Fp8 => match rates.fp8 {
@@ -78,5 +78,5 @@ pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, bl
             _ => path(Family::W4a16, wide, 2.0),
         },
         Precision::Int4 | Precision::Q4_0 | Precision::Q4KM => path(Family::W4a16, wide, 2.0),
-    })
+    }
 }

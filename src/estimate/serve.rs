@@ -56,11 +56,12 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
         let step_s = compiled.decode_step(running, context);
         let prompt = Prompt::of(compiled, load, admitted, running);
         let prompt_s = prompt.seconds(compiled, running, context, step_s);
-        let total = admitted * prompt_s + load.output_tokens * step_s;
+        let token_s = step_s / compiled.accepted();
+        let total = admitted * prompt_s + load.output_tokens * token_s;
         let own = prompt.alone(compiled, running, context, step_s);
         let waits = engine.wait_share * (admitted - 1.0).max(0.0) / 2.0 * prompt_s;
         let ttft = engine.first_s + engine.first_scale * own + waits;
-        let tpot = ((total - ttft.min(0.9 * total)) / further).max(step_s);
+        let tpot = ((total - ttft.min(0.9 * total)) / further).max(token_s);
         result = (ttft, tpot, step_s, prompt_s);
         let next = (admitted * load.output_tokens * tpot / (ttft + load.output_tokens * tpot)).max(admitted.min(1.0));
         let settled = (next / running - 1.0).abs() < 1e-3;
@@ -69,7 +70,11 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
             break;
         }
     }
-    let (ttft, tpot, step_s, prompt_s) = result;
+    let (mut ttft, mut tpot, mut step_s, mut prompt_s) = result;
+    if let Some(measured) = &compiled.correction {
+        (ttft, tpot) = (ttft * measured.ttft, tpot * measured.tpot);
+        (step_s, prompt_s) = (step_s * measured.tpot, prompt_s * measured.tpot);
+    }
     let saturated = offered > capacity * 1.001;
     Loop {
         offered,
@@ -80,21 +85,10 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
         tpot,
         requests_per_s: admitted / (ttft + further * tpot),
         prompt_s,
-        answer_s: load.output_tokens * step_s / running,
+        answer_s: load.output_tokens * step_s / compiled.accepted() / running,
         step_s,
-        step: Step { decode: running, context, ..Step::default() },
+        step: compiled.decoding(running, context),
     }
-}
-
-/// Time of `prompts` equal prompts on an idle instance, in chunks of what one step may hold.
-pub fn prompts_alone(compiled: &Compiled, tokens: f64, prompts: f64) -> f64 {
-    let budget = compiled.setup.limits.batch_tokens as f64 * compiled.machine.dp;
-    let total = tokens * prompts;
-    let steps = (total / budget).max(1.0);
-    let chunk = total.min(budget);
-    let past = (tokens - chunk).max(0.0) / 2.0;
-    let step = Step { prefill: chunk, past, prompts: (chunk / tokens).max(1.0), ..Step::default() };
-    steps * (compiled.step(&step) + compiled.engine.step_s + compiled.eager())
 }
 
 /// The prompt of one request, cut into chunks, with those that share its steps.
@@ -145,7 +139,8 @@ impl Prompt {
     }
 
     fn mixed(&self, compiled: &Compiled, running: f64, context: f64) -> f64 {
-        let step = Step { decode: running, context, ..self.step };
+        let Step { decode, context, drafts, .. } = compiled.decoding(running, context);
+        let step = Step { decode, context, drafts, ..self.step };
         compiled.step(&step) + compiled.host(running) + compiled.eager()
     }
 }

@@ -212,6 +212,11 @@ const fn top(tokens: u64) -> Window {
 }
 
 impl ModelSpec {
+    /// Every layer that mixes tokens does so by softmax attention over keys and values.
+    pub fn plain_attention(&self) -> bool {
+        self.layers.iter().all(|layer| matches!(layer.core, Core::Softmax { .. } | Core::None))
+    }
+
     /// The published format that most weights are stored in.
     pub fn main_format(&self) -> Precision {
         if self.has_experts() { self.native.experts } else { self.native.dense }

@@ -59,6 +59,15 @@ impl Draft {
             .core(heads.core(None))
     }
 
+    /// Queries and keys are normalised over all heads together.
+    #[must_use]
+    pub fn jointly_normed(mut self) -> Self {
+        if let Core::Softmax { joint_norm, .. } = &mut self.core {
+            *joint_norm = true;
+        }
+        self
+    }
+
     /// Limits what the attention sees.
     #[must_use]
     pub fn windowed(mut self, limit: Option<Window>) -> Self {
@@ -172,6 +181,7 @@ impl Heads {
             v_head_dim: self.dim,
             window,
             cache_values: 2 * self.kv * self.dim,
+            joint_norm: false,
         }
     }
 }

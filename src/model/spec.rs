@@ -123,6 +123,9 @@ pub enum Core {
         /// Values one token adds to the cache: `kv_heads * (head_dim + v_head_dim)`, or 0 where the cache of an
         /// earlier layer is shared.
         cache_values: u64,
+        /// Queries and keys are normalised over all heads together, which needs a collective under tensor
+        /// parallelism.
+        joint_norm: bool,
     },
     /// Multi-head latent attention: the cache holds a compressed vector and a rotary key (DeepSeek-V2, arXiv 2405.04434).
     Latent {

@@ -77,8 +77,12 @@ pub struct WorkloadDraft {
     pub prefix_hit: Option<Fraction>,
     /// A file of requests in time.
     pub trace: Option<String>,
-    /// A random arrival process.
+    /// An arrival process.
     pub arrivals: Option<ArrivalsDraft>,
+    /// How prompts of an arrival process are spread around `input_tokens`; all equal where absent.
+    pub input_lengths: Option<LengthDraft>,
+    /// How answers of an arrival process are spread around `output_tokens`; all equal where absent.
+    pub output_lengths: Option<LengthDraft>,
 }
 
 /// A number of tokens, at least 1 and at most 100 million.
@@ -109,14 +113,32 @@ fn counted<'de, D: serde::Deserializer<'de>>(deserializer: D, what: &str, most: 
     }
 }
 
-/// A random arrival process.
+/// An arrival process.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ArrivalsDraft {
     /// Which process.
     pub kind: ArrivalKind,
-    /// Mean rate of requests.
-    pub rate: PerSecond,
+    /// Mean rate of requests; at the start, for a ramp.
+    pub rate: Option<PerSecond>,
+    /// Shape of gamma-distributed gaps: 1 is Poisson, less is burstier.
+    pub burstiness: Option<Factor>,
+    /// Rate at the end of a ramp.
+    pub rate_end: Option<PerSecond>,
+    /// Length of a ramp.
+    pub duration: Option<Seconds>,
+    /// Requests in all, except of a ramp; 10000 where absent.
+    pub requests: Option<Requests>,
+}
+
+/// A number of requests, at least 1 and at most a billion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub struct Requests(pub u64);
+
+impl<'de> Deserialize<'de> for Requests {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        counted(deserializer, "requests", 1_000_000_000).map(Self)
+    }
 }
 
 /// Arrival processes.
@@ -127,8 +149,52 @@ pub enum ArrivalKind {
     Poisson,
     /// Bursty arrivals.
     Gamma,
-    /// A rate that grows linearly.
+    /// A rate that grows or falls linearly.
     Ramp,
+    /// Users who ask again when they have their answer: as many as `workload.concurrency`.
+    Closed,
+}
+
+/// How lengths are spread around their mean.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LengthDraft {
+    /// Which distribution.
+    pub kind: LengthKind,
+    /// Uniform: half of the range, as a share of the mean.
+    pub spread: Option<Fraction>,
+    /// Log-normal: standard deviation over mean.
+    pub cv: Option<Factor>,
+}
+
+/// Distributions of lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LengthKind {
+    /// All equal.
+    Fixed,
+    /// Evenly between two bounds.
+    Uniform,
+    /// Exponentially.
+    Exponential,
+    /// Log-normally.
+    Lognormal,
+}
+
+/// How `simulate` schedules requests; what is absent follows the engine.
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SchedulerDraft {
+    /// Compute prompts before anything decodes, instead of chunks that ride on decode steps.
+    pub prefill_first: Option<bool>,
+    /// Which replica gets a request.
+    pub routing: Option<super::traffic::Routing>,
+    /// Prompts with the same leading blocks share them; true where absent.
+    pub prefix_cache: Option<bool>,
+    /// Tokens of a block that a trace's `hash_ids` name; 512 where absent.
+    pub hash_tokens: Option<Count>,
+    /// Tokens of KV cache of one instance, where its server says so.
+    pub kv_tokens: Option<Tokens>,
 }
 
 /// One of the competitors.
@@ -158,6 +224,8 @@ pub struct ContenderDraft {
     pub limits: LimitsDraft,
     /// Speculative decoding or multi-token prediction.
     pub draft: Option<SpeculationDraft>,
+    /// How `simulate` schedules requests.
+    pub scheduler: Option<SchedulerDraft>,
     /// Speed relative to the calibrated or measured state: a number, or one per kernel class.
     pub speed: Option<SpeedDraft>,
     /// Rent per device.
@@ -290,6 +358,10 @@ pub struct ObjectiveDraft {
     pub tpot: Option<Seconds>,
     /// Most mean time to the first token.
     pub ttft: Option<Seconds>,
+    /// Most mean time per output token of 99 in 100 requests; only `simulate` can tell.
+    pub tpot_p99: Option<Seconds>,
+    /// Most time to the first token of 99 in 100 requests; only `simulate` can tell.
+    pub ttft_p99: Option<Seconds>,
     /// What the best row has least of.
     #[serde(default)]
     pub minimize: Minimize,

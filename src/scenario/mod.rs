@@ -8,10 +8,11 @@ mod edit;
 pub mod plan;
 mod price;
 mod resolve;
+pub mod traffic;
 
 pub use draft::Draft;
-pub use plan::{Basis, Contender, Offer, Plan, Price};
-pub use resolve::{Local, resolve};
+pub use plan::{Basis, Contender, Offer, Parts, Plan, Price};
+pub use resolve::{Local, resolve, resolve_in_time};
 
 use crate::diagnostic::Diagnostic;
 use std::ops::Range;

@@ -2,6 +2,7 @@
 
 use super::draft::{ContenderDraft, Draft, LimitsDraft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
 use super::plan::{Basis, Contender, Objective, Offer, Plan, Price, TokenPrices, Workload};
+use super::traffic::{self, Traffic};
 use super::{Source, price};
 use crate::catalog::Catalog;
 use crate::device::{Device, PriceList, Profile};
@@ -9,7 +10,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
-use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
+use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speculation, Speed};
 use std::sync::Arc;
 
 /// This machine, for contenders whose device is `local`.
@@ -37,6 +38,55 @@ impl Draft {
 /// Names the field that is wrong with its place. What the schema accepts and this version does not compute is an
 /// error too: nothing is ignored.
 pub fn resolve(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) -> Result<Plan, Diagnostic> {
+    let typed = &draft.workload;
+    let given = [
+        ("workload.trace", typed.trace.is_some()),
+        ("workload.arrivals", typed.arrivals.is_some()),
+        ("workload.input_lengths", typed.input_lengths.is_some()),
+        ("workload.output_lengths", typed.output_lengths.is_some()),
+        ("objective.ttft_p99", draft.objective.ttft_p99.is_some()),
+        ("objective.tpot_p99", draft.objective.tpot_p99.is_some()),
+    ];
+    for (index, contender) in draft.contender.iter().enumerate() {
+        if contender.prefill.is_some() || contender.decode.is_some() {
+            let key = if contender.prefill.is_some() { "prefill" } else { "decode" };
+            let message = "separate prefill and decode pools: not yet computed by this command";
+            return Err(source
+                .error_at(&format!("contender.{index}.{key}"), message)
+                .hint("`underdog simulate` serves requests on separate pools"));
+        }
+    }
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((path, _)) => Err(source
+            .error_at(path, "requests in time have no steady state")
+            .hint("`underdog simulate` answers this scenario; take the field out to get an answer without it")),
+        None => look_up(source, draft, catalog, local),
+    }
+}
+
+/// The same for requests in time: the plan, and what arrives.
+///
+/// # Errors
+/// As [`resolve`].
+pub fn resolve_in_time(
+    source: &Source,
+    draft: &Draft,
+    catalog: &Catalog,
+    local: Local<'_>,
+) -> Result<(Plan, Traffic), Diagnostic> {
+    let plan = look_up(source, draft, catalog, local)?;
+    let mut traffic = traffic::of(source, draft, &plan.workload.concurrency)?;
+    for (index, (typed, scheduler)) in draft.contender.iter().zip(&mut traffic.schedulers).enumerate() {
+        if let (Offer::Devices { setup, .. }, Some(prefill)) = (&plan.contenders[index].offer, typed.prefill) {
+            let at = format!("contender.{index}.prefill");
+            scheduler.prefill =
+                Some(spread(source, prefill.count.0, prefill.parallel, &setup.hardware.sheet, &setup.model, &at)?);
+        }
+    }
+    Ok((plan, traffic))
+}
+
+fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) -> Result<Plan, Diagnostic> {
     let prices = PriceList::load(catalog)?;
     let lookup = Lookup { source, catalog, prices: &prices, local };
     if draft.contender.is_empty() {
@@ -75,13 +125,9 @@ type Served = (Arc<ModelSpec>, Formats);
 impl Lookup<'_> {
     fn workload(&self, draft: &Draft) -> Result<Workload, Diagnostic> {
         let typed = &draft.workload;
-        for (key, given) in [("trace", typed.trace.is_some()), ("arrivals", typed.arrivals.is_some())] {
-            if given {
-                return Err(self.not_yet(&format!("workload.{key}"), "requests in time"));
-            }
-        }
         let tokens = |value: Option<super::draft::Tokens>, key: &str| {
-            value.map(|t| t.0).ok_or_else(|| {
+            // A trace has the lengths of its requests.
+            value.map(|t| t.0).or(typed.trace.as_ref().map(|_| 1)).ok_or_else(|| {
                 self.source
                     .error_at("workload", format!("the workload has no {key}"))
                     .hint(format!("a closed loop needs it: {key} = 1000"))
@@ -93,12 +139,6 @@ impl Lookup<'_> {
             concurrency: typed.concurrency.as_ref().map_or(DEFAULT_CONCURRENCY.to_vec(), |axis| axis.0.clone()),
             prefix_hit: typed.prefix_hit.map_or(0.0, |f| f.get()),
         })
-    }
-
-    fn not_yet(&self, path: &str, what: &str) -> Diagnostic {
-        self.source
-            .error_at(path, format!("{what}: not yet computed by this version"))
-            .hint("the field is part of the schema; take it out to get an answer without it")
     }
 
     fn model(&self, typed: &ModelDraft, at: &str) -> Result<Served, Diagnostic> {
@@ -121,13 +161,6 @@ impl Lookup<'_> {
     }
 
     fn contender(&self, typed: &ContenderDraft, at: &str, shared: &Served) -> Result<Contender, Diagnostic> {
-        let pools = [("prefill", typed.prefill.is_some()), ("decode", typed.decode.is_some())];
-        if let Some((key, _)) = pools.into_iter().find(|(_, given)| *given) {
-            return Err(self.not_yet(&format!("{at}.{key}"), "separate prefill and decode pools"));
-        }
-        if typed.draft.is_some() {
-            return Err(self.not_yet(&format!("{at}.draft"), "speculative decoding"));
-        }
         let offer = match (&typed.device, &typed.api) {
             (Some(device), None) => self.devices(typed, device, at, shared)?,
             (None, Some(api)) => Offer::Api {
@@ -142,6 +175,7 @@ impl Lookup<'_> {
                     date: self.date(typed, at)?,
                     origin: "price list given in the scenario".to_owned(),
                     provenance: Provenance::Assumed,
+                    parts: None,
                 },
             },
             _ => {
@@ -161,13 +195,21 @@ impl Lookup<'_> {
             None => shared.clone(),
         };
         let engine = typed.engine.unwrap_or(if hardware.measured.is_some() { Engine::Wgpu } else { Engine::Vllm });
-        let count = typed.count.map_or(1, |c| c.0);
-        let layout = self.layout(count, typed.parallel.unwrap_or_default(), &hardware.sheet, &model, at)?;
+        let (count, parallel) = self.own_devices(typed, at)?;
+        let layout = spread(self.source, count, parallel, &hardware.sheet, &model, at)?;
         let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
         let price = price::of_devices(self.prices, typed, &hardware.sheet, power, self.date(typed, at)?)
             .map_err(|why| self.source.error_at(at, why))?;
-        let setup =
-            Setup { model, formats, hardware, layout, engine, limits: limits(typed.limits), speed: speed(typed.speed) };
+        let setup = Setup {
+            model,
+            formats,
+            hardware,
+            layout,
+            engine,
+            limits: limits(typed.limits),
+            speculation: typed.draft.map(|d| Speculation::new(d.tokens.0, d.acceptance.get())),
+            speed: speed(typed.speed),
+        };
         Ok(Offer::Devices { setup: Box::new(setup), price, power })
     }
 
@@ -197,47 +239,24 @@ impl Lookup<'_> {
         Ok(hardware)
     }
 
-    /// `count = tp * pp * dp * replicas`; without `parallel`, one instance takes the devices that one link joins.
-    fn layout(
-        &self,
-        count: u64,
-        typed: ParallelDraft,
-        device: &Device,
-        model: &ModelSpec,
-        at: &str,
-    ) -> Result<Layout, Diagnostic> {
-        let get = |c: Option<super::draft::Count>| c.map_or(1, |c| c.0);
-        let (pp, dp, ep) = (get(typed.pp), get(typed.dp), get(typed.ep));
-        let untyped = typed.tp.is_none() && typed.pp.is_none() && typed.dp.is_none() && typed.ep.is_none();
-        let domain = device.link.map_or(1, |l| u64::from(l.domain));
-        let tp = if untyped { largest_divisor(count, domain.min(model.most_tensor_parallel())) } else { get(typed.tp) };
-        let field = format!("{at}.parallel");
-        let layout = Layout { tp, pp, dp, ep, replicas: (count / (tp * pp * dp)).max(1) };
-        if layout.devices() != count {
-            let message = format!("tp {tp} x pp {pp} x dp {dp} = {} does not divide count = {count}", tp * pp * dp);
-            return Err(self.source.error_at(&field, message).hint("count = tp x pp x dp x replicas"));
+    /// Devices of a contender and how one instance is spread: of its decode pool where it has pools.
+    fn own_devices(&self, typed: &ContenderDraft, at: &str) -> Result<(u64, ParallelDraft), Diagnostic> {
+        match (typed.prefill, typed.decode) {
+            (None, None) => Ok((typed.count.map_or(1, |c| c.0), typed.parallel.unwrap_or_default())),
+            (Some(prefill), Some(decode)) => {
+                let both = prefill.count.0 + decode.count.0;
+                if typed.parallel.is_some() || typed.count.is_some_and(|c| c.0 != both) {
+                    let message = format!("the pools have {both} devices and layouts of their own");
+                    return Err(self.source.error_at(at, message).hint("leave out count and parallel"));
+                }
+                Ok((decode.count.0, decode.parallel))
+            }
+            (given, _) => {
+                let (key, other) = if given.is_some() { ("prefill", "decode") } else { ("decode", "prefill") };
+                let message = format!("a {key} pool needs a {other} pool");
+                Err(self.source.error_at(&format!("{at}.{key}"), message))
+            }
         }
-        if (tp * dp) % ep != 0 {
-            let message = format!("ep = {ep} does not divide tp x dp = {}", tp * dp);
-            return Err(self.source.error_at(&format!("{field}.ep"), message));
-        }
-        if ep > 1 && !model.has_experts() {
-            let message = format!("{} has no experts to spread over ep = {ep}", model.name);
-            return Err(self.source.error_at(&format!("{field}.ep"), message));
-        }
-        if pp > model.layer_count() {
-            let message = format!("pp = {pp} is more than the {} layers of {}", model.layer_count(), model.name);
-            return Err(self.source.error_at(&format!("{field}.pp"), message));
-        }
-        if tp > model.most_tensor_parallel() {
-            let message = format!(
-                "tp = {tp} is more than the {} attention heads of {}",
-                model.most_tensor_parallel(),
-                model.name
-            );
-            return Err(self.source.error_at(&format!("{field}.tp"), message));
-        }
-        Ok(layout)
     }
 
     fn date(&self, typed: &ContenderDraft, at: &str) -> Result<Option<String>, Diagnostic> {
@@ -255,6 +274,46 @@ impl Lookup<'_> {
     }
 }
 
+/// `count = tp * pp * dp * replicas`; without `parallel`, one instance takes the devices that one link joins.
+fn spread(
+    source: &Source,
+    count: u64,
+    typed: ParallelDraft,
+    device: &Device,
+    model: &ModelSpec,
+    at: &str,
+) -> Result<Layout, Diagnostic> {
+    let get = |c: Option<super::draft::Count>| c.map_or(1, |c| c.0);
+    let (pp, dp, ep) = (get(typed.pp), get(typed.dp), get(typed.ep));
+    let untyped = typed.tp.is_none() && typed.pp.is_none() && typed.dp.is_none() && typed.ep.is_none();
+    let domain = device.link.map_or(1, |l| u64::from(l.domain));
+    let tp = if untyped { largest_divisor(count, domain.min(model.most_tensor_parallel())) } else { get(typed.tp) };
+    let field = format!("{at}.parallel");
+    let layout = Layout { tp, pp, dp, ep, replicas: (count / (tp * pp * dp)).max(1) };
+    if layout.devices() != count {
+        let message = format!("tp {tp} x pp {pp} x dp {dp} = {} does not divide count = {count}", tp * pp * dp);
+        return Err(source.error_at(&field, message).hint("count = tp x pp x dp x replicas"));
+    }
+    if (tp * dp) % ep != 0 {
+        let message = format!("ep = {ep} does not divide tp x dp = {}", tp * dp);
+        return Err(source.error_at(&format!("{field}.ep"), message));
+    }
+    if ep > 1 && !model.has_experts() {
+        let message = format!("{} has no experts to spread over ep = {ep}", model.name);
+        return Err(source.error_at(&format!("{field}.ep"), message));
+    }
+    if pp > model.layer_count() {
+        let message = format!("pp = {pp} is more than the {} layers of {}", model.layer_count(), model.name);
+        return Err(source.error_at(&format!("{field}.pp"), message));
+    }
+    if tp > model.most_tensor_parallel() {
+        let message =
+            format!("tp = {tp} is more than the {} attention heads of {}", model.most_tensor_parallel(), model.name);
+        return Err(source.error_at(&format!("{field}.tp"), message));
+    }
+    Ok(layout)
+}
+
 /// The largest divisor of `count` that is at most `most`.
 fn largest_divisor(count: u64, most: u64) -> u64 {
     (1..=most.min(count).max(1)).rev().find(|d| count.is_multiple_of(*d)).unwrap_or(1)
@@ -266,6 +325,7 @@ fn limits(typed: LimitsDraft) -> Limits {
         max_sequences: typed.max_sequences.map(|c| c.0).or(default.max_sequences),
         batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
         memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
+        older: default.older,
     }
 }
 

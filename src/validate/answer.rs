@@ -1,15 +1,11 @@
 //! From a measured point to a prediction: the setup it describes, and the quantity it measured.
 
 use super::Point;
+use super::describe::{self, Described};
 use crate::catalog::Catalog;
-use crate::device::Device;
-use crate::estimate::{Calibration, Compiled};
-use crate::model::{ModelSpec, Weights};
-use crate::precision::Precision;
-use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Load, Setup, Speed};
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::Arc;
+use crate::estimate::cost::Flow;
+use crate::estimate::{Calibration, Compiled, Pools, Situation};
+use crate::setup::{Layout, Load, Setup};
 
 /// What is predicted of a point; what its phase does not have is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -26,148 +22,65 @@ pub struct Prediction {
     pub total_tok_s_per_device: Option<f64>,
     /// More requests were offered than fit.
     pub saturated: bool,
-}
-
-/// Looks names up once for many points.
-pub struct Answerer<'a> {
-    catalog: &'a Catalog,
-    calibration: &'a Calibration,
-    models: HashMap<String, Result<Arc<ModelSpec>, String>>,
-    devices: HashMap<String, Result<Hardware, String>>,
+    /// Which band it has.
+    pub situation: Option<Situation>,
 }
 
 /// Predicts every point; a point that cannot be answered says why.
 pub fn answer(points: &[Point], catalog: &Catalog, calibration: &Calibration) -> Vec<Result<Prediction, String>> {
-    let mut answerer = Answerer { catalog, calibration, models: HashMap::new(), devices: HashMap::new() };
-    points.iter().map(|point| answerer.point(point)).collect()
+    let mut describer = describe::Describer::new(catalog);
+    points.iter().map(|point| predict(point, &describer.point(point)?, calibration)).collect()
 }
 
-/// Benchmarks that draw lengths uniformly from 0.8 to 1.0 of what they are called: the mean is 0.9 of it.
-fn mean_length(family: &str) -> f64 {
-    if matches!(family, "silicon" | "inferencex" | "inferencex-blog") { 0.9 } else { 1.0 }
-}
-
-impl Answerer<'_> {
-    fn point(&mut self, point: &Point) -> Result<Prediction, String> {
-        let setup = self.setup(point)?;
-        let compiled = Compiled::new(setup, self.calibration).map_err(|why| why.to_string())?;
-        match point.phase.as_str() {
-            "prefill" => prefill(point, &compiled),
-            "decode" => decode(point, &compiled),
-            "both" => both(point, &compiled),
-            "serve" | "offline" => serve(point, &compiled),
+/// Predicts one described point.
+pub fn predict(point: &Point, described: &Described, calibration: &Calibration) -> Result<Prediction, String> {
+    match (described, point.phase.as_str()) {
+        (Described::Pools { prefill, decode }, "serve" | "offline") => pools(point, prefill, decode, calibration),
+        (Described::Pools { .. }, _) => Err("separate pools in a phase of their own".to_owned()),
+        (Described::One(setup), phase) => match phase {
+            "prefill" => prefill(point, &compile(setup, calibration)?),
+            "decode" => decode(point, &compile(setup, calibration)?),
+            "both" => both(point, &compile(setup, calibration)?),
+            "serve" if point.engine_kind != "mlperf" => serve(point, &compile(setup, calibration)?),
+            "serve" | "offline" => offline(point, setup, calibration),
             other => Err(format!("the phase \"{other}\" is not known")),
-        }
-    }
-
-    fn model(&mut self, name: &str) -> Result<Arc<ModelSpec>, String> {
-        let load = || ModelSpec::load(self.catalog, name, Path::new("")).map(Arc::new).map_err(|e| e.to_string());
-        self.models.entry(name.to_owned()).or_insert_with(load).clone()
-    }
-
-    fn hardware(&mut self, name: &str) -> Result<Hardware, String> {
-        let load =
-            || Device::load(self.catalog, name, Path::new("")).map(Hardware::from_sheet).map_err(|e| e.to_string());
-        self.devices.entry(name.to_owned()).or_insert_with(load).clone()
-    }
-
-    fn setup(&mut self, point: &Point) -> Result<Setup, String> {
-        if point.disagg.is_some() {
-            return Err("separate prefill and decode pools".to_owned());
-        }
-        if point.spec_decode.is_some() {
-            return Err("speculative decoding".to_owned());
-        }
-        let model = self.model(&point.model)?;
-        let hardware = self.hardware(&point.device)?;
-        let formats = formats(point, &model)?;
-        let engine = engine(&point.engine_kind);
-        let layout = layout(point, &model, &hardware, &formats);
-        let limits = Limits { batch_tokens: batch_tokens(engine), ..Limits::default() };
-        Ok(Setup { model, formats, hardware, layout, engine, limits, speed: Speed::ONE })
+        },
     }
 }
 
-/// Tokens of a step that the engines' own defaults allow (vLLM `max_num_batched_tokens`, TensorRT-LLM
-/// `max_num_tokens`, SGLang `chunked_prefill_size`, llama.cpp `n_ubatch`).
-fn batch_tokens(engine: Engine) -> u64 {
-    match engine {
-        Engine::Sglang => 16384,
-        Engine::LlamaCpp => 512,
-        _ => 8192,
-    }
-}
-
-fn engine(kind: &str) -> Engine {
-    match kind {
-        "vllm" => Engine::Vllm,
-        "trtllm" | "mlperf" => Engine::Trtllm,
-        "llama.cpp" => Engine::LlamaCpp,
-        _ => Engine::Sglang,
-    }
-}
-
-fn formats(point: &Point, model: &ModelSpec) -> Result<Formats, String> {
-    let (weights, activations) = match point.precision.as_str() {
-        "fp8w8a16" => (Precision::Fp8, Some(Precision::Bf16)),
-        "w4a8" => (Precision::Int4, Some(Precision::Fp8)),
-        name => {
-            let known = Precision::ALL.into_iter().find(|p| p.name() == name);
-            (known.ok_or_else(|| format!("the precision \"{name}\" is not known"))?, None)
-        }
-    };
-    let weights = if weights == model.main_format() { Weights::Native } else { Weights::Uniform(weights) };
-    // TensorRT-LLM's quantised checkpoints keep the cache in 8 bit.
-    let small = matches!(point.precision.as_str(), "fp8" | "fp4") && point.engine_kind == "trtllm";
-    let kv_cache = if small || point.engine_kind == "mlperf" { Precision::Fp8 } else { Precision::Bf16 };
-    Ok(Formats { weights, activations, kv_cache })
-}
-
-fn layout(point: &Point, model: &ModelSpec, hardware: &Hardware, formats: &Formats) -> Layout {
-    let whole = |cell: Option<f64>| cell.map_or(1, |v| (v as u64).max(1));
-    let (dp, pp, ep) = (whole(point.dp), whole(point.pp), whole(point.ep));
-    let devices = whole(point.devices);
-    let tp = match point.tp {
-        Some(tp) => (tp as u64).max(1),
-        // A submission that does not say how it is spread uses as few devices an instance as the weights allow.
-        None if point.engine_kind == "mlperf" => smallest_instance(model, hardware, formats, devices),
-        None => (devices / (pp * dp)).max(1),
-    };
-    let ep = if (tp * dp) % ep == 0 { ep } else { 1 };
-    Layout { tp, pp, dp, ep, replicas: (devices / (tp * pp * dp)).max(1) }
-}
-
-/// The smallest power of two of devices that leaves nearly half of the memory to the cache.
-fn smallest_instance(model: &ModelSpec, hardware: &Hardware, formats: &Formats, devices: u64) -> u64 {
-    let weights = model.weight_bytes(formats.weights).get();
-    let mut tp = 1;
-    while weights / tp as f64 > 0.55 * hardware.sheet.memory.get() && tp * 2 <= devices {
-        tp *= 2;
-    }
-    tp
+fn compile(setup: &Setup, calibration: &Calibration) -> Result<Compiled, String> {
+    Compiled::new(setup.clone(), calibration).map_err(|why| why.to_string())
 }
 
 fn need(cell: Option<f64>, name: &str) -> Result<f64, String> {
     cell.filter(|v| v.is_finite() && *v >= 0.0).ok_or_else(|| format!("the row has no {name}"))
 }
 
+/// Prompts that a prefill measurement reads at once: one, or what fills a step of 16,384 tokens on every rank.
 fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
-    let tokens = need(point.input_tokens, "input_tokens")?;
-    let prompts = point.batch.or(point.concurrency).unwrap_or(1.0).max(1.0);
-    let seconds = compiled.prompt_alone(tokens, prompts);
-    let devices = compiled.setup.layout.instance() as f64;
+    let tokens = need(point.input_tokens, "input_tokens")?.max(1.0);
+    let ranks = compiled.machine.dp;
+    // TensorRT-LLM's context benchmark reads one prompt through a captured graph.
+    let alone = point.engine_kind == "trtllm" || point.engine_kind == "llama.cpp";
+    let prompts = if alone { 1.0 } else { (16_384.0 / tokens).max(1.0) * ranks };
+    let seconds = match compiled.prompt_alone(tokens) {
+        Some(seconds) => seconds,
+        None => compiled.prompt_step(tokens, prompts) - if alone { compiled.eager() } else { 0.0 },
+    };
+    let devices = compiled.setup.layout.devices() as f64;
     Ok(Prediction {
         ttft_ms: Some(seconds * 1e3),
         input_tok_s_per_device: Some(tokens * prompts / seconds / devices),
+        situation: compiled.situation().map(offline_band),
         ..Prediction::default()
     })
 }
 
+/// A static batch; counted per device where experts are parallel.
 fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
-    let devices = compiled.setup.layout.instance() as f64;
+    let instance = (compiled.setup.layout.tp * compiled.setup.layout.dp) as f64;
     let batch = match (point.batch, point.concurrency) {
-        // Static batches of large expert-parallel runs are counted per device.
-        (Some(batch), _) if point.ep.is_some() && devices > 1.0 => batch * devices,
+        (Some(batch), _) if compiled.machine.dp > 1.0 => batch * instance,
         (Some(batch), _) => batch,
         (None, concurrency) => concurrency.unwrap_or(1.0),
     }
@@ -176,10 +89,12 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         Some(context) => context,
         None => point.input_tokens.unwrap_or(0.0) + point.output_tokens.unwrap_or(0.0) / 2.0,
     };
-    let seconds = compiled.decode_step(batch, context.max(1.0));
+    let seconds = compiled.decode_step(batch, context.max(1.0)) / compiled.accepted();
+    let devices = compiled.setup.layout.devices() as f64;
     Ok(Prediction {
         tpot_ms: Some(seconds * 1e3),
         output_tok_s_per_device: Some(batch / seconds / devices),
+        situation: compiled.situation(),
         ..Prediction::default()
     })
 }
@@ -188,10 +103,10 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
 fn both(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     let (input, output) = (need(point.input_tokens, "input_tokens")?, need(point.output_tokens, "output_tokens")?);
     let batch = point.concurrency.unwrap_or(1.0).max(1.0);
-    let first = compiled.prompt_alone(input, batch);
+    let first = compiled.prompt_step(input, batch);
     let step = compiled.decode_step(batch, input + output / 2.0);
     let total = first + (output - 1.0).max(0.0) * step;
-    let per_device = |tokens: f64| Some(tokens * batch / total / compiled.setup.layout.instance() as f64);
+    let per_device = |tokens: f64| Some(tokens * batch / total / compiled.setup.layout.devices() as f64);
     Ok(Prediction {
         ttft_ms: Some(first * 1e3),
         tpot_ms: Some(step * 1e3),
@@ -199,27 +114,27 @@ fn both(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         output_tok_s_per_device: per_device(output),
         total_tok_s_per_device: per_device(input + output),
         saturated: false,
+        situation: compiled.situation(),
+    })
+}
+
+pub(super) fn load(point: &Point, concurrency: f64) -> Result<Load, String> {
+    let scale = describe::mean_length(&point.family);
+    Ok(Load {
+        input_tokens: (need(point.input_tokens, "input_tokens")? * scale).max(1.0),
+        output_tokens: (need(point.output_tokens, "output_tokens")? * scale).max(1.0),
+        concurrency: concurrency.round().max(1.0) as u64,
+        prefix_hit: point.prefix_hit.unwrap_or(0.0).clamp(0.0, 1.0),
     })
 }
 
 fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
-    let scale = mean_length(&point.family);
-    let load = |concurrency: f64| -> Result<Load, String> {
-        Ok(Load {
-            input_tokens: (need(point.input_tokens, "input_tokens")? * scale).max(1.0),
-            output_tokens: (need(point.output_tokens, "output_tokens")? * scale).max(1.0),
-            concurrency: concurrency.round().max(1.0) as u64,
-            prefix_hit: point.prefix_hit.unwrap_or(0.0).clamp(0.0, 1.0),
-        })
-    };
-    let one = load(1.0)?;
-    if !compiled.memory.fits(one.input_tokens, one.output_tokens) {
+    let load = load(point, need(point.concurrency, "concurrency")?)?;
+    if !compiled.memory.fits(load.input_tokens, load.output_tokens) {
         return Err("does not fit in memory".to_owned());
     }
-    let concurrency = point.concurrency.unwrap_or_else(|| offline_concurrency(compiled, &one));
-    let load = load(concurrency)?;
     let state = compiled.closed_loop(&load);
-    let flow = crate::estimate::cost::Flow::of(&state, &load, &compiled.setup.layout);
+    let flow = Flow::of(&state, &load, &compiled.setup.layout);
     Ok(Prediction {
         ttft_ms: state.ttft.map(|t| t * 1e3),
         tpot_ms: Some(state.tpot * 1e3),
@@ -227,12 +142,82 @@ fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
         total_tok_s_per_device: Some((flow.input_tok_s + flow.output_tok_s) / flow.devices),
         saturated: state.saturated,
+        situation: compiled.situation(),
     })
 }
 
-/// All requests at once: as many run as fit, at most 2,048 an instance (TensorRT-LLM's default).
-fn offline_concurrency(compiled: &Compiled, load: &Load) -> f64 {
-    let layout = &compiled.setup.layout;
-    let fit = compiled.memory.admits(load.input_tokens, load.output_tokens);
-    fit.min(2048.0 * layout.dp as f64) * layout.replicas as f64
+/// Without a front end the spread is another one.
+fn offline_band(situation: Situation) -> Situation {
+    if situation == Situation::Served { Situation::Offline } else { situation }
+}
+
+/// Sequences an instance runs at most (TensorRT-LLM's default).
+const MOST_SEQUENCES: f64 = 2048.0;
+
+/// All requests at once: as many run as fit. A submission that does not say how it is spread is tuned: the best layout.
+fn offline(point: &Point, setup: &Setup, calibration: &Calibration) -> Result<Prediction, String> {
+    let devices = setup.layout.devices();
+    let layouts: Vec<Layout> = if point.engine_kind == "mlperf" {
+        let sizes = [1, 2, 4, 8];
+        let pairs = sizes.into_iter().flat_map(|tp| sizes.into_iter().map(move |pp| (tp, pp)));
+        pairs
+            .filter(|(tp, pp)| devices % (tp * pp) == 0)
+            .map(|(tp, pp)| Layout { tp, pp, dp: 1, ep: 1, replicas: devices / (tp * pp) })
+            .collect()
+    } else {
+        vec![setup.layout]
+    };
+    let throughput = |p: &Prediction| p.output_tok_s_per_device.unwrap_or(0.0);
+    let best = layouts
+        .into_iter()
+        .filter_map(|layout| offline_in(point, &Setup { layout, ..setup.clone() }, calibration).ok())
+        .max_by(|a, b| throughput(a).total_cmp(&throughput(b)));
+    match best {
+        Some(best) => Ok(best),
+        None => offline_in(point, setup, calibration),
+    }
+}
+
+fn offline_in(point: &Point, setup: &Setup, calibration: &Calibration) -> Result<Prediction, String> {
+    let compiled = compile(setup, calibration)?.offline();
+    let layout = &setup.layout;
+    let one = load(point, 1.0)?;
+    let fit = compiled.memory.admits(one.input_tokens, one.output_tokens);
+    let least = if point.engine_kind == "mlperf" { 4.0 } else { 1.0 };
+    if fit < least {
+        return Err("does not fit in memory".to_owned());
+    }
+    let most = fit.min(MOST_SEQUENCES * layout.dp as f64) * layout.replicas as f64;
+    let load = load(point, point.concurrency.unwrap_or(most))?;
+    let state = compiled.closed_loop(&load);
+    let flow = Flow::of(&state, &load, layout);
+    Ok(Prediction {
+        ttft_ms: state.ttft.map(|t| t * 1e3),
+        tpot_ms: Some(state.tpot * 1e3),
+        input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
+        output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
+        total_tok_s_per_device: Some((flow.input_tok_s + flow.output_tok_s) / flow.devices),
+        saturated: state.saturated,
+        situation: compiled.situation().map(offline_band),
+    })
+}
+
+fn pools(point: &Point, prefill: &Setup, decode: &Setup, calibration: &Calibration) -> Result<Prediction, String> {
+    let pools = Pools { prefill: compile(prefill, calibration)?, decode: compile(decode, calibration)? };
+    let load = load(point, need(point.concurrency, "concurrency")?)?;
+    if !pools.decode.memory.fits(load.input_tokens, load.output_tokens) {
+        return Err("does not fit in memory".to_owned());
+    }
+    let state = pools.closed_loop(&load);
+    let (readers, writers) = (prefill.layout.devices() as f64, decode.layout.devices() as f64);
+    let (input, output) = (state.requests_per_s * load.input_tokens, state.requests_per_s * load.output_tokens);
+    Ok(Prediction {
+        ttft_ms: state.ttft.map(|t| t * 1e3),
+        tpot_ms: Some(state.tpot * 1e3),
+        input_tok_s_per_device: Some(input / readers),
+        output_tok_s_per_device: Some(output / writers),
+        total_tok_s_per_device: Some((input + output) / (readers + writers)),
+        saturated: state.saturated,
+        situation: Some(Situation::Pools),
+    })
 }

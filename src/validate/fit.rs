@@ -32,16 +32,22 @@ impl Parameter {
 const SCALE: f64 = 0.1;
 /// Relative step of the numeric derivative.
 const STEP: f64 = 1e-3;
-/// Pull towards the start, per unit of log-distance: keeps constants the data does not determine where they were.
-const PRIOR: f64 = 0.02;
 
 /// Minimises the robust sum of squares of `residuals`; returns the parameters at the best point found.
-pub fn fit(start: &[Parameter], iterations: usize, residuals: impl Fn(&[f64]) -> Vec<f64>) -> Vec<Parameter> {
+///
+/// `prior` is the pull towards the start per unit of log-distance: it keeps constants the data does not determine
+/// where they were.
+pub fn fit(
+    start: &[Parameter],
+    iterations: usize,
+    prior: f64,
+    residuals: impl Fn(&[f64]) -> Vec<f64>,
+) -> Vec<Parameter> {
     let origin: Vec<f64> = start.iter().map(|p| p.value.ln()).collect();
     let evaluate = |at: &[f64]| {
         let values: Vec<f64> = at.iter().map(|v| v.exp()).collect();
         let mut all = residuals(&values);
-        all.extend(at.iter().zip(&origin).map(|(v, o)| PRIOR * (v - o)));
+        all.extend(at.iter().zip(&origin).map(|(v, o)| prior * (v - o)));
         all
     };
     let mut at = origin.clone();
@@ -72,12 +78,7 @@ fn loss(residuals: &[f64]) -> f64 {
     residuals.iter().map(|r| if r.is_finite() { (1.0 + (r / SCALE).powi(2)).sqrt() - 1.0 } else { 1e6 }).sum()
 }
 
-fn derivative(
-    at: &[f64],
-    bounds: &[Parameter],
-    now: &[f64],
-    evaluate: &impl Fn(&[f64]) -> Vec<f64>,
-) -> DMatrix<f64> {
+fn derivative(at: &[f64], bounds: &[Parameter], now: &[f64], evaluate: &impl Fn(&[f64]) -> Vec<f64>) -> DMatrix<f64> {
     let mut jacobian = DMatrix::zeros(now.len(), at.len());
     for column in 0..at.len() {
         let mut moved = at.to_vec();
@@ -118,10 +119,10 @@ mod tests {
             (0..40).map(|i| (f64::from(i), truth(f64::from(i)) * if i % 13 == 5 { 4.0 } else { 1.0 })).collect();
         let residuals = |p: &[f64]| data.iter().map(|(x, y)| (p[0] / (1.0 + p[1] * x) / y).ln()).collect();
         let start = [Parameter::new(1.0, 0.1, 10.0), Parameter::new(0.1, 0.01, 10.0)];
-        let found = fit(&start, 60, residuals);
+        let found = fit(&start, 60, 0.0, residuals);
         assert!((found[0].value - 3.0).abs() < 0.1 && (found[1].value - 0.5).abs() < 0.02, "{found:?}");
         assert!(!found[0].at_bound());
-        let tight = fit(&[Parameter::new(1.0, 0.1, 2.0), start[1]], 60, residuals);
+        let tight = fit(&[Parameter::new(1.0, 0.1, 2.0), start[1]], 60, 0.0, residuals);
         assert!(tight[0].at_bound(), "{tight:?}");
     }
 }

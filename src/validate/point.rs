@@ -10,6 +10,9 @@ pub struct Point {
     pub id: String,
     /// Collection it belongs to.
     pub family: String,
+    /// The engine with its version.
+    #[serde(default)]
+    pub engine: String,
     /// Kind of engine, such as `vllm`.
     pub engine_kind: String,
     /// Catalogue name of the model.
@@ -56,6 +59,9 @@ pub struct Point {
     pub output_tok_s_per_device: Option<f64>,
     /// Measured tokens per second and device.
     pub total_tok_s_per_device: Option<f64>,
+    /// When it was measured.
+    #[serde(default)]
+    pub date: String,
     /// Why the row is neither fitted nor scored.
     pub suspect: Option<String>,
 }

@@ -151,7 +151,7 @@ pub fn minimax_m2(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let experts = gated_experts(c, base.hidden, c.count("intermediate_size")?)?;
     let mut draft = base.layer().experts(base.hidden, experts);
     if c.flag("use_qk_norm")?.unwrap_or(false) {
-        draft = draft.plus((base.heads.query + base.heads.kv) * base.heads.dim);
+        draft = draft.plus((base.heads.query + base.heads.kv) * base.heads.dim).jointly_normed();
     }
     if c.flag("use_routing_bias")?.unwrap_or(false) {
         draft = draft.plus(experts.count);

@@ -1,0 +1,231 @@
+//! llama.cpp: one stream or a few, each kernel launched by itself.
+//!
+//! Decode runs mat-vec kernels: weights pass through memory once, and rows beyond the first cost their arithmetic.
+//! Prompts run matrix kernels in micro-batches of 512 tokens; what they reach follows the card's power budget, since
+//! cards of one chip differ by their power limit rather than by their data sheet.
+
+use super::calibration::Kernel;
+use super::machine;
+use super::path::{Family, Path};
+use crate::device::Device;
+use crate::precision::Precision;
+use serde::{Deserialize, Serialize};
+
+/// Constants of llama.cpp, fitted on its own benchmarks. Shares are in (0, 1].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Llama {
+    /// Share of the bandwidth at which decode reads 16-bit weights.
+    pub memory_f16: f64,
+    /// The same for Q8_0.
+    pub memory_q8_0: f64,
+    /// The same for Q4_0.
+    pub memory_q4_0: f64,
+    /// The same for Q4_K_M.
+    pub memory_q4_k_m: f64,
+    /// The same for MXFP4.
+    pub memory_mxfp4: f64,
+    /// What ROCm reaches of that.
+    pub memory_rocm: f64,
+    /// What generations before tensor cores reach of that.
+    pub memory_old: f64,
+    /// Share of the bandwidth at which the cache is read.
+    pub memory_cache: f64,
+    /// Time of a layer's kernels in decode under Metal, s.
+    pub layer_metal_s: f64,
+    /// The same under CUDA and Vulkan, s.
+    pub layer_cuda_s: f64,
+    /// The same under ROCm, s.
+    pub layer_rocm_s: f64,
+    /// Times that on data-centre cards, whose clocks are lower.
+    pub layer_hbm: f64,
+    /// Times that with experts.
+    pub layer_experts: f64,
+    /// Times that in builds before 2025.
+    pub layer_older: f64,
+    /// Share of the 8-bit rate that rows beyond the first reach in decode.
+    pub batch_compute: f64,
+    /// Time to hand a step to the next device, s.
+    pub hop_s: f64,
+    /// Share of the rate that prompts reach under Metal.
+    pub prompt_metal: f64,
+    /// The same under ROCm.
+    pub prompt_rocm: f64,
+    /// The same on data-centre cards, at one watt per TFLOP/s.
+    pub prompt_data_centre: f64,
+    /// The same on Ampere cards.
+    pub prompt_ampere: f64,
+    /// The same on Ada cards.
+    pub prompt_ada: f64,
+    /// The same on Blackwell cards.
+    pub prompt_blackwell: f64,
+    /// The same on Turing and Volta.
+    pub prompt_turing: f64,
+    /// The same on generations before tensor cores.
+    pub prompt_old: f64,
+    /// Exponent of the watts per TFLOP/s.
+    pub prompt_power: f64,
+    /// Times that with 16-bit weights under CUDA.
+    pub prompt_f16_cuda: f64,
+    /// Times that with 16-bit weights under Metal.
+    pub prompt_f16_metal: f64,
+    /// Times that with Q4_K_M under Metal.
+    pub prompt_q4_k_m_metal: f64,
+    /// Times that with MXFP4 under CUDA.
+    pub prompt_mxfp4: f64,
+    /// Times that with experts.
+    pub prompt_experts: f64,
+    /// Times that in builds before 2025 under CUDA.
+    pub prompt_older: f64,
+    /// Times that in builds before 2025 under Metal.
+    pub prompt_older_metal: f64,
+    /// Share of the prompt rate that attention reaches.
+    pub prompt_attention: f64,
+    /// Share of the prompt rate that attention reaches under Metal.
+    pub prompt_attention_metal: f64,
+    /// Time of a layer's kernels for a micro-batch, s.
+    pub prompt_layer_s: f64,
+}
+
+/// The programming interface a device is reached through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Backend {
+    Metal,
+    Rocm,
+    Cuda,
+}
+
+/// What the constants depend on.
+#[derive(Debug, Clone, Copy)]
+pub struct Situation<'a> {
+    /// The card.
+    pub device: &'a Device,
+    /// Format of the weights.
+    pub stored: Precision,
+    /// The model has experts.
+    pub experts: bool,
+    /// The build is from before 2025.
+    pub older: bool,
+    /// The step carries prompt tokens.
+    pub prompt: bool,
+}
+
+impl Situation<'_> {
+    fn backend(&self) -> Backend {
+        let starts = |prefix: &str| self.device.architecture.starts_with(prefix);
+        if starts("apple") {
+            Backend::Metal
+        } else if starts("cdna") || starts("rdna") || starts("gcn") {
+            Backend::Rocm
+        } else {
+            Backend::Cuda
+        }
+    }
+
+    fn is(&self, generations: &[&str]) -> bool {
+        generations.contains(&self.device.architecture.as_str())
+    }
+
+    fn before_tensor_cores(&self) -> bool {
+        self.is(&["kepler", "maxwell", "pascal", "gcn5", "cdna1", "cdna2"])
+    }
+
+    /// The 8-bit rate of mat-vec kernels, FLOP/s.
+    fn small_rate(&self) -> f64 {
+        self.device.rates.int8.map_or(machine::wide_rate(self.device), |r| r.get())
+    }
+
+    /// The rate of matrix kernels, FLOP/s: half the 8-bit rate under CUDA, which is 16 bit with 16-bit sums.
+    fn prompt_rate(&self) -> f64 {
+        let wide = self.device.rates.fp16.map_or(machine::wide_rate(self.device), |r| r.get());
+        if self.backend() == Backend::Cuda { wide.max(self.small_rate() / 2.0) } else { wide }
+    }
+
+    fn either(&self, condition: bool, factor: f64) -> f64 {
+        if condition { factor } else { 1.0 }
+    }
+}
+
+impl Llama {
+    /// Arithmetic and constants of a weight matrix.
+    pub fn gemm(&self, s: &Situation<'_>) -> (Path, Kernel) {
+        let path = |rate| Path { family: Family::W4a16, rate, weight_bytes: s.stored.bytes(), activation_bytes: 2.0 };
+        if s.prompt {
+            (path(s.prompt_rate()), Kernel { compute: self.prompt_compute(s), ..Kernel::IDEAL })
+        } else {
+            let (compute, memory) = (self.batch_compute, self.decode_memory(s));
+            (path(s.small_rate()), Kernel { compute, memory, free: 1.0, ..Kernel::IDEAL })
+        }
+    }
+
+    /// Rate and constants of attention.
+    pub fn attention(&self, s: &Situation<'_>) -> (f64, Kernel) {
+        let metal = s.backend() == Backend::Metal;
+        let share = if metal { self.prompt_attention_metal } else { self.prompt_attention };
+        let compute = if s.prompt { (self.prompt_compute(s) * share).min(1.0) } else { 1.0 };
+        let memory = if s.prompt { 1.0 } else { self.memory_cache };
+        (s.prompt_rate(), Kernel { compute, memory, ..Kernel::IDEAL })
+    }
+
+    /// Time of a layer's launches, s.
+    pub fn layer(&self, s: &Situation<'_>) -> f64 {
+        if s.prompt {
+            return self.prompt_layer_s;
+        }
+        let plain = match s.backend() {
+            Backend::Metal => self.layer_metal_s,
+            Backend::Rocm => self.layer_rocm_s,
+            Backend::Cuda => self.layer_cuda_s,
+        };
+        let hbm = s.backend() == Backend::Cuda && s.is(&["ampere", "hopper", "blackwell", "volta", "kepler"]);
+        plain
+            * s.either(hbm, self.layer_hbm)
+            * s.either(s.experts, self.layer_experts)
+            * s.either(s.older, self.layer_older)
+    }
+
+    fn decode_memory(&self, s: &Situation<'_>) -> f64 {
+        let own = match s.stored {
+            Precision::Q8_0 | Precision::Int8 | Precision::Fp8 => self.memory_q8_0,
+            Precision::Q4_0 | Precision::Int4 => self.memory_q4_0,
+            Precision::Q4KM => self.memory_q4_k_m,
+            Precision::Mxfp4 | Precision::Fp4 => self.memory_mxfp4,
+            Precision::F32 | Precision::Bf16 | Precision::F16 => self.memory_f16,
+        };
+        own * s.either(s.backend() == Backend::Rocm, self.memory_rocm)
+            * s.either(s.before_tensor_cores(), self.memory_old)
+    }
+
+    fn prompt_compute(&self, s: &Situation<'_>) -> f64 {
+        let wide = matches!(s.stored, Precision::F16 | Precision::Bf16 | Precision::F32);
+        let share = match s.backend() {
+            Backend::Metal => {
+                self.prompt_metal
+                    * s.either(wide, self.prompt_f16_metal)
+                    * s.either(s.stored == Precision::Q4KM, self.prompt_q4_k_m_metal)
+                    * s.either(s.older, self.prompt_older_metal)
+            }
+            Backend::Rocm => self.prompt_rocm,
+            Backend::Cuda => {
+                let watts = s.device.tdp.map_or(300.0, |p| p.get()) / (s.prompt_rate() / 1e12);
+                self.prompt_generation(s)
+                    * watts.powf(self.prompt_power)
+                    * s.either(wide, self.prompt_f16_cuda)
+                    * s.either(s.stored == Precision::Mxfp4, self.prompt_mxfp4)
+                    * s.either(s.older, self.prompt_older)
+            }
+        };
+        (share * s.either(s.experts, self.prompt_experts)).min(1.0)
+    }
+
+    fn prompt_generation(&self, s: &Situation<'_>) -> f64 {
+        match s.device.architecture.as_str() {
+            "ampere-consumer" => self.prompt_ampere,
+            "ada" => self.prompt_ada,
+            "blackwell-consumer" => self.prompt_blackwell,
+            "turing" | "volta" => self.prompt_turing,
+            _ if s.before_tensor_cores() => self.prompt_old,
+            _ => self.prompt_data_centre,
+        }
+    }
+}

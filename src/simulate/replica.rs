@@ -1,0 +1,507 @@
+//! One engine: iteration-level continuous batching over paged memory, in stretches instead of iterations.
+//!
+//! A step computes prompt chunks, decodes, or both. While nothing but decoding goes on, all iterations up to the next
+//! completion or block shortage are one stretch; an arrival that can be admitted cuts it at the end of the iteration
+//! it falls into.
+
+use super::batch::{Batch, Member};
+use super::blocks::{BLOCK_TOKENS, Blocks};
+use super::prefix::Prefix;
+use super::request::Flights;
+use super::table::{Prompts, Steps};
+use super::tally::{Slice, Tally};
+use std::collections::VecDeque;
+
+/// What comes first in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// Prompt chunks ride on decode steps (vLLM, TensorRT-LLM).
+    Mixed,
+    /// Decoding waits while there are prompts to compute (SGLang).
+    PrefillFirst,
+}
+
+/// What an engine does of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// All of it.
+    Both,
+    /// The prompt and the first token.
+    Prefill,
+    /// The rest.
+    Decode,
+}
+
+/// How an engine schedules.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rules {
+    /// What comes first in a step.
+    pub policy: Policy,
+    /// What it does of a request.
+    pub role: Role,
+    /// Most requests at a time, over the instance.
+    pub max_sequences: usize,
+    /// Most tokens of a step, over the instance.
+    pub batch_tokens: u64,
+    /// Data-parallel ranks, each of which computes its own prompts.
+    pub ranks: u64,
+    /// Memory for the whole answer is taken at admission, so that nothing is ever preempted.
+    pub reserve: bool,
+    /// Prompts that share blocks share memory and work.
+    pub prefix_cache: bool,
+    /// Share of every prompt found in a cache, where the requests name no blocks.
+    pub prefix_hit: f64,
+    /// Tokens of a block that requests name.
+    pub named_tokens: u64,
+    /// Tokens a sequence gains an iteration: above 1 with speculation.
+    pub growth: f64,
+}
+
+/// What an engine is doing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Work {
+    Idle,
+    /// One step with prompt chunks; the batch decodes along or waits.
+    Chunks {
+        start: f64,
+        decodes: bool,
+        lag: f64,
+    },
+    /// Decode steps.
+    Stretch {
+        start: f64,
+        context: f64,
+        steps: u64,
+    },
+}
+
+/// What became of a request when a step ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outcome {
+    /// All its tokens are there.
+    Finished,
+    /// The prompt is computed; another pool decodes.
+    Handed,
+}
+
+/// An engine with its queue.
+#[derive(Debug, Clone)]
+pub struct Replica {
+    index: u32,
+    rules: Rules,
+    waiting: VecDeque<u32>,
+    prompts: VecDeque<u32>,
+    batch: Batch,
+    blocks: Blocks,
+    prefix: Prefix,
+    work: Work,
+    /// Chunks of the step: slot and tokens.
+    chunks: Vec<(u32, u32)>,
+    /// Time that decoding sequences have waited for prompts, and how many of them.
+    stall: (f64, usize),
+}
+
+impl Replica {
+    /// An idle engine.
+    pub fn new(index: u32, rules: Rules, blocks: Blocks) -> Self {
+        Self {
+            index,
+            batch: Batch::new(rules.growth),
+            rules,
+            waiting: VecDeque::new(),
+            prompts: VecDeque::new(),
+            blocks,
+            prefix: Prefix::default(),
+            work: Work::Idle,
+            chunks: Vec::new(),
+            stall: (0.0, 0),
+        }
+    }
+
+    /// Requests queued or running here.
+    pub fn load(&self) -> usize {
+        self.waiting.len() + self.prompts.len() + self.batch.len()
+    }
+
+    /// Requests that wait for admission.
+    pub fn queued(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Blocks of its cache, where they are known.
+    pub const fn blocks(&self) -> Option<u64> {
+        self.blocks.total()
+    }
+
+    /// Leading blocks of a prompt that are in its cache.
+    pub fn matched(&self, names: &[u64]) -> usize {
+        self.prefix.matched(names)
+    }
+
+    /// Whether a request could ever run here.
+    pub fn could_hold(&self, input: u32, output: u32) -> bool {
+        self.blocks.could_hold(self.blocks.need(u64::from(input) + u64::from(output)))
+    }
+
+    /// A request queues up. Returns whether the engine is idle and has to be woken.
+    pub fn enqueue(&mut self, slot: u32) -> bool {
+        self.waiting.push_back(slot);
+        self.work == Work::Idle
+    }
+
+    /// An arrival at `now` cuts a stretch of decode steps if it can be admitted: the new end, s.
+    pub fn interrupt(&mut self, now: f64, flights: &Flights, steps: &mut Steps) -> Option<f64> {
+        let Work::Stretch { start, context, steps: all } = self.work else { return None };
+        if self.waiting.len() != 1 || !self.admissible(self.waiting[0], flights) {
+            return None;
+        }
+        let (size, growth) = (self.batch.len(), self.batch.growth());
+        let mut end = |n: u64| start + steps.stretch(size, context, growth, n);
+        let (mut low, mut high) = (0, all);
+        let mut until = end(all);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            let there = end(middle);
+            if there >= now {
+                (high, until) = (middle, there);
+            } else {
+                low = middle;
+            }
+        }
+        self.work = Work::Stretch { start, context, steps: high };
+        (high < all).then_some(until)
+    }
+
+    /// Plans what comes next. Returns when it ends, s; `None` with nothing to do.
+    pub fn begin(&mut self, now: f64, flights: &mut Flights, steps: &mut Steps, tally: &mut Tally) -> Option<f64> {
+        self.make_room(now, flights, tally);
+        self.chunks.clear();
+        match self.rules.role {
+            Role::Decode => self.take_over(now, flights, tally),
+            _ => self.admit(now, flights, tally),
+        }
+        let size = self.batch.len();
+        if !self.chunks.is_empty() {
+            return Some(now + self.plan_chunks(now, flights, steps, tally));
+        }
+        if size == 0 {
+            self.work = Work::Idle;
+            return None;
+        }
+        let fitting = if self.pages() { self.batch.possible(self.blocks.free()) } else { u64::MAX };
+        let count = self.batch.to_completion().min(fitting).max(1);
+        let context = self.batch.context();
+        self.work = Work::Stretch { start: now, context, steps: count };
+        Some(now + steps.stretch(size, context, self.batch.growth(), count))
+    }
+
+    /// Ends what was planned; `out` receives every request that is done here, with the time of its last token.
+    pub fn complete(
+        &mut self,
+        now: f64,
+        flights: &mut Flights,
+        steps: &mut Steps,
+        tally: &mut Tally,
+        out: &mut Vec<(u32, Outcome, f64)>,
+    ) {
+        let size = self.batch.len();
+        match std::mem::replace(&mut self.work, Work::Idle) {
+            Work::Idle => {}
+            Work::Stretch { start, context, steps: count } => {
+                let before = self.blocks.used();
+                self.advance(count);
+                let used = 0.5 * (before + self.blocks.used()) as f64;
+                tally.worked(&Slice {
+                    replica: self.index,
+                    start,
+                    seconds: now - start,
+                    batch: size,
+                    prompt_tokens: 0,
+                    steps: count,
+                    used,
+                });
+                self.gaps(now - start, size, context, count, steps, tally);
+                self.leave_done(now, flights, out);
+            }
+            Work::Chunks { start, decodes, lag } => {
+                let tokens = self.chunks.iter().map(|c| u64::from(c.1)).sum();
+                let (seconds, used) = (now - start, self.blocks.used() as f64);
+                let decoding = if decodes { size } else { 0 };
+                tally.worked(&Slice {
+                    replica: self.index,
+                    start,
+                    seconds,
+                    batch: decoding,
+                    prompt_tokens: tokens,
+                    steps: 1,
+                    used,
+                });
+                if decodes {
+                    self.advance(1);
+                    self.gaps(seconds, size, 0.0, 1, steps, tally);
+                    self.leave_done(now, flights, out);
+                } else if size > 0 {
+                    self.stall = (self.stall.0 + seconds, size);
+                }
+                self.end_chunks(now + lag, flights, out);
+            }
+        }
+        let index = self.index;
+        self.batch.tidy(|m| stays(flights, index, m));
+    }
+
+    /// Memory is taken as sequences grow.
+    fn pages(&self) -> bool {
+        self.blocks.grows() && !self.rules.reserve
+    }
+
+    /// Blocks of a prompt that carry names, as far as they are full.
+    fn names<'a>(&self, slot: u32, flights: &'a Flights) -> &'a [u64] {
+        if !self.rules.prefix_cache || self.rules.role == Role::Decode {
+            return &[];
+        }
+        let names = &flights.blocks[slot as usize];
+        let full = u64::from(flights.input[slot as usize]) / self.rules.named_tokens;
+        &names[..names.len().min(full as usize)]
+    }
+
+    /// Own and shared blocks a request needs to be admitted.
+    fn needs(&self, slot: u32, flights: &Flights) -> (u64, u64) {
+        let at = slot as usize;
+        let rest = if self.rules.reserve { u64::from(flights.output[at] - flights.made[at]) } else { 0 };
+        let names = self.names(slot, flights);
+        let shared = self.blocks.need_shared(self.rules.named_tokens);
+        let own = self.blocks.need(u64::from(flights.target[at]) + rest) - names.len() as u64 * shared;
+        (own, self.prefix.unused(names) * shared)
+    }
+
+    fn admissible(&self, slot: u32, flights: &Flights) -> bool {
+        if self.batch.len() + self.prompts.len() >= self.rules.max_sequences {
+            return false;
+        }
+        let (own, shared) = self.needs(slot, flights);
+        // What decodes along starts its next blocks in the same step.
+        let next = if self.pages() { self.batch.blocks_started(1) } else { 0 };
+        own + shared + next <= self.blocks.free()
+    }
+
+    /// Preempts the newest sequences until every other one can take its next block.
+    fn make_room(&mut self, now: f64, flights: &mut Flights, tally: &mut Tally) {
+        while self.pages() && self.batch.blocks_started(1) > self.blocks.free() {
+            let index = self.index;
+            let Some(member) = self.batch.evict(|m| stays(flights, index, m)) else { return };
+            let at = member.slot as usize;
+            let made = flights.output[at] - (flights.end[at] - self.batch.iteration()) as u32;
+            flights.lost_from[at] = self.blocks.taken() + self.blocks.free();
+            self.drop_memory(member.slot, flights);
+            flights.made[at] = made;
+            flights.target[at] = flights.input[at] + made;
+            flights.ready[at] = 0;
+            flights.preemptions[at] += 1;
+            self.waiting.push_front(member.slot);
+            tally.preempted(now);
+        }
+    }
+
+    /// Continues prompts and admits new ones in the order of arrival, as far as the tokens of a step go.
+    fn admit(&mut self, now: f64, flights: &mut Flights, tally: &mut Tally) {
+        let decoding = if self.rules.policy == Policy::Mixed { self.batch.len() as u64 } else { 0 };
+        let mut budget = self.rules.batch_tokens.saturating_sub(decoding);
+        let most = budget / self.rules.ranks;
+        let mut chunk = |slot: u32, flights: &Flights| {
+            let left = u64::from(flights.target[slot as usize] - flights.ready[slot as usize]);
+            let tokens = left.min(most).min(budget);
+            budget -= tokens;
+            tokens as u32
+        };
+        for &slot in &self.prompts {
+            match chunk(slot, flights) {
+                0 => return,
+                tokens => self.chunks.push((slot, tokens)),
+            }
+        }
+        while let Some(&slot) = self.waiting.front() {
+            if !self.admissible(slot, flights) {
+                return;
+            }
+            let found = self.found(slot, flights);
+            flights.ready[slot as usize] = found;
+            let tokens = chunk(slot, flights);
+            if tokens == 0 {
+                return;
+            }
+            self.waiting.pop_front();
+            self.hold(slot, flights);
+            tally.admitted(now, slot, found, flights);
+            self.prompts.push_back(slot);
+            self.chunks.push((slot, tokens));
+        }
+    }
+
+    /// A decode pool takes over requests whose prompts another pool has computed.
+    fn take_over(&mut self, now: f64, flights: &mut Flights, tally: &mut Tally) {
+        while let Some(&slot) = self.waiting.front() {
+            if !self.admissible(slot, flights) {
+                return;
+            }
+            self.waiting.pop_front();
+            self.hold(slot, flights);
+            tally.taken_over(now);
+            self.join(slot, flights);
+        }
+    }
+
+    /// Tokens of a prompt that are in the cache; the last one is always computed.
+    fn found(&self, slot: u32, flights: &Flights) -> u32 {
+        let at = slot as usize;
+        let names = self.names(slot, flights);
+        let tokens = if names.is_empty() {
+            (f64::from(flights.input[at]) * self.rules.prefix_hit) as u32
+        } else {
+            (self.prefix.matched(names) as u64 * self.rules.named_tokens) as u32
+        };
+        let tokens = tokens.max(self.survived(slot, flights));
+        tokens.min(flights.target[at] - 1)
+    }
+
+    /// Tokens of a preempted sequence whose blocks nobody has written over: the prefix cache keeps them. The last of
+    /// them are the first to go.
+    fn survived(&self, slot: u32, flights: &Flights) -> u32 {
+        let at = slot as usize;
+        if flights.preemptions[at] == 0 || !self.rules.prefix_cache {
+            return 0;
+        }
+        let full = u64::from(flights.target[at] - 1) / BLOCK_TOKENS;
+        let lost = self.blocks.taken().saturating_sub(flights.lost_from[at]);
+        (full.saturating_sub(lost) * BLOCK_TOKENS) as u32
+    }
+
+    fn hold(&mut self, slot: u32, flights: &mut Flights) {
+        let (own, shared) = self.needs(slot, flights);
+        self.prefix.acquire(self.names(slot, flights));
+        self.blocks.take(own + shared);
+        flights.held[slot as usize] = own as u32;
+        flights.replica[slot as usize] = self.index;
+        self.shrink_cache();
+    }
+
+    /// Memory of a sequence that leaves the batch, with what it grew by.
+    fn drop_memory(&mut self, slot: u32, flights: &mut Flights) {
+        let at = slot as usize;
+        let (joined, cached) = (flights.joined[at], u64::from(flights.target[at]));
+        let mut blocks = u64::from(flights.held[at]);
+        if self.pages() {
+            let gained = self.batch.iteration() - joined;
+            blocks += self.blocks.need_shared(cached + gained) - self.blocks.need_shared(cached);
+        }
+        self.batch.forget(joined, cached);
+        flights.stay[at] = 0;
+        self.give(slot, blocks, flights);
+    }
+
+    fn give(&mut self, slot: u32, own: u64, flights: &Flights) {
+        let unused = self.prefix.release(self.names(slot, flights));
+        self.blocks.give(own + unused * self.blocks.need_shared(self.rules.named_tokens));
+    }
+
+    /// Cached blocks without a user have what nobody else needs.
+    fn shrink_cache(&mut self) {
+        if self.prefix.idle() > 0 {
+            let each = self.blocks.need_shared(self.rules.named_tokens).max(1);
+            self.prefix.shrink(self.blocks.free() / each);
+        }
+    }
+
+    fn join(&mut self, slot: u32, flights: &mut Flights) {
+        let at = slot as usize;
+        let further = u64::from(flights.output[at] - flights.made[at]);
+        flights.joined[at] = self.batch.iteration();
+        (flights.stay[at], flights.end[at]) = self.batch.join(slot, u64::from(flights.target[at]), further);
+    }
+
+    /// Duration of the planned step with prompt chunks.
+    fn plan_chunks(&mut self, now: f64, flights: &Flights, steps: &mut Steps, tally: &mut Tally) -> f64 {
+        let decodes = self.rules.policy == Policy::Mixed && self.batch.len() > 0;
+        let size = if decodes { self.batch.len() } else { 0 };
+        let (mut tokens, mut pairs, mut overhead) = (0.0, 0.0, 0.0);
+        for &(slot, chunk) in &self.chunks {
+            let (ready, chunk) = (f64::from(flights.ready[slot as usize]), f64::from(chunk));
+            tokens += chunk;
+            pairs += chunk * (ready + 0.5 * chunk);
+            if ready + chunk >= f64::from(flights.target[slot as usize]) {
+                overhead += steps.prompt_overhead(f64::from(flights.target[slot as usize]));
+            }
+        }
+        // The estimate takes prompts of one length: the one past that gives the same attention.
+        let count = self.chunks.len() as f64;
+        let ranks = self.rules.ranks as f64;
+        let past = (pairs / tokens - 0.5 * tokens / count.max(ranks)).max(0.0);
+        let context = self.batch.context();
+        let all = steps.mixed(size, context, &Prompts { tokens, past, count });
+        let base = if decodes { steps.decode(size, context) } else { 0.0 };
+        let added = (all - base).max(0.0);
+        let lag = added * (1.0 - 1.0 / steps.stages());
+        self.work = Work::Chunks { start: now, decodes, lag };
+        tally.prompt_s += added / steps.stages() + overhead;
+        base + added / steps.stages() + overhead
+    }
+
+    /// Iterations pass, and sequences take the blocks they start.
+    fn advance(&mut self, iterations: u64) {
+        if self.pages() {
+            self.blocks.take(self.batch.blocks_started(iterations));
+            self.shrink_cache();
+        }
+        self.batch.advance(iterations);
+    }
+
+    /// Times between tokens: those of a stretch at its mean, the first one with what was waited for prompts.
+    fn gaps(&mut self, seconds: f64, size: usize, context: f64, count: u64, steps: &mut Steps, tally: &mut Tally) {
+        let (stall, stalled) = std::mem::take(&mut self.stall);
+        let mean = seconds / count as f64;
+        if stall == 0.0 {
+            tally.gap(mean, size as u64 * count);
+            return;
+        }
+        let first = if count > 1 { steps.decode(size, context) } else { mean };
+        let stalled = stalled.min(size);
+        tally.gap(stall + first, stalled as u64);
+        tally.gap(mean, size as u64 * count - stalled as u64);
+    }
+
+    fn leave_done(&mut self, now: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
+        while let Some(member) = self.batch.done() {
+            self.drop_memory(member.slot, flights);
+            out.push((member.slot, Outcome::Finished, now));
+        }
+    }
+
+    /// Prompts that are complete yield their next token, the first one or the one after a preemption.
+    fn end_chunks(&mut self, now: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
+        for (slot, tokens) in std::mem::take(&mut self.chunks) {
+            let at = slot as usize;
+            flights.ready[at] += tokens;
+            if flights.ready[at] < flights.target[at] {
+                continue;
+            }
+            self.prompts.retain(|p| *p != slot);
+            flights.made[at] += 1;
+            if flights.first[at] < 0.0 {
+                flights.first[at] = now;
+            }
+            let over = flights.made[at] >= flights.output[at];
+            if over || self.rules.role == Role::Prefill {
+                self.give(slot, u64::from(flights.held[at]), flights);
+                out.push((slot, if over { Outcome::Finished } else { Outcome::Handed }, now));
+            } else {
+                self.join(slot, flights);
+            }
+        }
+    }
+}
+
+/// Whether a member is still in the batch of an engine: slots are used again, by other engines too.
+fn stays(flights: &Flights, replica: u32, member: Member) -> bool {
+    let at = member.slot as usize;
+    flights.stay[at] == member.stay && flights.replica[at] == replica
+}

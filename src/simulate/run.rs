@@ -1,0 +1,206 @@
+//! One contender under one load: the clock runs, and what was counted becomes a row.
+
+use super::answer::{Load, Requests, Spectator};
+use super::row::SimulateRow;
+use super::system::System;
+use super::tally::{Tally, Targets};
+use super::world::World;
+use crate::diagnostic::Diagnostic;
+use crate::estimate::cost::Flow;
+use crate::provenance::Provenance;
+use crate::scenario::plan::Objective;
+use crate::scenario::traffic::{Process, Traffic};
+use crate::scenario::{Basis, Price};
+
+/// Power of an accelerator that holds a model and does nothing, as a share of its power at work. Assumed: data-centre
+/// GPUs with a loaded model draw 60 to 130 W of 300 to 700 W.
+pub const IDLE_POWER: f64 = 0.2;
+
+/// Past this share of the requests still waiting when the last one arrives, more arrives than is served.
+const BACKLOG: f64 = 0.02;
+
+/// Fewer waiting requests than this are a burst, not a backlog.
+const BURST: f64 = 32.0;
+
+/// One contender under one load.
+pub struct Case<'a> {
+    /// Name of the contender.
+    pub name: &'a str,
+    /// Its engines.
+    pub system: System,
+    /// Price of a device.
+    pub price: &'a Price,
+    /// Power of a device at work, W, where known.
+    pub power: Option<f64>,
+    /// What arrives.
+    pub load: &'a Load,
+    /// Which of the loads.
+    pub index: usize,
+    /// Targets of means.
+    pub objective: Objective,
+    /// Targets of percentiles.
+    pub traffic: &'a Traffic,
+    /// Targets of a request.
+    pub targets: Targets,
+    /// Stop the clock here, s.
+    pub until: Option<f64>,
+}
+
+/// Runs a case; the notes say what the trace left out.
+///
+/// # Errors
+/// When the trace is wrong.
+pub fn run(case: &Case<'_>, spectator: &dyn Spectator) -> Result<(SimulateRow, Vec<String>), Diagnostic> {
+    let mut row = blank(case);
+    if row.fits == Some(false) {
+        row.reason = Some("does not fit: weights and activations leave no memory for a request".to_owned());
+        return Ok((row, Vec::new()));
+    }
+    let mut observer = spectator.observer(case.name, case.index);
+    let mut watch = spectator.watch();
+    let mut tally = Tally::new(case.targets, observer.as_mut());
+    let mut requests = case.load.open()?;
+    let mut world = case.system.world();
+    world.run(requests.source(), case.until.unwrap_or(f64::INFINITY), &mut tally, watch.as_mut())?;
+    fill(&mut row, case, &world, &mut tally);
+    row.reason = missed(&row, case);
+    row.slo_met = (case.targets != Targets::default()).then_some(row.reason.is_none());
+    Ok((row, left_out(&requests)))
+}
+
+fn blank(case: &Case<'_>) -> SimulateRow {
+    let setup = &case.system.compiled.setup;
+    let estimate = if case.system.compiled.calibrated { Provenance::Calibrated } else { Provenance::Assumed };
+    let hardware = setup.hardware.provenance;
+    let own = if setup.hardware.measured.is_some() { hardware } else { hardware.weakest(estimate) };
+    let priced = case.price.basis != Basis::None;
+    SimulateRow {
+        contender: case.name.to_owned(),
+        device: setup.hardware.sheet.id.clone(),
+        devices: case.system.devices(),
+        replicas: case.system.replicas(),
+        engine: Some(setup.engine),
+        model: setup.model.name.clone(),
+        fits: case.system.fits(),
+        software: setup.hardware.software,
+        usd_per_device_hour: case.price.usd_per_hour.map(|p| p.get()),
+        price_basis: Some(case.price.basis),
+        price_date: case.price.date.clone(),
+        provenance: Some(if priced { own.weakest(case.price.provenance) } else { own }),
+        ..SimulateRow::default()
+    }
+}
+
+fn fill(row: &mut SimulateRow, case: &Case<'_>, world: &World, tally: &mut Tally<'_>) {
+    row.requests = tally.arrived;
+    row.requests_finished = tally.finished;
+    row.requests_rejected = tally.rejected;
+    row.requests_running = world.running();
+    row.requests_queued = world.queued();
+    row.iterations = tally.iterations;
+    row.preemptions = tally.preemptions;
+    row.queue_requests_max = tally.queue.most().max(0) as u64;
+    if let Load::Process(Process::Closed { concurrency }, ..) = case.load {
+        row.concurrency = Some(*concurrency);
+    } else {
+        row.arrival_requests_s = tally.arrival_rate();
+    }
+    if tally.finished == 0 {
+        return;
+    }
+    // A clock that is stopped early has run to where it was stopped.
+    let seconds = case.until.map_or(tally.last, |until| until.min(tally.last.max(tally.last_event())));
+    let engines = world.engines() as f64;
+    row.duration_s = Some(seconds);
+    row.saturated = Some(saturated(row, tally));
+    row.times(tally);
+    row.queue_requests_mean = Some(tally.queue.mean(seconds));
+    row.in_system_requests_mean = Some(tally.present.mean(seconds));
+    row.running_batch = Some(tally.batch_s / tally.busy_s);
+    row.utilisation = Some(tally.busy_s / (seconds * engines));
+    row.kv_occupancy = world.blocks().filter(|b| *b > 0).map(|blocks| tally.used_s / seconds / blocks as f64);
+    row.prefix_hit = Some(tally.found as f64 / tally.looked_up as f64);
+    row.throughput_requests_s = Some(tally.finished as f64 / seconds);
+    if case.targets != Targets::default() {
+        row.goodput_requests_s = Some(tally.good as f64 / seconds);
+        row.goodput_share = Some(tally.good as f64 / tally.finished as f64);
+    }
+    money(row, case, tally, seconds);
+}
+
+/// Cost and energy at the load as it was: every second is paid, whether there was work or not.
+fn money(row: &mut SimulateRow, case: &Case<'_>, tally: &Tally<'_>, seconds: f64) {
+    let devices = case.system.devices() as f64;
+    let flow = Flow {
+        input_tok_s: tally.input_tokens as f64 / seconds,
+        output_tok_s: tally.output_tokens as f64 / seconds,
+        input_share: tally.prompt_s / tally.busy_s,
+        devices,
+    };
+    row.input_tok_s_per_device = Some(flow.input_tok_s / devices);
+    row.output_tok_s_per_device = Some(flow.output_tok_s / devices);
+    row.device_hours_per_mtok = Some(flow.device_hours_per_mtok());
+    let busy = row.utilisation.unwrap_or(1.0);
+    if let Some(price) = case.price.usd_per_hour {
+        let cost = flow.cost(price.get());
+        row.usd_per_mtok_input = Some(cost.input);
+        row.usd_per_mtok_output = Some(cost.output);
+        row.usd_per_mtok_total = Some(cost.total);
+        row.usd_per_mtok_output_all = Some(cost.output_all);
+        row.usd_per_mtok_output_busy = Some(cost.output * busy);
+    }
+    if let Some(watts) = case.power {
+        let mean = watts * (busy + IDLE_POWER * (1.0 - busy));
+        row.energy_kwh = Some(mean * devices * seconds / 3.6e6);
+        row.joule_per_output_token = Some(flow.joule_per_output_token(mean));
+    }
+}
+
+/// Whether the queue was still growing when the last request came: for a closed loop, whether users stand in it.
+fn saturated(row: &SimulateRow, tally: &Tally<'_>) -> bool {
+    match row.concurrency {
+        Some(users) => tally.queue.mean(tally.last_arrival()) > 0.1 * users as f64 + 1.0,
+        None => tally.queue_at_last() > (BACKLOG * tally.arrived as f64).max(BURST),
+    }
+}
+
+/// Which target of the objective is missed, the worst kind first.
+fn missed(row: &SimulateRow, case: &Case<'_>) -> Option<String> {
+    if row.requests_finished == 0 {
+        return Some("no request was finished".to_owned());
+    }
+    if row.saturated == Some(true) {
+        return Some("saturated: more arrives than it serves".to_owned());
+    }
+    let ms = |seconds: Option<f64>| seconds.map(|s| s * 1e3);
+    let targets = [
+        ("mean TTFT", row.ttft_ms_mean, ms(case.objective.ttft.map(|s| s.get()))),
+        ("mean TPOT", row.tpot_ms_mean, ms(case.objective.tpot.map(|s| s.get()))),
+        ("p99 TTFT", row.ttft_ms_p99, ms(case.traffic.ttft_p99)),
+        ("p99 TPOT", row.tpot_ms_p99, ms(case.traffic.tpot_p99)),
+    ];
+    targets.into_iter().find_map(|(name, value, target)| match (value, target) {
+        (Some(value), Some(target)) if value > target => {
+            Some(format!("{name} {value:.0} ms misses the target of {target:.0} ms"))
+        }
+        _ => None,
+    })
+}
+
+fn left_out(requests: &Requests) -> Vec<String> {
+    let Requests::Trace(trace) = requests else { return Vec::new() };
+    let notes = trace.notes();
+    let mut out = Vec::new();
+    if notes.torn > 0 {
+        out.push(
+            "The trace's last line is torn (it does not parse and has no newline): 1 line was left out.".to_owned(),
+        );
+    }
+    if notes.failed > 0 {
+        out.push(format!(
+            "The trace marks {} requests as failed (no answer tokens): they were left out.",
+            notes.failed
+        ));
+    }
+    out
+}

@@ -1,0 +1,122 @@
+//! The sentence that answers a simulation, and the notes beneath it.
+
+use super::row::SimulateRow;
+use super::run::IDLE_POWER;
+use crate::scenario::Plan;
+use std::collections::BTreeSet;
+
+/// The answer in one sentence.
+pub fn of(plan: &Plan, rows: &[SimulateRow], size: bool) -> String {
+    let mut parts = Vec::new();
+    for contender in &plan.contenders {
+        let own: Vec<&SimulateRow> = rows.iter().filter(|r| r.contender == contender.name).collect();
+        match own.as_slice() {
+            [] => {}
+            [row] if size => parts.push(sized(row)),
+            [row] => parts.push(one(row)),
+            many => parts.push(curve(&contender.name, many)),
+        }
+    }
+    if parts.is_empty() {
+        return "There is nothing to simulate: no contender has devices.".to_owned();
+    }
+    parts.join("; ") + "."
+}
+
+fn named(row: &SimulateRow) -> String {
+    format!("{} ({} x {})", row.contender, row.devices, row.device)
+}
+
+fn one(row: &SimulateRow) -> String {
+    if row.saturated != Some(false) {
+        return format!("{} cannot serve this: {}", named(row), row.reason.as_deref().unwrap_or("it is saturated"));
+    }
+    let mut text = format!("{} serves", named(row));
+    if let Some(rate) = row.throughput_requests_s {
+        text += &format!(" {} requests/s", digits(rate));
+    }
+    if let (Some(ttft), Some(tpot)) = (row.ttft_ms_p99, row.tpot_ms_p99) {
+        text += &format!(
+            " with {} ms to the first token and {} ms per token in 99 of 100 cases",
+            digits(ttft),
+            digits(tpot)
+        );
+    }
+    if let (Some(usd), Some(busy), false) = (row.usd_per_mtok_output, row.utilisation, row.software) {
+        text += &format!(", at {} USD per million output tokens and {:.0} % utilisation", digits(usd), busy * 100.0);
+    }
+    if let Some(reason) = &row.reason {
+        text += &format!(", but {reason}");
+    }
+    text
+}
+
+fn sized(row: &SimulateRow) -> String {
+    if row.smallest == Some(true) {
+        let usd = row.usd_per_mtok_output.filter(|_| !row.software);
+        let cost = usd.map(|u| format!(", at {} USD per million output tokens", digits(u))).unwrap_or_default();
+        return format!("{} needs {} x {} to meet the targets{cost}", row.contender, row.devices, row.device);
+    }
+    let why = row.reason.as_deref().unwrap_or("the targets are missed");
+    format!("no number of {} lets {} meet the targets ({why})", row.device, row.contender)
+}
+
+/// The highest load that is served within the targets.
+fn curve(name: &str, rows: &[&SimulateRow]) -> String {
+    let load = |row: &SimulateRow| row.concurrency.map(|c| c as f64).or(row.arrival_requests_s);
+    let unit = if rows.iter().any(|r| r.concurrency.is_some()) { "users" } else { "requests/s" };
+    let good = rows.iter().filter(|r| r.reason.is_none()).filter_map(|r| Some((load(r)?, *r)));
+    match good.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((most, row)) => {
+            let usd = row.usd_per_mtok_output.filter(|_| !row.software);
+            let cost = usd.map(|u| format!(" at {} USD per million output tokens", digits(u))).unwrap_or_default();
+            format!(
+                "{name} ({} x {}) serves up to {} {unit} of those tried{cost}",
+                row.devices,
+                row.device,
+                digits(most)
+            )
+        }
+        None => {
+            let why = rows.first().and_then(|r| r.reason.as_deref()).unwrap_or("the targets are missed");
+            format!("{name} serves none of these loads within the targets ({why})")
+        }
+    }
+}
+
+/// Three significant digits.
+fn digits(value: f64) -> String {
+    let magnitude = value.abs().max(1e-9).log10().floor() as i32;
+    let unit = 10f64.powi(magnitude - 2);
+    format!("{:.*}", (2 - magnitude).max(0) as usize, (value / unit).round() * unit)
+}
+
+/// Prices, assumptions, and what was left out.
+pub fn notes(
+    plan: &Plan,
+    services: &[&str],
+    rows: &[SimulateRow],
+    left_out: impl Iterator<Item = String>,
+) -> Vec<String> {
+    let mut notes: Vec<String> = left_out.collect::<BTreeSet<_>>().into_iter().collect();
+    for contender in &plan.contenders {
+        if let crate::scenario::Offer::Devices { price, .. } = &contender.offer {
+            notes.push(format!("{}: {}.", contender.name, price.origin));
+        }
+    }
+    if !services.is_empty() {
+        notes.push(format!("{}: a service has no engine to simulate.", services.join(", ")));
+    }
+    if rows.iter().any(|r| r.energy_kwh.is_some()) {
+        notes
+            .push(format!("Energy: full power while there is work, {:.0} % of it else (assumed).", IDLE_POWER * 100.0));
+    }
+    if rows.iter().any(|r| r.percentile_error.is_some()) {
+        notes.push("Percentiles come from a histogram of three significant digits (0.1 %).".to_owned());
+    }
+    let rejected = rows.iter().filter(|r| r.requests_rejected > 0);
+    notes.extend(rejected.map(|r| {
+        format!("{}: {} requests are longer than the memory of one engine.", r.contender, r.requests_rejected)
+    }));
+    notes
+}
