@@ -58,7 +58,7 @@ pub fn render(run: &Run) -> String {
 
 /// The first chart as a file of its own; `None` where the run has none.
 pub fn svg(run: &Run) -> Option<String> {
-    charts::of(run).first().map(|chart| charts::standalone(&chart.svg, STYLE))
+    charts::of(run).first().map(|chart| charts::standalone(&chart.title, &chart.svg, STYLE))
 }
 
 fn field(row: &Row, name: &str) -> Option<String> {
@@ -74,10 +74,21 @@ fn badges(run: &Run) -> Markup {
     let answers = of_kind(run, "answer");
     html! {
         @for row in answers {
-            @if let Some(answer) = field(row, "answer") { span class="badge" { (answer.replace('_', " ")) } }
+            @if let Some(answer) = field(row, "answer") { span class="badge" { (reach(row, &answer)) } }
             @if let Some(verdict) = field(row, "verdict") { span class="badge" { "as it is: " (verdict) } }
-            @if let Some(size) = field(row, "reference") { span class="badge" { "size of the factor: " (size) } }
+            @if let Some(size) = field(row, "reference") { span class="badge" { "the factor is " (size) } }
         }
+    }
+}
+
+/// The answer in a word, with its value.
+fn reach(row: &Row, answer: &str) -> String {
+    let value = row.get("value").and_then(Value::as_f64).map(table::significant);
+    let unit = field(row, "unit").unwrap_or_default();
+    match (answer, value) {
+        ("at", Some(value)) => format!("break-even at {value} {unit}"),
+        (_, Some(value)) => format!("{}, until {value} {unit}", answer.replace('_', " ")),
+        _ => answer.replace('_', " "),
     }
 }
 
@@ -98,7 +109,17 @@ fn comparison(run: &Run) -> Markup {
     html! {
         @if !rows.is_empty() {
             h2 { "Side by side" }
-            (data(&rows, &columns))
+            // Contenders are columns: two of them fit a telephone, however many fields they have.
+            div class="data" {
+                table class="side" {
+                    @for c in &columns {
+                        tr {
+                            th scope="row" { (inert::text(&c.heading)) }
+                            @for row in &rows { td { (table::cell(row, c)) } }
+                        }
+                    }
+                }
+            }
         }
     }
 }

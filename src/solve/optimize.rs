@@ -75,8 +75,8 @@ pub fn optimize(plan: &Plan, calibration: &Calibration) -> Result<Layouts, Unans
             continue;
         }
         let chosen = best(&mut all, plan);
-        if let (Some(layout), Offer::Devices { setup, .. }) = (chosen, &mut contender.offer) {
-            setup.layout = layout;
+        if let (Some(layout), Offer::Devices { setup, prefill, .. }) = (chosen, &mut contender.offer) {
+            (setup.layout, *prefill) = (layout, None);
         }
         found.rows.extend(front(all));
     }

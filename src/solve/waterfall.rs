@@ -91,6 +91,9 @@ pub fn waterfall(
     Ok(rows)
 }
 
+/// Takes one thing of the second setup into the first.
+type Take = fn(&mut Setup, &Setup);
+
 /// The contenders on the way, each with one more thing of the second; the last one is the second.
 fn steps(from: &Contender, to: &Contender) -> Vec<(&'static str, Contender)> {
     let (Offer::Devices { setup: a, price: p, .. }, Offer::Devices { setup: b, price: q, .. }) =
@@ -98,7 +101,7 @@ fn steps(from: &Contender, to: &Contender) -> Vec<(&'static str, Contender)> {
     else {
         return vec![("service against devices", to.clone())];
     };
-    let take: [(&'static str, fn(&mut Setup, &Setup)); 5] = [
+    let take: [(&'static str, Take); 5] = [
         ("model", |s, o| s.model.clone_from(&o.model)),
         ("precision", |s, o| s.formats = o.formats),
         ("layout", |s, o| (s.layout, s.limits) = (o.layout, o.limits)),
@@ -107,11 +110,17 @@ fn steps(from: &Contender, to: &Contender) -> Vec<(&'static str, Contender)> {
     ];
     let mut steps = Vec::new();
     let mut at = from.clone();
-    let (mut setup, _) = (a.clone(), ());
+    let mut setup = a.clone();
     for (name, change) in take {
         change(&mut setup, b);
-        if let Offer::Devices { setup: own, .. } = &mut at.offer {
+        if let (Offer::Devices { setup: own, prefill, .. }, Offer::Devices { prefill: other, .. }) =
+            (&mut at.offer, &to.offer)
+        {
             own.clone_from(&setup);
+            // Separate pools are a matter of layout.
+            if name == "layout" {
+                *prefill = *other;
+            }
         }
         steps.push((name, at.clone()));
     }

@@ -19,7 +19,7 @@ pub const WIDTH: f64 = 640.0;
 /// Height of a line of a legend.
 const LEGEND_LINE: f64 = 22.0;
 /// Width of a character of the legend's font, on average.
-const LETTER: f64 = 7.2;
+const LETTER: f64 = 7.8;
 
 /// How the points of a series are shown.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Series {
 
 /// A plot over two numeric axes.
 pub struct Plane<'a> {
+    /// The anchor of its chart, which makes the names inside the drawing unique in a document.
+    pub id: &'a str,
     /// What it shows.
     pub title: &'a str,
     /// The horizontal axis, unit included.
@@ -111,7 +113,7 @@ pub fn plane(plane: &Plane<'_>) -> String {
     }
     let scene = render_multiple(plots, layout);
     let (width, height) = (scene.width, scene.height);
-    let drawn = SvgBackend.render_scene(&scene);
+    let drawn = SvgBackend.render_scene(&scene).replace("kuva-clip-", &format!("{}-clip-", plane.id));
     let legend: Vec<(usize, String)> =
         plane.series.iter().filter(|s| !s.name.is_empty()).map(|s| (s.color, s.name.clone())).collect();
     framed(plane.title, &body(&drawn), width, height, &legend)
@@ -119,13 +121,12 @@ pub fn plane(plane: &Plane<'_>) -> String {
 
 /// A tick as a person writes it.
 fn tick(value: f64) -> String {
-    let big = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")];
+    let big = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     let short = |v: f64| {
         let text = significant(v);
         if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
     };
     match big.iter().find(|(unit, _)| value.abs() >= *unit) {
-        Some((1e4, name)) => short(value / 1e3) + name,
         Some((unit, name)) => short(value / unit) + name,
         None => short(value),
     }
@@ -158,7 +159,7 @@ fn legend_of(legend: &[(usize, String)], width: f64) -> (String, f64) {
     let (mut x, mut y) = (16.0, 14.0);
     let mut out = String::new();
     for (index, name) in legend {
-        let wide = 30.0 + LETTER * name.chars().count() as f64;
+        let wide = 36.0 + LETTER * name.chars().count() as f64;
         if x + wide > width && x > 16.0 {
             (x, y) = (16.0, y + LEGEND_LINE);
         }
@@ -186,12 +187,22 @@ fn theme() -> Theme {
     }
 }
 
-/// A drawing as a file of its own: its colours and its size come with it.
-pub fn standalone(svg: &str, style: &str) -> String {
-    let rest = svg.strip_prefix("<svg ").unwrap_or(svg);
-    let (head, tail) = rest.split_once('>').unwrap_or((rest, ""));
-    let back = r#"<rect width="100%" height="100%" fill="var(--paper)"/>"#;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH:.0}\" {head}><style>{style}</style>{back}{tail}\n"
-    )
+/// A drawing as a file of its own: its colours, its size and its title come with it.
+pub fn standalone(title: &str, svg: &str, style: &str) -> String {
+    const HEAD: f64 = 36.0;
+    let inner = body(svg);
+    let size = svg.split("viewBox=\"0 0 ").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default();
+    let (width, height) = size.split_once(' ').unwrap_or(("640", "480"));
+    let height = height.parse().unwrap_or(480.0) + HEAD;
+    html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox=(format!("0 0 {width} {height:.0}"))
+            role="img" font-family="system-ui, sans-serif" fill="var(--ink)" {
+            style { (PreEscaped(style)) }
+            rect width="100%" height="100%" fill="var(--paper)" {}
+            text x="16" y="24" font-size="16" font-weight="600" { (title) }
+            g transform=(format!("translate(0 {HEAD:.0})")) { (PreEscaped(inner)) }
+        }
+    }
+    .into_string()
+        + "\n"
 }

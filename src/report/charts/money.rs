@@ -6,6 +6,9 @@ use super::draw::{Mark, Plane, Series, plane};
 use super::{Chart, columns, distinct, kind, money_field, number, text};
 use crate::run::Run;
 
+/// Marks closer than this factor share their place on the axis.
+const NEAR: f64 = 1.6;
+
 /// The weaker's cost over the unknown, with the stronger's, the crossing and the plateau.
 pub fn curve(run: &Run) -> Option<Chart<'_>> {
     let rows = kind(run, "curve");
@@ -24,15 +27,17 @@ pub fn curve(run: &Run) -> Option<Chart<'_>> {
             marks.push((x, word.to_owned()));
         }
     }
-    // Two marks at one place would print their words over each other.
-    marks.dedup_by(|b, a| (a.0 / b.0 - 1.0).abs() < 0.05);
-    if let [first, .., last] = marks.as_mut_slice()
-        && (first.0 / last.0 - 1.0).abs() < 0.05
-    {
-        marks.pop();
+    // Two marks at one place would print their words over each other; the earlier in the list matters more.
+    let mut apart: Vec<(f64, String)> = Vec::new();
+    for mark in marks {
+        let near = |other: &(f64, String)| (mark.0 / other.0).ln().abs() < NEAR.ln();
+        if !apart.iter().any(near) {
+            apart.push(mark);
+        }
     }
     let title = format!("Cost of {weaker} over its {unknown}, against {stronger}");
     let svg = plane(&Plane {
+        id: "curve",
         title: &title,
         x: &format!("{unknown} ({})", text(answer, "unit")),
         y: &format!("{unit} {}", text(answer, "of")),
@@ -41,7 +46,7 @@ pub fn curve(run: &Run) -> Option<Chart<'_>> {
             line(&weaker, field, 0, Mark::Line),
             line(&stronger, &format!("stronger_{field}"), 1, Mark::Dashed),
         ],
-        marks,
+        marks: apart,
     });
     let note = "Where the lines cross, a token costs the same on both. Steps are changes of the operating point: the targets force a smaller batch. Both axes are logarithmic.";
     let shown = [

@@ -50,16 +50,19 @@ fn traded<'a>(id: &'static str, title: &str, note: &str, rows: Vec<&'a Row>) -> 
     let mut series = Vec::new();
     for (color, name) in distinct(&rows, "contender").into_iter().enumerate() {
         let own = || rows.iter().filter(|r| text(r, "contender") == name);
-        let mut points: Vec<(f64, f64)> = own().filter_map(|r| point(r)).collect();
+        // The chosen layout stands beside its front where cost counts more than tokens.
+        let beaten = |r: &&&Row| r.get("pareto").and_then(serde_json::Value::as_bool) == Some(false);
+        let mut points: Vec<(f64, f64)> = own().filter(|r| !beaten(r)).filter_map(|r| point(r)).collect();
         points.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let chosen = |r: &&&Row| r.get("chosen").and_then(serde_json::Value::as_bool) == Some(true);
         let judged = own().filter(chosen).filter_map(|r| point(r)).collect();
         if !points.is_empty() {
-            series.push(Series { name, color, mark: Mark::Line, points });
+            series.push(Series { name, color, mark: line(color), points });
             series.push(Series { name: String::new(), color, mark: Mark::Dots, points: judged });
         }
     }
     let svg = plane(&Plane {
+        id,
         title,
         x: "output tokens/s that one user sees",
         y: "output tokens/s per device",
@@ -69,6 +72,11 @@ fn traded<'a>(id: &'static str, title: &str, note: &str, rows: Vec<&'a Row>) -> 
     });
     let columns = columns(&rows, LOAD);
     (!svg.is_empty()).then(|| Chart { id, title: title.to_owned(), note: note.to_owned(), svg, columns, rows })
+}
+
+/// Lines that may coincide differ in more than colour.
+const fn line(index: usize) -> Mark {
+    if index.is_multiple_of(2) { Mark::Line } else { Mark::Dashed }
 }
 
 /// Operations under the roofs of their devices.
@@ -88,13 +96,14 @@ pub fn roofline(run: &Run) -> Option<Chart<'_>> {
         series.push(Series {
             name,
             color,
-            mark: Mark::Line,
+            mark: line(color),
             points: vec![roof(low / 2.0), roof(flop / byte), roof((high * 2.0).max(flop / byte * 2.0))],
         });
         series.push(Series { name: String::new(), color, mark: Mark::Dots, points });
     }
     let title = "Operations under the roof".to_owned();
     let svg = plane(&Plane {
+        id: "roofline",
         title: &title,
         x: "FLOP per byte of memory traffic",
         y: "FLOP per second",

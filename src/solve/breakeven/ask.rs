@@ -68,6 +68,11 @@ impl<'a> Match<'a> {
         let weaker = pick(plan, ask.weaker.as_deref(), "weaker", None)?;
         let stronger = pick(plan, ask.stronger.as_deref(), "stronger", Some(&weaker.name))?;
         let (setup, price) = devices(weaker)?;
+        if ask.unknown == Unknown::Count && matches!(weaker.offer, Offer::Devices { prefill: Some(_), .. }) {
+            let message =
+                format!("{} has two pools, so that a number of devices does not say which grows", weaker.name);
+            return Err(Unsolvable::Question(message));
+        }
         let by_time = by_time(ask.unknown, weaker, stronger)?;
         let mut plan = plan.clone();
         plan.objective.minimize =

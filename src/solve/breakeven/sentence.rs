@@ -9,11 +9,41 @@ use crate::solve::sentence::{digits, named};
 pub fn of(game: &Match<'_>, row: &AnswerRow) -> String {
     let stand = stand(game, row);
     let answer = match row.answer {
+        // Sums that count different things may meet, but neither is the cheaper.
+        Reach::AlreadyCheaper | Reach::At if unlike(game) && row.value.is_some() => sums(game, row),
         Reach::AlreadyCheaper => cheaper(row),
         Reach::At => meets(row),
         Reach::Impossible => impossible(row),
     };
     format!("{stand} {answer}")
+}
+
+/// The value is of money, and the two prices count different things.
+fn unlike(game: &Match<'_>) -> bool {
+    game.unknown.is_money() && row_priced(game) && !game.comparable()
+}
+
+fn row_priced(game: &Match<'_>) -> bool {
+    game.prices().0.usd_per_hour.is_some()
+}
+
+/// Where two sums meet that no verdict may compare.
+fn sums(game: &Match<'_>, row: &AnswerRow) -> String {
+    let (own, other) = game.prices();
+    let now = row.now.map(|n| format!("; now it is {}", quantity(row, n))).unwrap_or_default();
+    let value = row.value.map(|v| quantity(row, v)).unwrap_or_default();
+    format!(
+        "{} against {}, the two sums meet at {value}{}{}{now}.",
+        capital(&own.basis.to_string()),
+        other.basis,
+        band(row),
+        extra(row)
+    )
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 /// What the two cost as they are.
@@ -88,11 +118,14 @@ fn extra(row: &AnswerRow) -> String {
 fn meets(row: &AnswerRow) -> String {
     let Some(value) = row.value else { return "They cost the same.".to_owned() };
     let tuning = match (row.tuning_factor, row.reference) {
-        (Some(factor), Some(reference)) if (factor - 1.0).abs() > 0.02 => format!(
-            ": its {} would have to run {} times as fast as now, which is the size of {reference}",
-            kernels(row),
-            digits(factor)
-        ),
+        (Some(factor), Some(reference)) if factor > 1.0 + 1e-6 => {
+            let faster = if factor < 1.1 {
+                format!("{} % faster", digits((factor - 1.0) * 100.0))
+            } else {
+                format!("{} times as fast as now", digits(factor))
+            };
+            format!(": its {} would have to run {faster}, which is {reference}", kernels(row))
+        }
         _ => String::new(),
     };
     format!("They break even at {}{}{}{tuning}.", quantity(row, value), band(row), extra(row))
@@ -108,11 +141,9 @@ fn cheaper(row: &AnswerRow) -> String {
         _ => "up to",
     };
     let slip = match (row.tuning_factor, row.reference) {
-        (Some(factor), Some(reference)) => format!(
-            ": its {} could run {} times slower, which is the size of {reference}",
-            kernels(row),
-            digits(1.0 / factor)
-        ),
+        (Some(factor), Some(reference)) => {
+            format!(": its {} could take {} times as long, which is {reference}", kernels(row), digits(1.0 / factor))
+        }
         _ => String::new(),
     };
     format!(

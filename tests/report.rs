@@ -1,0 +1,145 @@
+//! The report as a reader opens it: self-contained, complete, harmless, and seen by a browser.
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+const CUT: &str = "scenarios/h800-vs-h100.toml";
+
+fn underdog(args: &[&str]) {
+    let out = Command::cargo_bin("underdog").expect("built").args(args).output().expect("it starts");
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// A break-even saved as JSON and as a document, in a folder of its own.
+fn saved(edits: &[&str]) -> (tempfile::TempDir, Value, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (json, html) = (path("run.json"), path("run.html"));
+    let mut args = vec!["breakeven", CUT, "-q", "-o", &json, "-o", &html];
+    args.extend(edits.iter().flat_map(|e| ["--set", e]));
+    underdog(&args);
+    let run = serde_json::from_str(&fs::read_to_string(&json).expect("written")).expect("JSON");
+    let text = fs::read_to_string(&html).expect("written");
+    (folder, run, text)
+}
+
+fn of_kind<'a>(run: &'a Value, kind: &str) -> Vec<&'a Value> {
+    run["rows"].as_array().expect("rows").iter().filter(|r| r["kind"] == kind).collect()
+}
+
+#[test]
+fn every_chart_has_a_drawing_and_its_data_as_in_the_json() {
+    let (_folder, run, html) = saved(&["contender.stronger.price=1.60 USD/h"]);
+    for (id, kind) in [
+        ("curve", "curve"),
+        ("parts", "part"),
+        ("waterfall", "waterfall"),
+        ("tornado", "sensitivity"),
+        ("load", "contender"),
+        ("roofline", "roofline"),
+    ] {
+        let start = html.find(&format!("<figure id=\"{id}\"")).unwrap_or_else(|| panic!("{id} is missing"));
+        let figure = &html[start..start + html[start..].find("</figure>").expect("an end")];
+        assert!(figure.contains("<svg") && figure.contains("<h3>") && figure.contains("<thead>"), "{id}");
+        let body = figure.split("<tbody>").nth(1).expect("data");
+        assert_eq!(body.matches("<tr>").count(), of_kind(&run, kind).len(), "{id}: rows of the table and of the JSON");
+    }
+    let answer = of_kind(&run, "answer")[0]["sentence"].as_str().expect("a sentence").replace('\'', "&#39;");
+    let shown = html.replace("&#39;", "'").replace('\'', "&#39;");
+    assert!(shown.contains(&answer), "the sentence is missing");
+    for heading in ["Side by side", "What it rests on", "Words", "How to reproduce"] {
+        assert!(html.contains(heading), "{heading} is missing");
+    }
+}
+
+#[test]
+fn a_document_asks_for_nothing_and_runs_nothing() {
+    let hostile = "contender.weaker.name=<img src=x onerror=alert(1)>\"'&|`=cmd";
+    let (_folder, _, html) = saved(&["contender.stronger.price=1.60 USD/h", hostile]);
+    assert!(html.contains("default-src 'none'"));
+    assert!(!html.contains("<img") && !html.contains("<script"), "a name became markup");
+    for attribute in ["src=\"", "href=\"http", "@import"] {
+        assert!(!html.contains(attribute), "{attribute} would be a request");
+    }
+    // What is left of url() points into the document, at a name that exists once.
+    for target in html.split("url(").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let id = target.strip_prefix('#').unwrap_or_else(|| panic!("{target} would be a request"));
+        assert_eq!(html.matches(&format!("id=\"{id}\"")).count(), 1, "{id}");
+    }
+    assert!(html.len() < 400_000, "{} bytes", html.len());
+}
+
+#[test]
+fn a_saved_run_renders_again_to_the_same_bytes_in_no_time() {
+    let (folder, _, html) = saved(&[]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let started = Instant::now();
+    underdog(&["report", &path("run.json"), "-q", "-o", &path("again.html")]);
+    let took = started.elapsed();
+    assert_eq!(fs::read_to_string(path("again.html")).expect("written"), html);
+    assert!(took.as_secs_f64() < 0.2, "{took:?}");
+    underdog(&["report", &path("run.json"), "-q", "-o", &path("chart.svg")]);
+    assert!(fs::read_to_string(path("chart.svg")).expect("written").starts_with("<svg xmlns"));
+}
+
+/// A browser; `None` with one line where there is none and none is required.
+fn browser() -> Option<PathBuf> {
+    let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+    let found = known.iter().map(PathBuf::from).find(|p| p.exists());
+    assert!(
+        found.is_some() || std::env::var_os("UNDERDOG_REQUIRE_ADAPTERS").is_none(),
+        "no Chromium was found, and this run requires one"
+    );
+    if found.is_none() {
+        eprintln!("no Chromium was found: the structure of the report is checked, its looks are not");
+    }
+    found
+}
+
+/// What a frame of this width shows: scroll width, charts drawn, background.
+fn seen(browser: &Path, folder: &Path, width: u32, dark: bool) -> (u32, u32, String) {
+    let frame = folder.join(format!("frame-{width}-{dark}.html"));
+    let script = "const d=f.contentDocument,e=d.documentElement;\
+        const drawn=[...d.querySelectorAll('svg.chart')].filter(s=>s.getBoundingClientRect().height>40).length;\
+        document.title=[e.scrollWidth,drawn,getComputedStyle(d.body).backgroundColor].join(';')";
+    let page = format!(
+        "<!doctype html><title>waiting</title><iframe id=f width={width} height=900 style='border:0' src=run.html onload=\"{script}\"></iframe>"
+    );
+    fs::write(&frame, page).expect("a frame");
+    let profile = tempfile::tempdir().expect("a profile");
+    let mut command = std::process::Command::new(browser);
+    command
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"])
+        .args(["--allow-file-access-from-files", "--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom"])
+        .arg("--window-size=1400,1000")
+        .arg(format!("--user-data-dir={}", profile.path().display()))
+        .arg(format!("--blink-settings=preferredColorScheme={}", u8::from(!dark)))
+        .arg(format!("file://{}", frame.display()));
+    let out = command.output().expect("the browser starts");
+    let (dom, log) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(!log.contains("CONSOLE"), "the console is not empty: {log}");
+    let title = dom.split("<title>").nth(1).and_then(|t| t.split("</title>").next()).unwrap_or_default();
+    let mut parts = title.split(';');
+    let mut number = || parts.next().and_then(|n| n.parse().ok()).unwrap_or_else(|| panic!("{title:?}: {log}"));
+    (number(), number(), title.rsplit(';').next().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn a_browser_shows_it_without_overflow_in_light_and_dark() {
+    let Some(browser) = browser() else { return };
+    let (folder, ..) = saved(&["contender.stronger.price=1.60 USD/h"]);
+    let mut backgrounds = Vec::new();
+    for width in [390, 1280] {
+        for dark in [false, true] {
+            let (scroll, charts, background) = seen(&browser, folder.path(), width, dark);
+            assert!(scroll <= width, "{scroll} px wide in a window of {width}");
+            assert_eq!(charts, 6, "at {width} px");
+            backgrounds.push(background);
+        }
+    }
+    assert!(backgrounds[0] == backgrounds[2] && backgrounds[1] == backgrounds[3], "{backgrounds:?}");
+    assert_ne!(backgrounds[0], backgrounds[1], "light and dark look alike");
+}
