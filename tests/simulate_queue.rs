@@ -1,5 +1,6 @@
 //! The clock against closed forms: queues of textbooks, conservation, Little's law.
 
+use underdog::scenario::traffic::{LengthShape, LengthSpec, Process, Routing, Shape};
 use underdog::simulate::blocks::Blocks;
 use underdog::simulate::lengths::Lengths;
 use underdog::simulate::replica::{Policy, Replica, Role, Rules};
@@ -8,7 +9,6 @@ use underdog::simulate::source::Drawn;
 use underdog::simulate::table::Steps;
 use underdog::simulate::tally::{Tally, Targets};
 use underdog::simulate::world::{Pool, Transfer, World};
-use underdog::scenario::traffic::{LengthShape, LengthSpec, Process, Routing, Shape};
 
 /// Time of every step, s.
 const STEP: f64 = 0.01;
@@ -34,10 +34,7 @@ fn world(rules: &Rules, replicas: u32, blocks: &Blocks, routing: Routing) -> Wor
 }
 
 fn lengths(output: f64, shape: LengthShape) -> Lengths {
-    Lengths {
-        input: LengthSpec { mean: 100.0, shape: LengthShape::Fixed },
-        output: LengthSpec { mean: output, shape },
-    }
+    Lengths { input: LengthSpec { mean: 100.0, shape: LengthShape::Fixed }, output: LengthSpec { mean: output, shape } }
 }
 
 /// Mean wait of a single server with Poisson arrivals at load 0.6, over a million requests.
@@ -71,7 +68,9 @@ fn exponential_requests_one_at_a_time_wait_as_in_m_m_1() {
 
 #[test]
 fn nothing_is_lost_and_little_s_law_holds_under_pressure() {
-    for (routing, horizon) in [(Routing::RoundRobin, 200.0), (Routing::LeastLoaded, 900.0), (Routing::PrefixAware, f64::INFINITY)] {
+    for (routing, horizon) in
+        [(Routing::RoundRobin, 200.0), (Routing::LeastLoaded, 900.0), (Routing::PrefixAware, f64::INFINITY)]
+    {
         let shape = Shape::Gamma { rate: 3.0, burstiness: 0.3 };
         let drawn = lengths(300.0, LengthShape::Lognormal { cv: 1.0 });
         let mut source = Drawn::new(Process::Open(shape), drawn, 3000, 3);

@@ -129,7 +129,8 @@ impl Write for Shared {
 }
 
 /// The first element of the timeline, so that every other one can start with a comma.
-const TIMELINE_HEAD: &str = "[\n{\"name\":\"underdog\",\"ph\":\"i\",\"ts\":0,\"pid\":\"underdog\",\"tid\":0,\"s\":\"g\"}";
+const TIMELINE_HEAD: &str =
+    "[\n{\"name\":\"underdog\",\"ph\":\"i\",\"ts\":0,\"pid\":\"underdog\",\"tid\":0,\"s\":\"g\"}";
 
 impl Files {
     fn create(args: &Simulate) -> Result<Self, Failure> {

@@ -79,7 +79,8 @@ pub fn resolve_in_time(
     for (index, (typed, scheduler)) in draft.contender.iter().zip(&mut traffic.schedulers).enumerate() {
         if let (Offer::Devices { setup, .. }, Some(prefill)) = (&plan.contenders[index].offer, typed.prefill) {
             let at = format!("contender.{index}.prefill");
-            scheduler.prefill = Some(spread(source, prefill.count.0, prefill.parallel, &setup.hardware.sheet, &setup.model, &at)?);
+            scheduler.prefill =
+                Some(spread(source, prefill.count.0, prefill.parallel, &setup.hardware.sheet, &setup.model, &at)?);
         }
     }
     Ok((plan, traffic))
@@ -305,11 +306,8 @@ fn spread(
         return Err(source.error_at(&format!("{field}.pp"), message));
     }
     if tp > model.most_tensor_parallel() {
-        let message = format!(
-            "tp = {tp} is more than the {} attention heads of {}",
-            model.most_tensor_parallel(),
-            model.name
-        );
+        let message =
+            format!("tp = {tp} is more than the {} attention heads of {}", model.most_tensor_parallel(), model.name);
         return Err(source.error_at(&format!("{field}.tp"), message));
     }
     Ok(layout)

@@ -204,7 +204,9 @@ fn arrivals(source: &Source, typed: &WorkloadDraft, concurrency: &[u64]) -> Resu
     let positive = |key: &str, value: Option<f64>, example: &str| match value {
         Some(v) if v > 0.0 => Ok(v),
         Some(_) => Err(wrong(key, format!("{key} must be above 0"))),
-        None => Err(source.error_at("workload.arrivals", format!("the arrivals have no {key}")).hint(format!("write {key} = {example}"))),
+        None => Err(source
+            .error_at("workload.arrivals", format!("the arrivals have no {key}"))
+            .hint(format!("write {key} = {example}"))),
     };
     let rate = positive("rate", a.rate.map(|r| r.get()), "\"4 /s\"")?;
     let shape = match a.kind {
@@ -232,7 +234,9 @@ fn length_shape(typed: Option<LengthDraft>) -> Result<LengthShape, String> {
         (LengthKind::Lognormal, None, Some(cv)) => Ok(LengthShape::Lognormal { cv: cv.get() }),
         (LengthKind::Uniform, ..) => Err("uniform lengths have a spread and nothing else: spread = 0.2".to_owned()),
         (LengthKind::Lognormal, ..) => Err("lognormal lengths have a cv and nothing else: cv = 1.5".to_owned()),
-        (LengthKind::Fixed | LengthKind::Exponential, ..) => Err("lengths of this kind have neither spread nor cv".to_owned()),
+        (LengthKind::Fixed | LengthKind::Exponential, ..) => {
+            Err("lengths of this kind have neither spread nor cv".to_owned())
+        }
     }
 }
 

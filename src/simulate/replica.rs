@@ -62,9 +62,17 @@ pub struct Rules {
 enum Work {
     Idle,
     /// One step with prompt chunks; the batch decodes along or waits.
-    Chunks { start: f64, decodes: bool, lag: f64 },
+    Chunks {
+        start: f64,
+        decodes: bool,
+        lag: f64,
+    },
     /// Decode steps.
-    Stretch { start: f64, context: f64, steps: u64 },
+    Stretch {
+        start: f64,
+        context: f64,
+        steps: u64,
+    },
 }
 
 /// What became of a request when a step ended.
@@ -203,7 +211,15 @@ impl Replica {
                 let before = self.blocks.used();
                 self.advance(count);
                 let used = 0.5 * (before + self.blocks.used()) as f64;
-                tally.worked(&Slice { replica: self.index, start, seconds: now - start, batch: size, prompt_tokens: 0, steps: count, used });
+                tally.worked(&Slice {
+                    replica: self.index,
+                    start,
+                    seconds: now - start,
+                    batch: size,
+                    prompt_tokens: 0,
+                    steps: count,
+                    used,
+                });
                 self.gaps(now - start, size, context, count, steps, tally);
                 self.leave_done(now, flights, out);
             }
@@ -211,7 +227,15 @@ impl Replica {
                 let tokens = self.chunks.iter().map(|c| u64::from(c.1)).sum();
                 let (seconds, used) = (now - start, self.blocks.used() as f64);
                 let decoding = if decodes { size } else { 0 };
-                tally.worked(&Slice { replica: self.index, start, seconds, batch: decoding, prompt_tokens: tokens, steps: 1, used });
+                tally.worked(&Slice {
+                    replica: self.index,
+                    start,
+                    seconds,
+                    batch: decoding,
+                    prompt_tokens: tokens,
+                    steps: 1,
+                    used,
+                });
                 if decodes {
                     self.advance(1);
                     self.gaps(seconds, size, 0.0, 1, steps, tally);
@@ -219,7 +243,7 @@ impl Replica {
                 } else if size > 0 {
                     self.stall = (self.stall.0 + seconds, size);
                 }
-                self.end_chunks(now + lag, flights, out);
+                self.end_chunks(now, lag, flights, out);
             }
         }
         let index = self.index;
@@ -410,8 +434,7 @@ impl Replica {
         }
         // The estimate takes prompts of one length: the one past that gives the same attention.
         let count = self.chunks.len() as f64;
-        let ranks = self.rules.ranks as f64;
-        let past = (pairs / tokens - 0.5 * tokens / count.max(ranks)).max(0.0);
+        let past = (pairs / tokens - 0.5 * tokens / count).max(0.0);
         let context = self.batch.context();
         let all = steps.mixed(size, context, &Prompts { tokens, past, count });
         let base = if decodes { steps.decode(size, context) } else { 0.0 };
@@ -453,7 +476,7 @@ impl Replica {
     }
 
     /// Prompts that are complete yield their next token, the first one or the one after a preemption.
-    fn end_chunks(&mut self, now: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
+    fn end_chunks(&mut self, now: f64, lag: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
         for (slot, tokens) in std::mem::take(&mut self.chunks) {
             let at = slot as usize;
             flights.ready[at] += tokens;
@@ -463,7 +486,7 @@ impl Replica {
             self.prompts.retain(|p| *p != slot);
             flights.made[at] += 1;
             if flights.first[at] < 0.0 {
-                flights.first[at] = now;
+                (flights.first[at], flights.lag[at]) = (now, lag);
             }
             let over = flights.made[at] >= flights.output[at];
             if over || self.rules.role == Role::Prefill {

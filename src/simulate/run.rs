@@ -192,10 +192,15 @@ fn left_out(requests: &Requests) -> Vec<String> {
     let notes = trace.notes();
     let mut out = Vec::new();
     if notes.torn > 0 {
-        out.push("The trace's last line is torn (it does not parse and has no newline): 1 line was left out.".to_owned());
+        out.push(
+            "The trace's last line is torn (it does not parse and has no newline): 1 line was left out.".to_owned(),
+        );
     }
     if notes.failed > 0 {
-        out.push(format!("The trace marks {} requests as failed (no answer tokens): they were left out.", notes.failed));
+        out.push(format!(
+            "The trace marks {} requests as failed (no answer tokens): they were left out.",
+            notes.failed
+        ));
     }
     out
 }

@@ -2,6 +2,7 @@
 
 use super::row::SimulateRow;
 use super::run::IDLE_POWER;
+use super::world::MOST_WAITING;
 use crate::scenario::Plan;
 use std::collections::BTreeSet;
 
@@ -36,7 +37,11 @@ fn one(row: &SimulateRow) -> String {
         text += &format!(" {} requests/s", digits(rate));
     }
     if let (Some(ttft), Some(tpot)) = (row.ttft_ms_p99, row.tpot_ms_p99) {
-        text += &format!(" with {} ms to the first token and {} ms per token in 99 of 100 cases", digits(ttft), digits(tpot));
+        text += &format!(
+            " with {} ms to the first token and {} ms per token in 99 of 100 cases",
+            digits(ttft),
+            digits(tpot)
+        );
     }
     if let (Some(usd), Some(busy), false) = (row.usd_per_mtok_output, row.utilisation, row.software) {
         text += &format!(", at {} USD per million output tokens and {:.0} % utilisation", digits(usd), busy * 100.0);
@@ -66,7 +71,12 @@ fn curve(name: &str, rows: &[&SimulateRow]) -> String {
         Some((most, row)) => {
             let usd = row.usd_per_mtok_output.filter(|_| !row.software);
             let cost = usd.map(|u| format!(" at {} USD per million output tokens", digits(u))).unwrap_or_default();
-            format!("{name} ({} x {}) serves up to {} {unit} of those tried{cost}", row.devices, row.device, digits(most))
+            format!(
+                "{name} ({} x {}) serves up to {} {unit} of those tried{cost}",
+                row.devices,
+                row.device,
+                digits(most)
+            )
         }
         None => {
             let why = rows.first().and_then(|r| r.reason.as_deref()).unwrap_or("the targets are missed");
@@ -99,10 +109,14 @@ pub fn notes(
         notes.push(format!("{}: a service has no engine to simulate.", services.join(", ")));
     }
     if rows.iter().any(|r| r.energy_kwh.is_some()) {
-        notes.push(format!("Energy: full power while there is work, {:.0} % of it else (assumed).", IDLE_POWER * 100.0));
+        notes
+            .push(format!("Energy: full power while there is work, {:.0} % of it else (assumed).", IDLE_POWER * 100.0));
     }
     if rows.iter().any(|r| r.percentile_error.is_some()) {
         notes.push("Percentiles come from a histogram of three significant digits (0.1 %).".to_owned());
+    }
+    if rows.iter().any(|r| r.queue_requests_max >= MOST_WAITING as u64) {
+        notes.push(format!("Requests behind the first {MOST_WAITING} of a queue stay in their file: queues are longer than told."));
     }
     let rejected = rows.iter().filter(|r| r.requests_rejected > 0);
     notes.extend(rejected.map(|r| {

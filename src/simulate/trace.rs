@@ -42,7 +42,13 @@ const COLUMNS: &[(&str, Clock, &str, &str)] = &[
 enum Format {
     Json,
     /// Columns of time, input and output; whether an answer of no tokens marks a failed request (BurstGPT).
-    Csv { time: usize, clock: Clock, input: usize, output: usize, fails: bool },
+    Csv {
+        time: usize,
+        clock: Clock,
+        input: usize,
+        output: usize,
+        fails: bool,
+    },
 }
 
 /// A line of JSON: Mooncake's names, vLLM's, or plain ones.
