@@ -3,6 +3,9 @@
 enable f16;
 alias E = f16;
 alias E4 = vec4<f16>;
+{% elif dtype == "i8" %}
+alias E = u32;
+alias E4 = vec4<u32>;
 {% else %}
 alias E = f32;
 alias E4 = vec4<f32>;

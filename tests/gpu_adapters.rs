@@ -62,8 +62,9 @@ fn under_test() -> Vec<(&'static str, Selector)> {
 
 #[test]
 fn every_variant_of_the_ladders_agrees_with_its_twin() {
-    for (name, adapter) in under_test() {
-        for runtime_checks in [false, true] {
+    for (at, (name, adapter)) in under_test().into_iter().enumerate() {
+        // With bounds checks the same sources compile to other code; once is enough to see that they agree.
+        for runtime_checks in if at == 0 { vec![false, true] } else { vec![false] } {
             let options =
                 VerifyOptions { adapter: adapter.clone(), seed: 11, runtime_checks, stop: Default::default() };
             let rows = verify(&exe(), &options, &()).expect("verifies");

@@ -6,10 +6,12 @@ use super::failure::Failure;
 use super::output::{self, Output};
 use super::progress::Bar;
 use crate::catalog::{self, Catalog};
+use crate::device::{Device, PriceList};
 use crate::estimate::Calibration;
 use crate::stats;
 use crate::validate::{self, Fitted, Fold, Point, Slice};
 use serde::Serialize;
+use std::path::Path;
 
 /// `validate`: predicts measured points or kernels.
 pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
@@ -19,13 +21,34 @@ pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(
     }
     let points = read(&args.points)?;
     let predictions = validate::answer(&points, catalog, &calibration);
-    let rows = validate::point_rows(&points, &predictions);
+    let rows = validate::point_rows(&points, &predictions, &calibration);
     let mut slices = validate::slices(&points, &rows);
     slices.retain(|s| s.points >= args.smallest);
     let answered = predictions.iter().filter(|p| p.is_ok()).count();
-    let sentence = format!("{answered} of {} points are answered.", points.len());
-    let run = context::finished("validate", context::here(), sentence, Vec::new(), &slices)?;
-    output.write(&run)
+    let lacking =
+        rows.iter().filter(|r| r.reason.as_deref().is_some_and(|why| why.starts_with("the row has no"))).count();
+    let sentence = format!(
+        "{answered} of {} points are answered; {lacking} more lack what they would be answered from.",
+        points.len()
+    );
+    let mut notes = reasons(&rows);
+    let prices = PriceList::load(catalog)?;
+    for family in ["silicon", "inferencex"] {
+        let own = points.iter().zip(&predictions).filter(|(p, _)| p.family == family && p.suspect.is_none());
+        let known: Vec<_> = own.filter_map(|(p, outcome)| Some((p, *outcome.as_ref().ok()?))).collect();
+        notes.extend(validate::decisions(family, &known, &prices).map(|d| chosen(&d)));
+    }
+    let run = context::finished("validate", context::here(), sentence, notes, &slices)?;
+    output.write_with_details(&run, &crate::run::rows(&rows)?)
+}
+
+/// How many points are not answered, by reason.
+fn reasons(rows: &[validate::PointRow]) -> Vec<String> {
+    let mut counts: std::collections::BTreeMap<&str, usize> = std::collections::BTreeMap::new();
+    for why in rows.iter().filter_map(|r| r.reason.as_deref()) {
+        *counts.entry(why).or_default() += 1;
+    }
+    counts.into_iter().map(|(why, count)| format!("not answered, {count} points: {why}.")).collect()
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<Point>, Failure> {
@@ -107,10 +130,27 @@ pub fn calibrate(args: &Calibrate, cli: &Cli, catalog: &Catalog, output: &Output
     fitted.extend(validate::llama_constants(&points, catalog, &mut calibration));
     let mut notes = Vec::new();
     if args.cross_validate {
+        let prices = PriceList::load(catalog)?;
+        let mut folds = Vec::new();
+        let mut pair_error = None;
         for fold in Fold::ALL {
             let unseen = validate::cross_validate(&points, catalog, &calibration, fold, &bar);
             notes.push(format!("{}: {}", fold.name(), errors(&unseen)));
+            let rows: Vec<_> = unseen.iter().map(|u| (u.point, u.prediction)).collect();
+            notes.push(format!("{} with one anchor per layout: {}", fold.name(), anchored(&unseen)));
+            if let Some(d) = validate::decisions(fold.name(), &rows, &prices) {
+                notes.push(chosen(&d));
+                pair_error = if fold == Fold::Device { Some(d.ratio_error) } else { pair_error };
+            }
+            folds.push((fold, unseen));
         }
+        let predictions = validate::answer(&points, catalog, &calibration);
+        let known = |p: &Point| {
+            let sheet = Device::load(catalog, &p.device, Path::new("")).ok();
+            sheet.is_some_and(|d| calibration.kernels().iter().any(|k| k.generation == d.architecture))
+        };
+        let bands = validate::bands(&points, &predictions, known, &folds);
+        calibration.set_bands(bands, pair_error);
     }
     drop(bar);
     if let Some(path) = cli.common.outputs.iter().find(|p| p.extension().is_some_and(|e| e == "toml")) {
@@ -132,6 +172,37 @@ pub fn calibrate(args: &Calibrate, cli: &Cli, catalog: &Catalog, output: &Output
         })
         .collect();
     output.write(&context::finished("calibrate", context::here(), sentence, notes, &rows)?)
+}
+
+/// Errors after one run of each layout, the first, has corrected the others.
+fn anchored(unseen: &[validate::Unseen<'_>]) -> String {
+    let mut seen: std::collections::HashMap<String, f64> = std::collections::HashMap::new();
+    let mut errors = Vec::new();
+    for u in unseen {
+        let p = u.point;
+        let key =
+            format!("{} {} {} {} {:?} {:?} {:?}", p.device, p.model, p.engine_kind, p.precision, p.tp, p.dp, p.ep);
+        let (Some(measured), Some(predicted)) = (p.tpot_ms, u.prediction.tpot_ms) else { continue };
+        match seen.get(&key) {
+            Some(factor) => errors.push((predicted * factor / measured - 1.0).abs()),
+            None => {
+                seen.insert(key, measured / predicted);
+            }
+        }
+    }
+    let median = stats::median(&errors).map_or("?".to_owned(), |m| format!("{:.1}", m * 100.0));
+    format!("{} rows, TPOT median {median} %", errors.len())
+}
+
+fn chosen(d: &validate::Decisions) -> String {
+    format!(
+        "decisions, {}: {} pairs of devices, the cheaper named in {:.1} %, mean regret {:.1} %, cost ratios within {:.0} % for four of five",
+        d.slice,
+        d.pairs,
+        d.right * 100.0,
+        d.regret * 100.0,
+        d.ratio_error * 100.0
+    )
 }
 
 fn errors(unseen: &[validate::Unseen<'_>]) -> String {

@@ -1,15 +1,17 @@
 //! Commands that measure this machine. The measuring itself happens in a worker process of the same program.
 
-use super::args::{Bench, Cli, Measure, Verify};
+use super::args::{Bench, Cli, Duel, Measure, Verify};
 use super::context;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bar;
+use crate::catalog::Catalog;
 use crate::device::Profile;
-use crate::measure::{self, BenchOptions, MeasureError, Selector, VerifyOptions};
+use crate::measure::{self, BenchOptions, MeasureError, Selector, StepOptions, VerifyOptions};
+use crate::model::ModelSpec;
 use crate::units::Seconds;
 use anyhow::Context as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 impl From<MeasureError> for Failure {
     fn from(error: MeasureError) -> Self {
         match error {
-            MeasureError::NoAdapter { .. } => Self::Usage(error.to_string()),
+            MeasureError::NoAdapter { .. } | MeasureError::Unsupported { .. } => Self::Usage(error.to_string()),
             MeasureError::Interrupted => Self::Interrupted,
             other => Self::Operational(other.into()),
         }
@@ -61,8 +63,26 @@ pub fn devices(output: &Output) -> Result<(), Failure> {
     output.write(&context::finished("devices", context::here(), sentence, Vec::new(), &rows)?)
 }
 
+/// `bench --step`: a decode step and a prefill chunk of a real model, executed.
+fn step(model: &ModelSpec, args: &Bench, bench: BenchOptions, cli: &Cli, output: &Output) -> Result<(), Failure> {
+    let options = StepOptions { bench, layers: args.layers, context: args.context, chunk: args.chunk };
+    let rows = {
+        let bar = Bar::new(cli.common.quiet);
+        measure::step(&program()?, model, &options, &bar)?
+    };
+    let total = |phase: &str| rows.iter().find(|r| r.phase == phase && r.class == "total");
+    let say = |phase: &str| {
+        total(phase).map_or(String::new(), |r| {
+            format!("{phase} takes {:.0} ms, {:.0} ms estimated", 1e3 * r.measured_s, 1e3 * r.estimate_s)
+        })
+    };
+    let sentence = format!("{}: {}; {}.", model.name, say("decode"), say("prefill"));
+    output.write(&context::finished("bench-step", context::here(), sentence, Vec::new(), &rows)?)
+}
+
 /// `bench`: measures adapters and stores their profiles.
-pub fn bench(args: &Bench, cli: &Cli, output: &Output) -> Result<(), Failure> {
+pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+    let model = args.step.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose()?;
     let stop = interruptible()?;
     let options = BenchOptions {
         adapter: selector(&args.measure),
@@ -72,6 +92,9 @@ pub fn bench(args: &Bench, cli: &Cli, output: &Output) -> Result<(), Failure> {
         stop: Arc::clone(&stop),
         ..BenchOptions::default()
     };
+    if let Some(model) = model {
+        return step(&model, args, options, cli, output);
+    }
     let profiles = {
         let bar = Bar::new(cli.common.quiet);
         measure::bench(&program()?, &options, &bar)?
@@ -82,8 +105,31 @@ pub fn bench(args: &Bench, cli: &Cli, output: &Output) -> Result<(), Failure> {
     context.adapter = profiles.first().map(|p| p.adapter.name.clone());
     let notes = profiles.iter().flat_map(|p| p.anomalies.clone()).collect();
     let sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
+    if args.ladder {
+        let rungs: Vec<_> = profiles.iter().flat_map(measure::ladder).collect();
+        return output.write(&context::finished("bench-ladder", context, sentence, notes, &rungs)?);
+    }
     output.write(&context::finished("bench", context, sentence, notes, &rows)?)?;
     if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
+}
+
+/// `duel`: this adapter with fewer threads and its best kernel, against the full one with lesser kernels.
+pub fn duel(args: &Duel, cli: &Cli, output: &Output) -> Result<(), Failure> {
+    let options = BenchOptions { adapter: selector(&args.measure), seed: cli.common.seed, ..BenchOptions::default() };
+    let rows = {
+        let bar = Bar::new(cli.common.quiet);
+        measure::duel(&program()?, &options, &bar)?
+    };
+    let wins = rows.iter().filter(|r| r.executed_ratio > 1.0);
+    let least = wins.min_by(|a, b| a.debt.total_cmp(&b.debt));
+    let sentence = match least {
+        Some(row) => format!(
+            "The handicapped adapter with its best kernel beats the full one once that runs {:.1} times slower than it could ({}).",
+            row.debt, row.rung
+        ),
+        None => "The full adapter wins with every kernel.".to_owned(),
+    };
+    output.write(&context::finished("duel", context::here(), sentence, Vec::new(), &rows)?)
 }
 
 /// What an adapter sustains, in one sentence.

@@ -1,5 +1,6 @@
 //! Arguments, progress, exit codes: the only room that prints, and the only one that sees all others.
 
+mod answers;
 mod args;
 mod calibrate;
 mod context;
@@ -7,10 +8,12 @@ mod failure;
 mod local;
 mod output;
 mod progress;
+mod reports;
 mod require;
 mod scenarios;
 mod show;
 mod simulate;
+mod sweep;
 
 use crate::catalog::Catalog;
 use args::{Cli, Command};
@@ -41,15 +44,19 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     };
     match &cli.command {
         Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
-        Command::Explain(args) => scenarios::explain(args, cli, &catalog, &output),
         Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
+        Command::Explain(args) => answers::explain(args, cli, &catalog, &output),
+        Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
+        Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
+        Command::Report(args) => reports::report(args, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => calibrate::validate(args, &catalog, &output),
         Command::Calibrate(args) => calibrate::calibrate(args, cli, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
-        Command::Bench(args) => local::bench(args, cli, &output),
+        Command::Bench(args) => local::bench(args, cli, &catalog, &output),
+        Command::Duel(args) => local::duel(args, cli, &output),
         Command::Verify(args) => local::verify(args, cli, &output),
         // Handled before anything is set up: its standard output is a protocol.
         Command::Worker(_) => Ok(()),

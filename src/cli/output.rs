@@ -89,7 +89,10 @@ pub fn color_of_errors(common: &Common) -> bool {
 fn format_of(path: &Path) -> Result<Format, Failure> {
     let extension = path.extension().map(|e| e.to_string_lossy().into_owned()).unwrap_or_default();
     Format::from_extension(&extension).ok_or_else(|| {
-        Failure::Usage(format!("-o {}: the extension tells the format; use .json, .jsonl, .csv or .md", path.display()))
+        Failure::Usage(format!(
+            "-o {}: the extension tells the format; use .json, .jsonl, .csv, .md, .html or .svg",
+            path.display()
+        ))
     })
 }
 

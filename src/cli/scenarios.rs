@@ -4,70 +4,130 @@ use super::args::{Cli, Compare, Scenario};
 use super::failure::Failure;
 use super::output::Output;
 use super::{context, local, require};
-use crate::catalog::Catalog;
+use crate::catalog::{self, Catalog};
+use crate::device::Profile;
 use crate::diagnostic::Diagnostic;
 use crate::estimate::Calibration;
 use crate::run::Context;
 use crate::scenario::{Draft, Local, Offer, Plan, Source, resolve};
 use crate::solve;
+use crate::validate;
+use std::path::Path;
 
 /// A scenario ready to be answered.
-struct Ready {
-    plan: Plan,
-    calibration: Calibration,
-    context: Context,
+pub struct Ready {
+    /// Contenders, load and targets.
+    pub plan: Plan,
+    /// Constants of the estimate.
+    pub calibration: Calibration,
+    /// Where and when it is run.
+    pub context: Context,
+    /// What was measured on this machine, where a contender is this machine.
+    pub profile: Option<Profile>,
 }
 
 /// `compare`: contenders side by side.
 pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let ready = prepare(&args.scenario, cli, catalog)?;
+    if args.optimize {
+        return optimized(args, ready, output);
+    }
     let answer = solve::compare(&ready.plan, &ready.calibration)?;
     let run = context::finished("compare", ready.context, answer.sentence, answer.notes, &answer.rows)?;
     output.write(&run)?;
     require::check(&args.requirements, &run.rows)
 }
 
-/// `explain`: the same, op by op.
-pub fn explain(args: &Scenario, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let ready = prepare(args, cli, catalog)?;
-    let (rows, comparison) = solve::explain(&ready.plan, &ready.calibration)?;
-    output.write(&context::finished("explain", ready.context, comparison.sentence, comparison.notes, &rows)?)
+/// `compare --optimize`: every contender in its best layout.
+fn optimized(args: &Compare, ready: Ready, output: &Output) -> Result<(), Failure> {
+    let found = solve::optimize(&ready.plan, &ready.calibration)?;
+    // The sentence and its verdict come from the same rows and rules as those of a comparison.
+    let rows: Vec<_> = found.rows.iter().map(|r| r.row.clone()).collect();
+    let (sentence, mut notes) = solve::answer(&found.plan, &rows, &ready.calibration);
+    notes.push(format!(
+        "{} layouts fit; rows marked pareto are those that no other beats both in tokens/s per device and per user. The search chooses its own concurrencies.",
+        found.tried
+    ));
+    let run = context::finished("compare", ready.context, sentence, notes, &found.rows)?;
+    output.write(&run)?;
+    require::check(&args.requirements, &run.rows)
 }
 
-fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failure> {
+/// Reads, checks and measures what a scenario needs.
+///
+/// # Errors
+/// When the scenario is wrong or this machine cannot be measured.
+pub fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, Failure> {
     let source = Source::read(&args.scenario, &args.edits)?;
     let draft = source.draft()?;
-    let (plan, adapter) = resolved(&draft, args, cli, |local| resolve(&source, &draft, catalog, local))?;
-    let context = context_of(&source, &plan, adapter);
-    Ok(Ready { plan, calibration: Calibration::load(catalog)?, context })
+    let (plan, profile) = resolved(&draft, args, cli, |local| resolve(&source, &draft, catalog, local))?;
+    let context = context_of(&source, &plan, profile.as_ref());
+    let calibration = calibrated(args, &plan, catalog)?;
+    Ok(Ready { plan, calibration, context, profile })
 }
 
-/// Resolves a scenario, after measuring this machine where it asks for that. Also names the adapter.
+/// Resolves a scenario, after measuring this machine where it asks for that.
 ///
 /// Everything that can be wrong with the scenario is found before a minute is spent on measuring.
+///
+/// # Errors
+/// When the scenario is wrong or this machine cannot be measured.
 pub fn resolved<P>(
     draft: &Draft,
     args: &Scenario,
     cli: &Cli,
     resolve: impl Fn(Local<'_>) -> Result<P, Diagnostic>,
-) -> Result<(P, Option<String>), Failure> {
+) -> Result<(P, Option<Profile>), Failure> {
     let pending = resolve(Local::Pending)?;
     if !draft.needs_local() {
         return Ok((pending, None));
     }
     let profile = local::profile(&args.measure, args.budget, cli)?;
-    let p = &profile.adapter;
-    let adapter = format!("{} ({}, {})", p.name, p.backend, p.driver_info);
-    Ok((resolve(Local::Measured(&profile))?, Some(adapter)))
+    Ok((resolve(Local::Measured(&profile))?, Some(profile)))
 }
 
 /// Where, when and on what a scenario is answered.
-pub fn context_of(source: &Source, plan: &Plan, adapter: Option<String>) -> Context {
+pub fn context_of(source: &Source, plan: &Plan, profile: Option<&Profile>) -> Context {
     let mut context = context::here();
     context.scenario_hash = Some(context::hash(&source.text));
-    context.adapter = adapter;
+    context.adapter = profile.map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
     context.sources = sources(plan);
     context
+}
+
+/// The constants of the estimate, with what the user measured.
+///
+/// # Errors
+/// When a file of measurements is wrong.
+pub fn calibrated(args: &Scenario, plan: &Plan, catalog: &Catalog) -> Result<Calibration, Failure> {
+    let mut calibration = Calibration::load(catalog)?;
+    for anchor in &args.anchors {
+        add_anchor(anchor, plan, catalog, &mut calibration)?;
+    }
+    Ok(calibration)
+}
+
+/// Reads `[CONTENDER=]FILE` and adds what it measured.
+fn add_anchor(text: &str, plan: &Plan, catalog: &Catalog, calibration: &mut Calibration) -> Result<(), Failure> {
+    let (name, path) = text.split_once('=').map_or((None, text), |(name, path)| (Some(name), path));
+    let entry = catalog::read(Path::new(path))?;
+    let anchors = if path.ends_with(".csv") {
+        let points = validate::read(&entry.file, &entry.text)?;
+        validate::anchors_of_points(&points, catalog, calibration)
+    } else {
+        let named = plan.contenders.iter().find(|c| Some(c.name.as_str()) == name);
+        let Some(Offer::Devices { setup, .. }) = named.map(|c| &c.offer) else {
+            let message =
+                format!("--anchor {text}: a result file is of one contender; write --anchor CONTENDER={path}");
+            return Err(Failure::Usage(message));
+        };
+        validate::anchors_of_results(&entry.file, &entry.text, setup, calibration)?
+    };
+    if anchors.is_empty() {
+        return Err(Failure::Usage(format!("--anchor {text}: the file holds no run with TTFT and TPOT")));
+    }
+    calibration.add_anchors(anchors);
+    Ok(())
 }
 
 fn sources(plan: &Plan) -> Vec<String> {

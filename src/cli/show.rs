@@ -11,6 +11,7 @@ use crate::model::{ModelRow, ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::run::Run;
 use crate::scenario::Draft;
+use crate::solve::breakeven::AnswerRow;
 use crate::solve::{CompareRow, ExplainRow};
 use crate::validate::{PointRow, Slice};
 use schemars::schema_for;
@@ -106,6 +107,7 @@ pub fn schema(format: SchemaOf) -> Result<(), Failure> {
         SchemaOf::Compare => schema_for!(CompareRow),
         SchemaOf::Explain => schema_for!(ExplainRow),
         SchemaOf::Simulate => schema_for!(crate::simulate::SimulateRow),
+        SchemaOf::Answer => schema_for!(AnswerRow),
         SchemaOf::Model => schema_for!(ModelRow),
         SchemaOf::Device => schema_for!(DeviceRow),
         SchemaOf::Point => schema_for!(PointRow),

@@ -6,7 +6,6 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{context, local, require, scenarios};
 use crate::catalog::Catalog;
-use crate::estimate::Calibration;
 use crate::progress::Progress;
 use crate::scenario::{Source, axis, resolve_in_time};
 use crate::simulate::answer::{Load, loads};
@@ -37,9 +36,9 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
     let options = options(args, cli.common.seed)?;
     let source = Source::read(&args.scenario.scenario, &args.scenario.edits)?;
     let draft = source.draft()?;
-    let ((plan, traffic), adapter) =
+    let ((plan, traffic), profile) =
         scenarios::resolved(&draft, &args.scenario, cli, |local| resolve_in_time(&source, &draft, catalog, local))?;
-    let calibration = Calibration::load(catalog)?;
+    let calibration = scenarios::calibrated(&args.scenario, &plan, catalog)?;
     // A second handler is refused where measuring set one: its Ctrl-C then ends the program at once.
     let stop = local::interruptible().unwrap_or_default();
     let files = Files::create(args)?;
@@ -55,7 +54,7 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
     drop(spectator);
     drop(bar);
     files.finish()?;
-    let mut context = scenarios::context_of(&source, &plan, adapter);
+    let mut context = scenarios::context_of(&source, &plan, profile.as_ref());
     context.seed = Some(options.seed);
     let run = context::finished("simulate", context, answer.sentence, answer.notes, &answer.rows)?;
     output.write(&run)?;

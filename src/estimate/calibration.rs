@@ -3,12 +3,13 @@
 //! `scenarios/calibration.toml` holds them with date, data and error. None belongs to a model, a row or a
 //! benchmark: they are per kernel family and device generation, or per engine.
 
+use super::anchor::{self, Anchor, Correction};
 use super::llama::Llama;
 use super::path::Family;
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
 use crate::precision::Precision;
-use crate::setup::Engine;
+use crate::setup::{Engine, Setup};
 use serde::{Deserialize, Serialize};
 
 /// Kinds of kernels that have constants.
@@ -102,6 +103,7 @@ pub struct EngineConstants {
 #[derive(Debug, Clone)]
 pub struct Calibration {
     file: File,
+    anchors: Vec<Anchor>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -112,6 +114,52 @@ struct File {
     engine: Vec<EngineEntry>,
     llama: Llama,
     shared: Shared,
+    #[serde(default)]
+    band: Vec<Band>,
+}
+
+/// What an estimate is of; each has its own band.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Situation {
+    /// Requests served on a generation whose kernels were measured.
+    Served,
+    /// All requests at once on such a generation.
+    Offline,
+    /// A generation without measured kernels.
+    Uncalibrated,
+    /// Separate pools for prompts and answers.
+    Pools,
+    /// One stream or a few, by llama.cpp.
+    SingleStream,
+}
+
+/// What a band is around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quantity {
+    /// Time to the first token.
+    Ttft,
+    /// Time per further token.
+    Tpot,
+    /// Tokens per second.
+    Throughput,
+}
+
+/// The middle 80 % of measured over estimated values.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Band {
+    /// What the estimate is of.
+    pub situation: Situation,
+    /// What the band is around.
+    pub quantity: Quantity,
+    /// 10 % of measurements lie below the estimate times this.
+    pub low: f64,
+    /// 10 % of measurements lie above the estimate times this.
+    pub high: f64,
+    /// Measurements behind it.
+    pub points: u64,
 }
 
 /// Which measured generation a device generation borrows its constants from.
@@ -274,7 +322,7 @@ impl Calibration {
                 format!("the constants of {:?} {} {:?} are out of range", k.kind, k.generation, k.family),
             )
             .hint("compute and memory are shares above 0 and at most 1; blend is at least 0.5")),
-            None => Ok(Self { file }),
+            None => Ok(Self { file, anchors: Vec::new() }),
         }
     }
 
@@ -326,6 +374,34 @@ impl Calibration {
     /// The constants of all measured kernel families.
     pub fn kernels(&self) -> &[KernelEntry] {
         &self.file.kernel
+    }
+
+    /// Adds a user's own measurements; estimates of their neighbours are corrected by them.
+    pub fn add_anchors(&mut self, anchors: Vec<Anchor>) {
+        self.anchors.extend(anchors);
+    }
+
+    /// What the user's own measurements say of a setup.
+    pub fn correction(&self, setup: &Setup) -> Option<Correction> {
+        anchor::correction(&self.anchors, setup)
+    }
+
+    /// The band around a quantity, where measurements of such a situation exist.
+    pub fn band(&self, situation: Situation, quantity: Quantity) -> Option<&Band> {
+        self.file.band.iter().find(|b| b.situation == situation && b.quantity == quantity)
+    }
+
+    /// All bands.
+    pub fn bands(&self) -> &[Band] {
+        &self.file.band
+    }
+
+    /// Replaces all bands, and the ratio that a verdict has to allow for.
+    pub fn set_bands(&mut self, bands: Vec<Band>, pair_error: Option<f64>) {
+        self.file.band = bands;
+        if let Some(error) = pair_error {
+            self.file.shared.pair_error = error;
+        }
     }
 
     /// Replaces the constants of all measured kernel families.

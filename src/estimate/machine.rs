@@ -127,6 +127,22 @@ impl Machine {
         }
     }
 
+    /// Least time of an all-reduce of `size` bytes over all ranks: links and network at their peak, no latency.
+    pub fn reduce_roof(&self, size: f64) -> f64 {
+        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
+        let inside = 2.0 * size * (self.ranks - 1.0).max(0.0) / self.ranks / rate;
+        let between = if self.nodes > 1.0 { 2.0 * size / self.domain / self.network } else { 0.0 };
+        inside.max(between)
+    }
+
+    /// Least time of an exchange of [`Self::exchange`].
+    pub fn exchange_roof(&self, tokens: f64, copy_bytes: f64, topk: f64) -> f64 {
+        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
+        let inside = topk.min(self.ranks - 1.0) * tokens * copy_bytes / rate;
+        let between = if self.nodes > 1.0 { topk.min(self.nodes) * tokens * copy_bytes / self.network } else { 0.0 };
+        inside.max(between)
+    }
+
     /// Time of an all-reduce of `size` bytes over all ranks: one shot (every rank reads all) or two shots
     /// (reduce-scatter, all-gather), whichever is faster; between nodes what a node's ranks share goes over the
     /// network on top.

@@ -3,6 +3,7 @@
 //! Pure arithmetic. [`Compiled::new`] looks everything up once; the rest allocates nothing, so that searches and
 //! simulations can ask a hundred thousand times a second.
 
+pub mod anchor;
 pub mod calibration;
 pub mod cost;
 mod forward;
@@ -12,15 +13,17 @@ pub mod memory;
 pub mod op;
 pub mod path;
 mod pools;
+mod roof;
 pub mod serve;
 
-pub use calibration::Calibration;
+pub use calibration::{Calibration, Quantity, Situation};
 pub use machine::Unanswerable;
 pub use pools::Pools;
 pub use serve::Loop;
 
 use crate::precision::Precision;
 use crate::setup::{Engine, Load, Setup, Speed};
+use anchor::Correction;
 pub use calibration::EngineConstants;
 use machine::Machine;
 use memory::Memory;
@@ -44,6 +47,10 @@ pub struct Compiled {
     pub memory: Memory,
     /// The engine's constants.
     pub engine: EngineConstants,
+    /// Ends of the band around the time to the first token, the time per token and the throughput, as factors.
+    bands: [Option<(f64, f64)>; 3],
+    /// What the user's own measurements of like runs say.
+    pub correction: Option<Correction>,
     /// Kernels of a step.
     kernels: f64,
     draft_launches: f64,
@@ -73,6 +80,8 @@ impl Compiled {
         let kernels = ops.iter().map(Op::kernels).sum();
         let draft_launches = calibration.shared().draft_launches;
         let compiled = Self {
+            correction: calibration.correction(&setup),
+            bands: [None; 3],
             memory: Memory::of(&setup),
             setup,
             ops,
@@ -83,7 +92,10 @@ impl Compiled {
             draft_launches,
             calibrated,
         };
-        Ok(compiled.with_engine(engine))
+        let situation = compiled.situation();
+        let band = |q| situation.and_then(|s| calibration.band(s, q)).map(|b| (b.low, b.high));
+        let bands = [band(Quantity::Ttft), band(Quantity::Tpot), band(Quantity::Throughput)];
+        Ok(Self { bands, ..compiled.with_engine(engine) })
     }
 
     /// Every operation of a step that has something to do, with its cost.
@@ -95,7 +107,9 @@ impl Compiled {
         self.list(step).iter().filter_map(move |op| {
             let timed = op.time(&share, &self.machine)?;
             let hidden = if op.class == Class::Collectives { exposed } else { 1.0 };
-            let seconds = timed.seconds * hidden / speed(&self.setup.speed, op.class);
+            // Tuning ends at the roof; what is estimated below it (caches, overlap) stays as it is.
+            let roof = op.roof(&timed, &self.machine).min(timed.seconds);
+            let seconds = (timed.seconds / speed(&self.setup.speed, op.class)).max(roof) * hidden;
             Some((op, Timed { seconds, launch: self.launch(op, &timed, step), ..timed }))
         })
     }
@@ -176,6 +190,13 @@ impl Compiled {
         self
     }
 
+    /// As calibrated, without the user's own measurements.
+    #[must_use]
+    pub fn without_anchor(mut self) -> Self {
+        self.correction = None;
+        self
+    }
+
     /// The engine without its front end: all requests are there at once, nobody waits for a first token.
     #[must_use]
     pub fn offline(mut self) -> Self {
@@ -204,6 +225,28 @@ impl Compiled {
             Work::Experts(_) => self.engine.expert_launch_share,
             Work::Elementwise { .. } => self.engine.launch_share * self.engine.small_kernel,
             _ => self.engine.launch_share,
+        }
+    }
+
+    /// Factors to the lower and upper end of the band around a quantity.
+    pub const fn band(&self, quantity: Quantity) -> Option<(f64, f64)> {
+        self.bands[match quantity {
+            Quantity::Ttft => 0,
+            Quantity::Tpot => 1,
+            Quantity::Throughput => 2,
+        }]
+    }
+
+    /// Which band the estimates of this setup have; `None` for a device measured by this program's own kernels.
+    pub fn situation(&self) -> Option<Situation> {
+        if self.setup.hardware.measured.is_some() {
+            None
+        } else if self.setup.engine == Engine::LlamaCpp {
+            Some(Situation::SingleStream)
+        } else if !self.calibrated {
+            Some(Situation::Uncalibrated)
+        } else {
+            Some(Situation::Served)
         }
     }
 

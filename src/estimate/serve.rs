@@ -70,7 +70,11 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
             break;
         }
     }
-    let (ttft, tpot, step_s, prompt_s) = result;
+    let (mut ttft, mut tpot, mut step_s, mut prompt_s) = result;
+    if let Some(measured) = &compiled.correction {
+        (ttft, tpot) = (ttft * measured.ttft, tpot * measured.tpot);
+        (step_s, prompt_s) = (step_s * measured.tpot, prompt_s * measured.tpot);
+    }
     let saturated = offered > capacity * 1.001;
     Loop {
         offered,

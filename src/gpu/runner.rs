@@ -54,7 +54,7 @@ impl<'gpu> Runner<'gpu> {
             for (index, memory) in plan.memory.iter().enumerate() {
                 let shared = buffers.first().filter(|_| copy > 0 && !memory.is_input()).and_then(|b| b[index].clone());
                 let resource = match shared {
-                    Some(buffer) => Resource::Buffer(buffer, memory.bytes()),
+                    Some(buffer) => Resource::Buffer(buffer, bound(gpu, memory)),
                     None => Resource::new(gpu, memory),
                 };
                 held.push(match &resource {
@@ -92,6 +92,12 @@ impl<'gpu> Runner<'gpu> {
         self.bind()
     }
 
+    /// Runs the named dispatches in order on the first copy of the inputs, at most `per_submission` in one submission.
+    pub fn run_steps(&mut self, steps: &[usize], per_submission: usize) -> Result<Elapsed, GpuError> {
+        let steps: Vec<(usize, usize)> = steps.iter().map(|&step| (0, step)).collect();
+        self.submit_all(&steps, per_submission)
+    }
+
     /// Runs one dispatch alone, on the first copy of the inputs.
     pub fn run_step(&mut self, step: usize) -> Result<Elapsed, GpuError> {
         self.submit(&[(0, step)])
@@ -109,6 +115,10 @@ impl<'gpu> Runner<'gpu> {
             .map(|(run, step)| ((self.next + run) % self.groups.len(), step))
             .collect();
         self.next = (self.next + runs as usize) % self.groups.len();
+        self.submit_all(&steps, per_submission)
+    }
+
+    fn submit_all(&self, steps: &[(usize, usize)], per_submission: usize) -> Result<Elapsed, GpuError> {
         let mut total = Elapsed { wall_s: 0.0, gpu_s: Some(0.0) };
         for batch in steps.chunks(per_submission.max(1)) {
             let part = self.submit(batch)?;
@@ -162,12 +172,16 @@ impl<'gpu> Runner<'gpu> {
 
     /// The output as the last run left it.
     pub fn output(&self) -> Result<Vec<u8>, GpuError> {
-        let buffer = self.buffers[0][self.plan.output]
-            .as_ref()
-            .ok_or_else(|| GpuError::Refused("the output is a texture".into()))?;
+        self.memory(self.plan.output)
+    }
+
+    /// The content of one buffer of the plan, of the first copy.
+    pub fn memory(&self, index: usize) -> Result<Vec<u8>, GpuError> {
+        let buffer = self.buffers[0][index].as_ref();
+        let buffer = buffer.ok_or_else(|| GpuError::Refused("a texture cannot be read back".into()))?;
         let mut bytes = self.read(buffer)?;
         bytes.drain(..GUARD_BYTES as usize);
-        bytes.truncate(self.plan.memory[self.plan.output].bytes() as usize);
+        bytes.truncate(self.plan.memory[index].bytes() as usize);
         Ok(bytes)
     }
 
@@ -293,7 +307,7 @@ impl Resource {
         }
         // Submitting lets wgpu release its staging copy before the next buffer is filled.
         gpu.queue.submit([]);
-        Self::Buffer(buffer, size)
+        Self::Buffer(buffer, bound(gpu, memory))
     }
 }
 
@@ -319,7 +333,7 @@ fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[R
             Resource::Buffer(buffer, size) => wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                 buffer,
                 offset: GUARD_BYTES,
-                size: wgpu::BufferSize::new(padded(*size)),
+                size: wgpu::BufferSize::new(*size),
             }),
         };
         entries.push(wgpu::BindGroupEntry { binding: at as u32 + 1, resource });
@@ -329,6 +343,13 @@ fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[R
         layout: &pipeline.get_bind_group_layout(0),
         entries: &entries,
     })
+}
+
+/// Bytes of the binding. What kernels write is bound together with the guard behind it: drivers that check bounds would
+/// otherwise drop a write past the end, and a missing tail guard would go unnoticed there and do harm elsewhere.
+fn bound(gpu: &Gpu, memory: &Memory) -> u64 {
+    let slack = if memory.is_input() { 0 } else { GUARD_BYTES };
+    (padded(memory.bytes()) + slack).min(gpu.found().caps.binding.max(padded(memory.bytes())))
 }
 
 /// Storage bindings are whole words.

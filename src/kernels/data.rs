@@ -34,6 +34,8 @@ pub struct Data {
     pub a_scale: Vec<f32>,
     /// One scale per output column (`I8`), or per column and group of k, index `column * groups + group` (`Q4`).
     pub b_scale: Vec<f32>,
+    /// First row of each expert, and the end.
+    pub first_row: Vec<u32>,
 }
 
 impl Data {
@@ -48,6 +50,33 @@ impl Data {
                 Self { a, ..Self::default() }
             }
             Problem::Fma { chains, .. } => Self { a: source.values(chains as usize), ..Self::default() },
+            Problem::Attention { queries, context, heads, kv_heads, head_dim } => {
+                let cache = (context * kv_heads * head_dim) as usize;
+                // Keys, then values.
+                Self {
+                    a: source.values((queries * heads * head_dim) as usize),
+                    b: source.values(2 * cache),
+                    ..Self::default()
+                }
+            }
+            Problem::Experts { m, experts, n, k } => {
+                let mut data = Self {
+                    a: source.values((m * k) as usize),
+                    b: source.values((experts * k * n) as usize),
+                    ..Self::default()
+                };
+                // Rows fall on experts at random, so that loads differ and some experts may get none.
+                let mut cuts: Vec<u32> = (1..experts).map(|_| source.random.random_range(0..=m as u32)).collect();
+                cuts.sort_unstable();
+                data.first_row = [vec![0], cuts, vec![m as u32]].concat();
+                data
+            }
+            Problem::Norm { rows, width } => {
+                Self { a: source.values((rows * width) as usize), b: source.values(width as usize), ..Self::default() }
+            }
+            Problem::Activation { rows, width } => {
+                Self { a: source.values((2 * rows * width) as usize), ..Self::default() }
+            }
             Problem::Launch | Problem::Submit => Self::default(),
         }
     }
@@ -68,7 +97,7 @@ impl Source {
                 let a = a_int.iter().enumerate().map(|(at, &q)| f32::from(q) * a_scale[at / k]).collect();
                 let column = |at: usize| if by_row { at / k } else { at % n };
                 let b = b_int.iter().enumerate().map(|(at, &q)| f32::from(q) * b_scale[column(at)]).collect();
-                Data { a, b, a_int, b_int, a_scale, b_scale }
+                Data { a, b, a_int, b_int, a_scale, b_scale, ..Data::default() }
             }
             Dtype::Q4 => {
                 let groups = k.div_ceil(GROUP);
@@ -129,6 +158,33 @@ pub fn stored(values: &[f32], dtype: Dtype) -> Vec<u8> {
     }
 }
 
+/// `integers[rows, columns]` padded with zeros, four to a word along a row.
+pub fn bytes_by_row(integers: &[i8], shape: [usize; 2], to: [usize; 2]) -> Vec<u32> {
+    words(integers, shape, to, 4, |q, at| u32::from(q as u8) << (8 * at))
+}
+
+/// The same with eight 4-bit integers to a word.
+pub fn nibbles_by_row(integers: &[i8], shape: [usize; 2], to: [usize; 2]) -> Vec<u32> {
+    words(integers, shape, to, 8, |q, at| u32::from(q as u8 & 15) << (4 * at))
+}
+
+fn words(
+    integers: &[i8],
+    [rows, columns]: [usize; 2],
+    [to_rows, to_columns]: [usize; 2],
+    per_word: usize,
+    place: impl Fn(i8, usize) -> u32,
+) -> Vec<u32> {
+    let width = to_columns / per_word;
+    let mut out = vec![0; to_rows * width];
+    for row in 0..rows {
+        for column in 0..columns {
+            out[row * width + column / per_word] |= place(integers[row * columns + column], column % per_word);
+        }
+    }
+    out
+}
+
 /// `matrix[rows, columns]` padded with zeros to `[to_rows, to_columns]`.
 pub fn pad(matrix: &[f32], [rows, columns]: [usize; 2], [to_rows, to_columns]: [usize; 2]) -> Vec<f32> {
     let mut padded = vec![0.0; to_rows * to_columns];
@@ -140,8 +196,8 @@ pub fn pad(matrix: &[f32], [rows, columns]: [usize; 2], [to_rows, to_columns]: [
 }
 
 /// `matrix[rows, columns]` transposed.
-pub fn transpose(matrix: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
-    let mut out = vec![0.0; matrix.len()];
+pub fn transpose<T: Copy + Default>(matrix: &[T], [rows, columns]: [usize; 2]) -> Vec<T> {
+    let mut out = vec![T::default(); matrix.len()];
     for row in 0..rows {
         for column in 0..columns {
             out[column * rows + row] = matrix[row * columns + column];

@@ -1,6 +1,6 @@
 //! Planning a matrix product: how A and B are laid out for a variant, and which dispatches cover C.
 
-use super::data::{Data, pad, stored, transpose};
+use super::data::{Data, GROUP, bytes_by_row, nibbles_by_row, pad, stored, transpose};
 use super::{Dtype, Family, SLICE, Variant, template};
 use crate::gpu::{Memory, Plan, Program, Step};
 
@@ -22,12 +22,14 @@ pub(super) fn tile(variant: &Variant) -> Tile {
         Family::GemmLanes => {
             Tile { rows: knob("sg") * knob("mr"), columns: 4 * knob("l") * knob("nv"), depth: knob("l") }
         }
+        Family::GemmCooperative => Tile { rows: knob("bm"), columns: knob("bn"), depth: knob("bk") },
         _ => Tile { rows: knob("wy"), columns: knob("wx"), depth: 1 },
     }
 }
 
 const KNOBS: &[&str] = &[
     "bm", "bn", "bk", "tm", "tn", "v4", "ta", "pf", "pad", "sw", "sk", "wx", "wy", "mr", "nv", "ku", "tex", "l", "sg",
+    "ex", "sm", "sn", "cs",
 ];
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
@@ -39,7 +41,34 @@ pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, 
     Ok(all)
 }
 
+/// Values of k in one element of A's and B's buffers: the integer kernels count in words of four.
+fn packing(variant: &Variant) -> usize {
+    if variant.dtype == Dtype::I8 { 4 } else { 1 }
+}
+
+/// The output's size: fragments are stored whole, so cooperative kernels write padded rows and columns too.
+pub(super) fn stored_shape(variant: &Variant, [m, n]: [usize; 2]) -> [usize; 2] {
+    let tile = tile(variant);
+    if variant.family == Family::GemmCooperative {
+        [m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns)]
+    } else {
+        [m, n]
+    }
+}
+
 pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands: usize) -> Result<Plan, String> {
+    if variant.dtype == Dtype::Q4
+        && (variant.family != Family::GemmTiled || !variant.knob("bk").is_multiple_of(GROUP as u32))
+    {
+        return Err(format!("{variant} cannot read 4-bit weights"));
+    }
+    if variant.dtype == Dtype::I8 && variant.family != Family::GemmTiled {
+        return Err(format!("{variant} cannot read 8-bit integers"));
+    }
+    if variant.family == Family::GemmTiled {
+        whole_loads(variant)?;
+    }
+    let (logical_k, k) = (k, k.div_ceil(packing(variant)));
     let tile = tile(variant);
     let programs = sources(variant)?
         .into_iter()
@@ -47,39 +76,73 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
         .collect();
     let (mp, np, kp) =
         (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
-    let (a, b) = (left(variant, data, [m, k], [mp, kp]), right(variant, data, [k, n], [kp, np]));
+    let (a, b) = (left(variant, data, [m, logical_k], [mp, kp]), right(variant, data, [logical_k, n], [kp, np]));
     let splits = variant.knob("sk").max(1) as usize;
-    let bytes = 4 * (m * n) as u64;
+    let [stored_m, stored_n] = stored_shape(variant, [m, n]);
+    let bytes = 4 * (stored_m * stored_n) as u64;
     let mut memory = vec![a, b, Memory::Output(bytes)];
+    match variant.dtype {
+        Dtype::I8 => memory.push(floats(&[&data.a_scale[..], &data.b_scale].concat())),
+        Dtype::Q4 => memory.push(floats(&pad(&data.b_scale, [n, logical_k.div_ceil(GROUP)], [np, kp / GROUP]))),
+        _ => {}
+    }
+    if splits > 1 && memory.len() > 3 {
+        return Err(format!("{variant}: a split sum has no scales"));
+    }
     if splits > 1 {
         memory.push(Memory::Scratch(bytes * splits as u64));
     }
-    let steps = steps(variant, [m, n, k], bands);
+    let steps = steps(variant, [m, n, logical_k], bands);
     Ok(Plan { label: variant.id(), programs, memory, steps, output: 2 })
+}
+
+/// Every invocation must fetch the same whole number of elements of both tiles.
+fn whole_loads(variant: &Variant) -> Result<(), String> {
+    let knob = |name| variant.knob(name);
+    let threads = footprint(variant).1;
+    let wide = if knob("v4") > 0 { 4 } else { 1 };
+    let columns_wide = if variant.dtype == Dtype::Q4 { 8 } else { wide };
+    let whole = |values: u32, wide: u32| values > 0 && values.is_multiple_of(threads * wide);
+    if whole(knob("bm") * knob("bk"), wide) && whole(knob("bn") * knob("bk"), columns_wide) {
+        Ok(())
+    } else {
+        Err(format!("{variant}: a tile does not divide among {threads} invocations"))
+    }
 }
 
 /// The dispatches that cover C in at most `bands` bands of rows.
 pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> Vec<Step> {
+    let k = k.div_ceil(packing(variant));
     let tile = tile(variant);
     let (mp, np, kp) =
         (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
     let splits = variant.knob("sk").max(1) as usize;
-    let into = if splits > 1 { 3 } else { 2 };
+    let mut bindings = vec![0, 1, if splits > 1 { 3 } else { 2 }];
+    if matches!(variant.dtype, Dtype::I8 | Dtype::Q4) {
+        bindings.push(3);
+    }
+    // The strides of B: columns of a row, or values of a column where 4-bit weights lie along k.
+    let ldb = if variant.dtype == Dtype::Q4 { kp } else { np };
     let quads = matches!(variant.family, Family::GemmRegisters | Family::GemmLanes);
     let lda = if variant.knob("ta") > 0 && !quads { mp } else { kp };
     let tile_rows = mp / tile.rows;
     let band = tile_rows.div_ceil(bands.max(1)).max(1);
-    // A split sum is never continued, so its slices must be whole.
-    let slice = if splits > 1 { kp } else { SLICE / tile.depth * tile.depth };
+    // A split sum and a cooperative one are never continued, so their slices must be whole.
+    let whole = splits > 1 || variant.family == Family::GemmCooperative;
+    let slice = if whole { kp } else { SLICE / tile.depth * tile.depth };
     let mut steps = Vec::new();
     for first in (0..tile_rows).step_by(band) {
         for k0 in (0..kp).step_by(slice) {
             let k1 = kp.min(k0 + slice);
             let kz = (k1 - k0).div_ceil(splits).next_multiple_of(tile.depth);
-            let params = [m, n, k, lda, np, first * tile.rows, k0, k1, kz].map(|x| x as u32).to_vec();
+            let params = if variant.family == Family::GemmCooperative {
+                [lda, ldb, np, first * tile.rows, k1].map(|x| x as u32).to_vec()
+            } else {
+                [m, n, k, lda, ldb, first * tile.rows, k0, k1, kz].map(|x| x as u32).to_vec()
+            };
             let rows = band.min(tile_rows - first);
             let grid = [np / tile.columns, rows, splits].map(|x| x as u32);
-            steps.push(Step { program: 0, params, grid, bindings: vec![0, 1, into] });
+            steps.push(Step { program: 0, params, grid, bindings: bindings.clone() });
         }
     }
     if splits > 1 {
@@ -92,6 +155,11 @@ pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> V
 
 /// A as the variant reads it.
 fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2]) -> Memory {
+    if variant.dtype == Dtype::I8 {
+        let words = bytes_by_row(&data.a_int, shape, [mp, 4 * kp]);
+        let words = if variant.knob("ta") > 0 { transpose(&words, [mp, kp]) } else { words };
+        return Memory::Input(bytemuck::cast_slice(&words).to_vec());
+    }
     let padded = pad(&data.a, shape, [mp, kp]);
     let quads = matches!(variant.family, Family::GemmRegisters | Family::GemmLanes);
     if quads {
@@ -108,11 +176,49 @@ fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2])
 }
 
 fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]) -> Memory {
+    let [k, n] = shape;
+    match variant.dtype {
+        Dtype::I8 => {
+            let by_column = bytes_by_row(&transpose(&data.b_int, shape), [n, k], [np, 4 * kp]);
+            return Memory::Input(bytemuck::cast_slice(&transpose(&by_column, [np, kp])).to_vec());
+        }
+        Dtype::Q4 => {
+            let by_column = nibbles_by_row(&transpose(&data.b_int, shape), [n, k], [np, kp]);
+            return Memory::Input(bytemuck::cast_slice(&by_column).to_vec());
+        }
+        _ => {}
+    }
     let padded = pad(&data.b, shape, [kp, np]);
     if variant.knob("tex") > 0 {
         return Memory::Texture { width: (np / 4) as u32, height: kp as u32, texels: padded };
     }
     Memory::Input(stored(&padded, variant.dtype))
+}
+
+fn floats(values: &[f32]) -> Memory {
+    Memory::Input(bytemuck::cast_slice(values).to_vec())
+}
+
+/// Rows of A sorted by expert, each times its expert's B.
+pub(super) fn experts(variant: &Variant, [m, experts, n, k]: [usize; 4], data: &Data) -> Result<Plan, String> {
+    whole_loads(variant)?;
+    let tile = tile(variant);
+    let programs = sources(variant)?.into_iter().map(|(_, source)| Program { label: variant.id(), source }).collect();
+    let (np, kp) = (n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
+    // The last tile of an expert may read rows behind it: they must exist.
+    let a = pad(&data.a, [m, k], [m + tile.rows, kp]);
+    let a = if variant.knob("ta") > 0 { return Err(format!("{variant}: experts take A by row")) } else { floats(&a) };
+    let b: Vec<f32> = data.b.chunks_exact(k * n).flat_map(|b| pad(b, [k, n], [kp, np])).collect();
+    let tallest = data.first_row.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0) as usize;
+    let step = Step {
+        program: 0,
+        params: [m, n, kp, kp, np, 0, 0, kp, kp].map(|x| x as u32).to_vec(),
+        grid: [np / tile.columns, tallest.div_ceil(tile.rows).max(1), experts].map(|x| x as u32),
+        bindings: vec![0, 1, 2, 3],
+    };
+    let rows = Memory::Input(bytemuck::cast_slice(&data.first_row).to_vec());
+    let memory = vec![a, floats(&b), Memory::Output(4 * (m * n) as u64), rows];
+    Ok(Plan { label: variant.id(), programs, memory, steps: vec![step], output: 2 })
 }
 
 /// Four rows of one column side by side: index `(row / 4 * columns + column) * 4 + row % 4`.
@@ -131,6 +237,10 @@ pub(super) fn footprint(variant: &Variant) -> (u32, u32) {
     let knob = |name| variant.knob(name);
     let value = if variant.dtype == Dtype::F16 { 2 } else { 4 };
     match variant.family {
+        Family::GemmCooperative => {
+            let bytes = 2 * (knob("bm") * (knob("bk") + 8) + knob("bk") * (knob("bn") + 8));
+            (bytes, knob("l") * knob("sm") * knob("sn"))
+        }
         Family::GemmTiled => {
             let bytes = value * knob("bk") * (knob("bm") + knob("pad") + knob("bn"));
             (bytes, (knob("bm") / knob("tm").max(1)) * (knob("bn") / knob("tn").max(1)))

@@ -1,6 +1,6 @@
 //! Whether an adapter can run a variant at all. "Unavailable here" is not "wrong".
 
-use super::{Dtype, Family, Problem, Variant, gemm, gemv, stream};
+use super::{Dtype, Family, Problem, Variant, gemm, gemv, stream, token, units};
 use crate::gpu::Caps;
 
 /// Refuses a variant that needs what the adapter lacks, or a problem outside the adapter's limits. The text says which.
@@ -17,11 +17,17 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     let refuse = |condition: bool, why: String| if condition { Err(why) } else { Ok(()) };
     refuse(lanes > 0 && !caps.subgroup, "no subgroup operations".into())?;
     refuse(lanes > 0 && caps.lanes != lanes, format!("subgroups of {} lanes, not {lanes}", caps.lanes))?;
-    refuse(variant.dtype == Dtype::F16 && !caps.f16, "no f16 in shaders".into())?;
+    // The streaming kernels unpack halves themselves and need no f16 in shaders.
+    let halves = variant.dtype == Dtype::F16 && variant.family != Family::GemvUnits;
+    refuse(halves && !caps.f16, "no f16 in shaders".into())?;
+    let side = variant.knob("cs");
+    refuse(side > 0 && !caps.cooperative.contains(&side), format!("no cooperative matrices of {side} x {side}"))?;
     refuse(workgroup_bytes > caps.workgroup_bytes, format!("{workgroup_bytes} bytes of workgroup memory"))?;
     refuse(invocations > caps.invocations, format!("{invocations} invocations in a workgroup"))?;
     refuse(variant.knob("tex") > 0 && sides.iter().any(|&s| s > texture), format!("a texture side over {texture}"))?;
-    let largest = (4 * (m * k).max(k * n).max(m * n)).div_ceil(2);
+    let width = |bytes: f64, values: u64| (bytes * values as f64) as u64;
+    let (inputs, weights) = (variant.dtype.input_bytes(), variant.dtype.weight_bytes());
+    let largest = width(inputs, m * k).max(width(weights, k * n)).max(4 * m * n);
     refuse(variant.knob("tex") == 0 && largest > caps.binding, format!("a binding over {} bytes", caps.binding))
 }
 
@@ -30,7 +36,10 @@ pub fn footprint(variant: &Variant) -> (u32, u32) {
     match variant.family {
         Family::GemmNaive | Family::GemmTiled | Family::GemmRegisters | Family::GemmLanes => gemm::footprint(variant),
         Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns => gemv::footprint(variant),
-        Family::StreamRead | Family::Empty => stream::footprint(variant),
+        Family::GemmCooperative => gemm::footprint(variant),
+        Family::GemvUnits => units::footprint(variant),
+        Family::Attention | Family::Norm | Family::Activation => token::footprint(variant),
+        Family::StreamRead | Family::StreamCopy | Family::FmaChain | Family::Empty => stream::footprint(variant),
         Family::CpuGemm | Family::CpuGemv | Family::CpuRead | Family::CpuLaunch => (0, 0),
     }
 }

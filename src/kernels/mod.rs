@@ -14,7 +14,9 @@ mod problem;
 pub mod space;
 mod stream;
 pub mod template;
+mod token;
 pub mod twin;
+mod units;
 mod variant;
 
 pub use data::{Data, Fill};
@@ -40,6 +42,23 @@ pub fn plan(variant: &Variant, problem: Problem, data: &Data, bands: usize) -> R
         (Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns, Problem::Gemv { n, k }) => {
             gemv::plan(variant, [n as usize, k as usize], data)
         }
+        (Family::GemmCooperative, Problem::Gemm { m, n, k }) => {
+            gemm::plan(variant, [m as usize, n as usize, k as usize], data, bands)
+        }
+        (Family::GemvUnits, Problem::Gemv { n, k }) => units::plan(variant, [1, n as usize, k as usize], data, true),
+        (Family::GemvUnits, Problem::Gemm { m, n, k }) => {
+            units::plan(variant, [m as usize, n as usize, k as usize], data, false)
+        }
+        (Family::GemmTiled, Problem::Experts { m, experts, n, k }) => {
+            gemm::experts(variant, [m, experts, n, k].map(|x| x as usize), data)
+        }
+        (Family::Attention, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
+            token::attention(variant, [queries, context, heads, kv_heads, head_dim], data)
+        }
+        (Family::Norm, Problem::Norm { rows, width }) => token::norm(variant, [rows, width], data),
+        (Family::Activation, Problem::Activation { rows, width }) => token::activation(variant, [rows, width], data),
+        (Family::StreamCopy, Problem::Copy { .. }) => stream::copy(variant, data),
+        (Family::FmaChain, Problem::Fma { chains, steps }) => stream::fma(variant, [chains, steps], data),
         (Family::StreamRead, Problem::Read { .. }) => stream::read(variant, data),
         (Family::Empty, Problem::Launch | Problem::Submit) => stream::launch(variant),
         _ => Err(format!("{variant} does not compute a {}", problem.kernel())),
@@ -49,13 +68,20 @@ pub fn plan(variant: &Variant, problem: Problem, data: &Data, bands: usize) -> R
 /// The dispatches of [`plan`] again, cut into at most `bands` bands of rows. Only a GEMM can be cut.
 pub fn steps(variant: &Variant, problem: Problem, bands: usize) -> Option<Vec<Step>> {
     match problem {
+        _ if variant.family == Family::GemvUnits => None,
         Problem::Gemm { m, n, k } => Some(gemm::steps(variant, [m as usize, n as usize, k as usize], bands)),
         _ => None,
     }
 }
 
-/// Turns a kernel's raw output into what the twin is compared with: streams leave one partial sum per invocation.
-pub fn finish(variant: &Variant, output: Vec<u8>) -> Vec<u8> {
+/// Turns a kernel's raw output into what the twin is compared with: streams leave one partial sum per invocation,
+/// cooperative kernels whole tiles.
+pub fn finish(variant: &Variant, problem: Problem, output: Vec<u8>) -> Vec<u8> {
+    if variant.family == Family::GemmCooperative {
+        let [m, n, _] = problem.mnk().map(|x| x as usize);
+        let stride = 4 * gemm::stored_shape(variant, [m, n])[1];
+        return output.chunks_exact(stride).take(m).flat_map(|row| row[..4 * n].to_vec()).collect();
+    }
     if variant.family == Family::StreamRead {
         let words = output.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
         twin::fold(words).to_le_bytes().to_vec()
@@ -69,7 +95,10 @@ pub fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String>
     match variant.family {
         Family::GemmNaive | Family::GemmTiled | Family::GemmRegisters | Family::GemmLanes => gemm::sources(variant),
         Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns => gemv::sources(variant),
-        Family::StreamRead | Family::Empty => stream::sources(variant),
+        Family::GemmCooperative => gemm::sources(variant),
+        Family::GemvUnits => units::sources(variant),
+        Family::Attention | Family::Norm | Family::Activation => token::sources(variant),
+        Family::StreamRead | Family::StreamCopy | Family::FmaChain | Family::Empty => stream::sources(variant),
         Family::CpuGemm | Family::CpuGemv | Family::CpuRead | Family::CpuLaunch => Ok(Vec::new()),
     }
 }

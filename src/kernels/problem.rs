@@ -40,6 +40,44 @@ pub enum Problem {
         /// Multiply-adds on each.
         steps: u64,
     },
+    /// Softmax attention of the last `queries` tokens over `context` cached ones, causal, grouped heads.
+    Attention {
+        /// Tokens that ask; 1 is a decode step.
+        queries: u64,
+        /// Tokens in the cache, those that ask included.
+        context: u64,
+        /// Query heads.
+        heads: u64,
+        /// Key/value heads.
+        kv_heads: u64,
+        /// Length of a head.
+        head_dim: u64,
+    },
+    /// Rows of A sorted by expert, each times its expert's B[k, n].
+    Experts {
+        /// Rows of A over all experts.
+        m: u64,
+        /// Experts.
+        experts: u64,
+        /// Columns of an expert's matrix.
+        n: u64,
+        /// Rows of an expert's matrix.
+        k: u64,
+    },
+    /// RMS norm of each row.
+    Norm {
+        /// Rows.
+        rows: u64,
+        /// Values in a row.
+        width: u64,
+    },
+    /// SwiGLU of rows of 2 x `width` values.
+    Activation {
+        /// Rows.
+        rows: u64,
+        /// Values in a row of the result.
+        width: u64,
+    },
     /// One dispatch that writes one word, timed among many in one submission.
     Launch,
     /// The same dispatch, submitted and waited for alone.
@@ -71,9 +109,19 @@ impl Problem {
             Self::Read { .. } => "read",
             Self::Copy { .. } => "copy",
             Self::Fma { .. } => "fma",
+            Self::Attention { .. } => "attention",
+            Self::Experts { .. } => "experts",
+            Self::Norm { .. } => "norm",
+            Self::Activation { .. } => "activation",
             Self::Launch => "launch",
             Self::Submit => "submit",
         }
+    }
+
+    /// Small integers make every partial sum exact. Not so where an exponential or a root is taken: those operations
+    /// are judged by the real gate alone.
+    pub const fn has_exact_inputs(self) -> bool {
+        !matches!(self, Self::Attention { .. } | Self::Norm { .. } | Self::Activation { .. })
     }
 
     /// The same operation on a small shape whose every length leaves a tail behind any tile.
@@ -84,6 +132,27 @@ impl Problem {
             Self::Read { words } => Self::Read { words: words.min(4 * 65_537) },
             Self::Copy { words } => Self::Copy { words: words.min(4 * 65_537) },
             Self::Fma { chains, steps } => Self::Fma { chains: chains.min(1000), steps: steps.min(100) },
+            Self::Attention { heads, kv_heads, head_dim, queries, .. } => Self::Attention {
+                queries: queries.min(3),
+                context: 259,
+                heads: heads.min(4 * kv_heads),
+                kv_heads: kv_heads.min(2),
+                head_dim,
+            }
+            .whole_groups(),
+            Self::Experts { experts, .. } => Self::Experts { m: 131, experts: experts.min(5), n: 129, k: 67 },
+            Self::Norm { rows, width } => Self::Norm { rows: rows.min(3), width: width.min(1031) },
+            Self::Activation { rows, width } => Self::Activation { rows: rows.min(3), width: width.min(1031) },
+            Self::Launch | Self::Submit => self,
+        }
+    }
+
+    /// Every key/value head serves a whole number of query heads.
+    fn whole_groups(self) -> Self {
+        match self {
+            Self::Attention { queries, context, heads, kv_heads, head_dim } => {
+                Self::Attention { queries, context, heads: heads.next_multiple_of(kv_heads), kv_heads, head_dim }
+            }
             other => other,
         }
     }
@@ -95,6 +164,9 @@ impl Problem {
             Self::Gemv { n, k } => [1, n, k],
             Self::Read { words } | Self::Copy { words } => [1, words, 1],
             Self::Fma { chains, steps } => [1, chains, steps],
+            Self::Attention { queries, context, heads, head_dim, .. } => [queries, heads * head_dim, context],
+            Self::Experts { m, n, k, .. } => [m, n, k],
+            Self::Norm { rows, width } | Self::Activation { rows, width } => [rows, width, 1],
             Self::Launch | Self::Submit => [1, 1, 1],
         }
     }
@@ -103,6 +175,12 @@ impl Problem {
     pub const fn flop(self) -> f64 {
         match self {
             Self::Read { .. } | Self::Copy { .. } | Self::Launch | Self::Submit => 0.0,
+            // Every query sees the tokens up to itself, twice 2 d operations each.
+            Self::Attention { queries, context, heads, head_dim, .. } => {
+                let seen = queries as f64 * (context as f64 - (queries as f64 - 1.0) / 2.0);
+                4.0 * seen * heads as f64 * head_dim as f64
+            }
+            Self::Norm { rows, width } | Self::Activation { rows, width } => 4.0 * rows as f64 * width as f64,
             other => {
                 let [m, n, k] = other.mnk();
                 2.0 * m as f64 * n as f64 * k as f64
@@ -119,7 +197,13 @@ impl Problem {
             }
             Self::Read { .. } => 4.0 * n,
             Self::Copy { .. } => 8.0 * n,
-            Self::Fma { .. } => 4.0 * n,
+            Self::Fma { .. } => 8.0 * n,
+            Self::Attention { queries, context, heads, kv_heads, head_dim } => {
+                4.0 * (2 * context * kv_heads * head_dim + 2 * queries * heads * head_dim) as f64
+            }
+            Self::Experts { experts, .. } => 4.0 * (m * k + m * n + experts.min(m as u64) as f64 * k * n),
+            Self::Norm { .. } => 4.0 * (2.0 * m * n + n),
+            Self::Activation { .. } => 12.0 * m * n,
             Self::Launch | Self::Submit => 0.0,
         }
     }
@@ -132,6 +216,11 @@ impl fmt::Display for Problem {
             Self::Gemm { .. } => write!(f, "gemm {m} x {n} x {k}"),
             Self::Gemv { .. } => write!(f, "gemv {n} x {k}"),
             Self::Read { words } | Self::Copy { words } => write!(f, "{} {} MiB", self.kernel(), words * 4 >> 20),
+            Self::Attention { queries, context, heads, kv_heads, head_dim } => {
+                write!(f, "attention {queries} over {context}, {heads}/{kv_heads} heads of {head_dim}")
+            }
+            Self::Experts { experts, .. } => write!(f, "experts {experts} of {m} x {n} x {k}"),
+            Self::Norm { .. } | Self::Activation { .. } => write!(f, "{} {m} x {n}", self.kernel()),
             Self::Fma { .. } => write!(f, "fma {n} x {k}"),
             Self::Launch | Self::Submit => f.write_str(self.kernel()),
         }

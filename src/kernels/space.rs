@@ -1,4 +1,4 @@
-//! The variants worth trying: for each kernel the rungs of the ladder, and the space the tuner searches.
+//! The variants worth trying: for each kernel the rungs of the ladder, and on each rung what the tuner chooses from.
 
 use super::Dtype::{F32, U32};
 use super::{Dtype, Family, Problem, Variant};
@@ -7,7 +7,7 @@ use crate::gpu::Caps;
 /// A step of the ladder and the variants that may stand for it; the fastest one does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rung {
-    /// `naive`, `tiled`, `registers`, ...
+    /// `naive`, `tiled`, `register-blocked`, ...
     pub name: &'static str,
     /// Its candidates, the most promising first.
     pub variants: Vec<Variant>,
@@ -19,12 +19,19 @@ fn rung(name: &'static str, variants: Vec<Variant>) -> Rung {
 
 /// The ladder of one kernel on an adapter, from naive upwards, unavailable variants included.
 pub fn ladder(problem: Problem, dtype: Dtype, caps: &Caps) -> Vec<Rung> {
+    let of = |family, wx| vec![Variant::new(family, F32, &[("wx", wx)])];
     match problem {
+        Problem::Gemm { m, .. } if m <= 64 => [gemm(dtype, caps)[..1].to_vec(), few_rows(dtype, caps)].concat(),
         Problem::Gemm { .. } => gemm(dtype, caps),
         Problem::Gemv { .. } => gemv(dtype, caps),
+        Problem::Experts { .. } => vec![rung("tiled", experts())],
+        Problem::Attention { head_dim, .. } => vec![rung("online softmax", attention(head_dim as u32))],
+        Problem::Norm { .. } => vec![rung("workgroup", [of(Family::Norm, 64), of(Family::Norm, 256)].concat())],
+        Problem::Activation { .. } => vec![rung("elements", of(Family::Activation, 128))],
         Problem::Read { .. } => vec![rung("stream", reads())],
+        Problem::Copy { .. } => vec![rung("stream", streams(Family::StreamCopy))],
+        Problem::Fma { .. } => vec![rung("chains", [of(Family::FmaChain, 64), of(Family::FmaChain, 256)].concat())],
         Problem::Launch | Problem::Submit => vec![rung(problem.kernel(), vec![Variant::new(Family::Empty, U32, &[])])],
-        Problem::Copy { .. } | Problem::Fma { .. } => Vec::new(),
     }
 }
 
@@ -35,48 +42,111 @@ fn tiled(dtype: Dtype, [bm, bn, bk, tm, tn]: [u32; 5], more: &[(&str, u32)]) -> 
     Variant::new(Family::GemmTiled, dtype, &knobs)
 }
 
+fn registers(dtype: Dtype, [wx, wy, mr, nv, ku]: [u32; 5], tex: u32) -> Variant {
+    let knobs = [("wx", wx), ("wy", wy), ("mr", mr), ("nv", nv), ("ku", ku), ("tex", tex)];
+    Variant::new(Family::GemmRegisters, dtype, &knobs)
+}
+
 fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
-    let naive = |wx, wy| Variant::new(Family::GemmNaive, dtype, &[("wx", wx), ("wy", wy)]);
-    let registers = |wx, wy, mr, nv, ku, tex| {
-        Variant::new(
-            Family::GemmRegisters,
-            dtype,
-            &[("wx", wx), ("wy", wy), ("mr", mr), ("nv", nv), ("ku", ku), ("tex", tex)],
-        )
-    };
+    match dtype {
+        Dtype::I8 => {
+            return vec![
+                rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
+                rung(
+                    "packed dot",
+                    vec![
+                        tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
+                        tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)]),
+                    ],
+                ),
+            ];
+        }
+        Dtype::Q4 => {
+            return vec![
+                rung("tiled", vec![tiled(dtype, [32, 32, 32, 4, 4], &[])]),
+                rung(
+                    "register-blocked",
+                    vec![
+                        tiled(dtype, [64, 64, 32, 8, 8], &[("v4", 1), ("ta", 1)]),
+                        tiled(dtype, [64, 64, 32, 4, 4], &[("v4", 1), ("ta", 1), ("pf", 1)]),
+                    ],
+                ),
+            ];
+        }
+        _ => {}
+    }
     let blocks = [[64, 64, 8, 8, 8], [64, 64, 16, 4, 4], [128, 128, 8, 8, 8], [128, 64, 16, 8, 8]];
     let each = |more: &[(&str, u32)]| blocks.iter().map(|&b| tiled(dtype, b, more)).collect::<Vec<_>>();
+    let (wide, fetched) = ([("v4", 1), ("ta", 1)], [("v4", 1), ("ta", 1), ("pf", 1)]);
     let mut rungs = vec![
-        rung("naive", vec![naive(8, 8)]),
+        rung("naive", vec![Variant::new(Family::GemmNaive, dtype, &[("wx", 8), ("wy", 8)])]),
         rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
         rung("register-blocked", each(&[])),
-        rung("vectorised", each(&[("v4", 1), ("ta", 1)])),
-        rung("prefetched", each(&[("v4", 1), ("ta", 1), ("pf", 1)])),
-        rung("registers only", vec![registers(8, 1, 16, 1, 1, 0), registers(16, 16, 4, 1, 1, 0)]),
+        rung("vectorised", each(&wide)),
+        rung("prefetched", each(&fetched)),
+        rung("swizzled", vec![tiled(dtype, blocks[2], &[("v4", 1), ("ta", 1), ("pf", 1), ("pad", 4), ("sw", 8)])]),
+        rung("split sum", vec![tiled(dtype, blocks[0], &[("v4", 1), ("ta", 1), ("sk", 4)])]),
+        rung("registers only", vec![registers(dtype, [8, 1, 16, 1, 1], 0), registers(dtype, [16, 16, 4, 1, 1], 0)]),
     ];
     if dtype == F32 {
-        rungs.push(rung(
-            "textures",
-            vec![registers(8, 1, 8, 2, 1, 1), registers(8, 8, 8, 2, 1, 1), registers(8, 1, 16, 1, 2, 1)],
-        ));
+        let shapes = [[8, 1, 8, 2, 1], [8, 8, 8, 2, 1], [8, 1, 16, 1, 2]];
+        rungs.push(rung("textures", shapes.iter().map(|&s| registers(dtype, s, 1)).collect()));
     }
-    if caps.lanes == 4 || caps.lanes == 8 || caps.lanes == 16 {
+    if matches!(caps.lanes, 4 | 8 | 16) {
         let lanes = |mr, nv, tex| {
-            Variant::new(
-                Family::GemmLanes,
-                dtype,
-                &[("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex)],
-            )
+            let knobs = [("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex)];
+            Variant::new(Family::GemmLanes, dtype, &knobs)
         };
         rungs.push(rung("shuffles", vec![lanes(32, 1, 0), lanes(16, 1, 0)]));
         if dtype == F32 {
-            rungs.push(rung("shuffles, textures", vec![lanes(32, 2, 1), lanes(32, 1, 1), lanes(64, 1, 1)]));
+            rungs.push(rung("shuffles, textures", vec![lanes(64, 1, 1), lanes(32, 2, 1), lanes(32, 1, 1)]));
         }
+    }
+    if dtype == Dtype::F16 {
+        rungs.push(rung("cooperative matrix", cooperative(caps.lanes.max(32))));
     }
     rungs
 }
 
+/// For matrix units of 8 and 16; which an adapter has decides which are legal.
+fn cooperative(lanes: u32) -> Vec<Variant> {
+    let one = |cs, [bm, bn, bk, sm, sn]: [u32; 5], pf| {
+        let knobs = [("cs", cs), ("l", lanes), ("bm", bm), ("bn", bn), ("bk", bk), ("sm", sm), ("sn", sn), ("pf", pf)];
+        Variant::new(Family::GemmCooperative, Dtype::F16, &knobs)
+    };
+    vec![
+        one(16, [128, 128, 32, 2, 2], 1),
+        one(16, [256, 128, 32, 4, 2], 1),
+        one(16, [128, 128, 32, 4, 2], 0),
+        one(16, [64, 64, 32, 2, 2], 0),
+        one(8, [64, 64, 16, 2, 2], 0),
+        one(8, [64, 64, 32, 2, 1], 1),
+    ]
+}
+
+fn units(dtype: Dtype, [wx, l, r, mb]: [u32; 4]) -> Variant {
+    Variant::new(Family::GemvUnits, dtype, &[("wx", wx), ("l", l), ("r", r), ("mb", mb)])
+}
+
+/// Two to sixty-four rows: weights are streamed once for `mb` of them.
+fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
+    let l = caps.lanes;
+    let mut variants = vec![units(dtype, [64, 0, 2, 4]), units(dtype, [64, 0, 2, 8])];
+    if l > 0 {
+        variants.extend([units(dtype, [l, l, 4, 4]), units(dtype, [4 * l, l, 2, 8]), units(dtype, [l, l, 4, 8])]);
+    }
+    vec![rung("few rows", variants)]
+}
+
 fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
+    let l = caps.lanes;
+    let mut streamed = vec![units(dtype, [64, 0, 4, 1]), units(dtype, [256, 0, 1, 1])];
+    if l > 0 {
+        streamed.extend([units(dtype, [l, l, 4, 1]), units(dtype, [l, l, 8, 1]), units(dtype, [4 * l, l, 2, 1])]);
+    }
+    if dtype != F32 {
+        return vec![rung("units", streamed)];
+    }
     let row = |v4, tex| Variant::new(Family::GemvRow, dtype, &[("wx", 64), ("v4", v4), ("tex", tex)]);
     let columns =
         |wx, nv, u, tex| Variant::new(Family::GemvColumns, dtype, &[("wx", wx), ("nv", nv), ("u", u), ("tex", tex)]);
@@ -84,28 +154,50 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     let mut rungs = vec![
         rung("naive", vec![row(0, 0)]),
         rung("vectorised", vec![row(1, 0)]),
-        rung("workgroup", vec![shared(128, 1), shared(256, 4), shared(64, 2)]),
-        rung("columns", vec![columns(8, 1, 1, 0), columns(64, 1, 1, 0)]),
+        rung("workgroup", vec![shared(256, 4), shared(128, 1), shared(64, 2)]),
+        rung("columns", vec![columns(64, 1, 1, 0), columns(8, 1, 1, 0)]),
+        rung("units", streamed),
     ];
-    if caps.subgroup && caps.lanes > 0 {
+    if l > 0 {
         let lanes = |sg, r, u, tex| {
-            Variant::new(Family::GemvLanes, dtype, &[("l", caps.lanes), ("sg", sg), ("r", r), ("u", u), ("tex", tex)])
+            Variant::new(Family::GemvLanes, dtype, &[("l", l), ("sg", sg), ("r", r), ("u", u), ("tex", tex)])
         };
         rungs.push(rung("subgroup", vec![lanes(1, 8, 1, 0), lanes(4, 4, 1, 0), lanes(4, 2, 4, 0)]));
-        if dtype == F32 {
-            rungs.push(rung("subgroup, textures", vec![lanes(1, 8, 1, 1), lanes(1, 4, 2, 1), lanes(1, 16, 1, 1)]));
-        }
-    }
-    if dtype == F32 {
         rungs.push(rung(
-            "columns, textures",
-            vec![columns(8, 1, 1, 1), columns(8, 2, 1, 1), columns(8, 4, 1, 1), row(1, 1)],
+            "subgroup, textures",
+            vec![lanes(1, 8, 2, 1), lanes(1, 8, 1, 1), lanes(1, 4, 4, 1), lanes(1, 16, 1, 1)],
         ));
     }
+    rungs.push(rung(
+        "columns, textures",
+        vec![columns(8, 4, 1, 1), columns(8, 1, 1, 1), columns(8, 2, 1, 1), row(1, 1)],
+    ));
     rungs
+}
+
+fn experts() -> Vec<Variant> {
+    [([64, 64, 8, 8, 8], 1), ([32, 64, 16, 4, 4], 1), ([16, 64, 16, 4, 4], 0)]
+        .into_iter()
+        .map(|(block, v4)| tiled(F32, block, &[("v4", v4), ("ex", 1)]))
+        .collect()
+}
+
+fn attention(head_dim: u32) -> Vec<Variant> {
+    [64, 128, 256]
+        .into_iter()
+        .filter(|wx| head_dim / 4 <= *wx)
+        .map(|wx| Variant::new(Family::Attention, F32, &[("wx", wx), ("hd", head_dim)]))
+        .collect()
+}
+
+fn streams(family: Family) -> Vec<Variant> {
+    [(256, 2048), (64, 64), (64, 1024)]
+        .into_iter()
+        .map(|(wx, wg)| Variant::new(family, U32, &[("wx", wx), ("wg", wg)]))
+        .collect()
 }
 
 fn reads() -> Vec<Variant> {
     let read = |wx, wg, u| Variant::new(Family::StreamRead, U32, &[("wx", wx), ("wg", wg), ("u", u)]);
-    vec![read(64, 64, 4), read(64, 1024, 4), read(256, 2048, 4), read(256, 4096, 1)]
+    vec![read(256, 2048, 4), read(64, 64, 4), read(64, 1024, 4), read(256, 4096, 1)]
 }

@@ -26,6 +26,33 @@ pub(super) fn read(variant: &Variant, data: &Data) -> Result<Plan, String> {
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 1 })
 }
 
+pub(super) fn copy(variant: &Variant, data: &Data) -> Result<Plan, String> {
+    let bytes: Vec<u8> = data.a.iter().flat_map(|w| w.to_bits().to_le_bytes()).collect();
+    if !bytes.len().is_multiple_of(16) {
+        return Err("a stream is a whole number of quads".into());
+    }
+    let invocations = variant.knob("wx") * variant.knob("wg");
+    let params = vec![(bytes.len() / 16) as u32, invocations];
+    let step = Step { program: 0, params, grid: [variant.knob("wg"), 1, 1], bindings: vec![0, 1] };
+    let memory = vec![Memory::Output(bytes.len() as u64), Memory::Input(bytes)];
+    let step = Step { bindings: vec![1, 0], ..step };
+    Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 0 })
+}
+
+pub(super) fn fma(variant: &Variant, [chains, steps]: [u64; 2], data: &Data) -> Result<Plan, String> {
+    if !steps.is_multiple_of(4) {
+        return Err("a chain is a whole number of four steps".into());
+    }
+    let step = Step {
+        program: 0,
+        params: vec![chains as u32, steps as u32, 1.0_f32.to_bits(), 1.0_f32.to_bits()],
+        grid: [(chains.div_ceil(8) as u32).div_ceil(variant.knob("wx")), 1, 1],
+        bindings: vec![0, 1],
+    };
+    let memory = vec![Memory::Input(bytemuck::cast_slice(&data.a).to_vec()), Memory::Output(4 * chains)];
+    Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 1 })
+}
+
 pub(super) fn launch(variant: &Variant) -> Result<Plan, String> {
     let step = Step { program: 0, params: vec![twin::LAUNCHED], grid: [1, 1, 1], bindings: vec![0] };
     Ok(Plan {

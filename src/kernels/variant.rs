@@ -41,6 +41,20 @@ families! {
     GemmRegisters = "gemm_registers",
     /// A spread over the lanes of a subgroup and passed around by shuffles.
     GemmLanes = "gemm_lanes",
+    /// Fragments multiplied by the adapter's matrix units.
+    GemmCooperative = "gemm_cooperative",
+    /// Weights streamed in units of 16 bytes along k against one or a few rows of inputs; every data type.
+    GemvUnits = "gemv_units",
+    /// Online softmax over chunks of the cache.
+    Attention = "attention",
+    /// RMS norm, one workgroup a row.
+    Norm = "norm",
+    /// SwiGLU.
+    Activation = "activation",
+    /// Copies a buffer.
+    StreamCopy = "stream_copy",
+    /// Eight chains of multiply-adds per invocation.
+    FmaChain = "fma_chain",
     /// One invocation computes one row.
     GemvRow = "gemv_row",
     /// One subgroup computes some rows, lanes along k.
@@ -94,7 +108,7 @@ impl Variant {
 }
 
 /// Knobs whose value is 1 or absent; they stand in ids without a number.
-const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta"];
+const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex"];
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

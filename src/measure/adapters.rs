@@ -154,7 +154,7 @@ fn rank(row: &AdapterRow) -> (usize, bool) {
 
 fn ask(exe: &Path, driver: &Driver) -> Result<Vec<Found>, Death> {
     let target = Target::Adapter { driver: driver.clone(), position: 0 };
-    let mut worker = Worker::start(exe, &target).map_err(|e| Death(e.to_string()))?;
+    let mut worker = Worker::start(exe, &target, &[]).map_err(|e| Death(e.to_string()))?;
     match worker.ask(&Request::List(driver.backend.clone()), PROBE_DEADLINE)? {
         Reply::Adapters(found) => Ok(found),
         other => Err(Death(format!("answered {other:?}"))),

@@ -99,7 +99,7 @@ impl Session for GpuSession<'_> {
     }
 
     fn output(&mut self) -> Result<Vec<u8>, Refusal> {
-        Ok(finish(&self.variant, self.runner.output()?))
+        Ok(finish(&self.variant, self.problem, self.runner.output()?))
     }
 
     fn damage(&mut self) -> Result<Option<String>, Refusal> {

@@ -7,23 +7,34 @@
 mod adapters;
 mod bench;
 mod case;
+mod choices;
 mod cpu;
 mod device;
+mod duel;
 mod fault;
+mod ladder;
+mod problems;
 mod protocol;
 mod rows;
 mod rule;
+mod session;
+mod step;
 mod store;
+mod stream;
 mod supervisor;
+mod tuner;
 mod verify;
 mod worker;
 
 pub use adapters::{AdapterRow, Selector, adapters};
 pub use bench::{BenchOptions, bench, local};
+pub use duel::{DuelRow, duel};
 pub use fault::VARIABLE as FAULT_VARIABLE;
+pub use ladder::{LadderRow, ladder};
 pub use protocol::{Job, Target};
 pub use rows::{BenchRow, rows};
 pub use rule::Rule;
+pub use step::{StepOptions, StepRow, step};
 pub use store::Store;
 pub use verify::{VerifyOptions, VerifyRow, verify};
 pub use worker::{WORKER_SUBCOMMAND, worker_main};
@@ -69,6 +80,14 @@ pub enum MeasureError {
         /// The adapter.
         adapter: String,
         /// The first reason.
+        why: String,
+    },
+    /// This cannot be executed.
+    #[error("{what}: {why}")]
+    Unsupported {
+        /// The model or adapter.
+        what: String,
+        /// What is missing.
         why: String,
     },
     /// The user asked to stop before anything was measured.

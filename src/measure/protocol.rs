@@ -7,6 +7,7 @@ use crate::device::profile::Case;
 use crate::gpu::{Driver, Found};
 use crate::kernels::{Problem, Variant};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use super::rule::Rule;
 
@@ -42,6 +43,24 @@ pub struct Job {
     pub rung: Option<String>,
 }
 
+/// One op of a step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Op {
+    /// The class it is counted in.
+    pub class: String,
+    /// What to run.
+    pub job: Job,
+}
+
+/// What a step took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepTimes {
+    /// The ops of each class run one after the other without the rest, s.
+    pub classes: BTreeMap<String, f64>,
+    /// All ops in order, s.
+    pub total_s: f64,
+}
+
 /// From parent to worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +73,8 @@ pub enum Request {
     Time(Job),
     /// Verifies with exact and real inputs, without timing.
     Verify(Job),
+    /// Runs many ops as one stream.
+    Step(Vec<Op>),
 }
 
 /// From worker to parent.
@@ -68,6 +89,8 @@ pub enum Reply {
     Opened(Box<Found>),
     /// Answer to `Time`: verified.
     Case(Box<Case>),
+    /// Answer to `Step`: every op verified.
+    Step(StepTimes),
     /// Answer to `Verify`: every gate passed.
     Verified,
     /// The adapter cannot run it. Not a fault.

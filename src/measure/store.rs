@@ -25,6 +25,11 @@ impl Store {
         Self { folder }
     }
 
+    /// Where it is.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A store in a folder of the caller's choice.
     pub fn at(folder: &Path) -> Self {
         Self { folder: folder.into() }

@@ -1,7 +1,7 @@
 //! The parent's side of a worker: deadlines, deaths, quarantine. It never loads a driver itself.
 
 use super::MeasureError;
-use super::protocol::{Job, Message, Reply, Request, Target, decode};
+use super::protocol::{Job, Message, Op, Reply, Request, StepTimes, Target, decode};
 use crate::device::profile::Case;
 use crate::gpu::Found;
 use std::collections::HashMap;
@@ -35,7 +35,7 @@ pub struct Death(pub String);
 
 impl Worker {
     /// Starts `exe` as a worker that sees only the target's driver.
-    pub fn start(exe: &Path, target: &Target) -> Result<Self, MeasureError> {
+    pub fn start(exe: &Path, target: &Target, environment: &[(String, String)]) -> Result<Self, MeasureError> {
         let mut command = Command::new(exe);
         command.arg(super::WORKER_SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         if let Target::Adapter { driver, .. } = target
@@ -43,6 +43,7 @@ impl Worker {
         {
             command.env("VK_DRIVER_FILES", manifest).env_remove("VK_ICD_FILENAMES");
         }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let failed = |why: String| MeasureError::Worker { exe: exe.display().to_string(), why };
         let mut child = command.spawn().map_err(|e| failed(e.to_string()))?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
@@ -128,6 +129,8 @@ pub enum Outcome {
     Case(Box<Case>),
     /// Verified without timing.
     Verified,
+    /// A whole step, every op verified.
+    Step(StepTimes),
     /// The adapter cannot run it.
     Unavailable(String),
     /// It computes something else.
@@ -141,6 +144,7 @@ pub struct Supervisor {
     exe: PathBuf,
     target: Target,
     deadline: Duration,
+    environment: Vec<(String, String)>,
     worker: Option<Worker>,
     found: Found,
     deaths: u32,
@@ -152,8 +156,19 @@ pub struct Supervisor {
 impl Supervisor {
     /// Starts a worker and opens the target.
     pub fn open(exe: &Path, target: &Target, deadline: Duration) -> Result<Self, MeasureError> {
-        let (worker, found) = start(exe, target, deadline)?;
+        Self::open_with(exe, target, deadline, Vec::new())
+    }
+
+    /// The same with further environment variables for the worker.
+    pub fn open_with(
+        exe: &Path,
+        target: &Target,
+        deadline: Duration,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, MeasureError> {
+        let (worker, found) = start(exe, target, deadline, &environment)?;
         Ok(Self {
+            environment,
             exe: exe.into(),
             target: target.clone(),
             deadline,
@@ -180,6 +195,19 @@ impl Supervisor {
         self.run(job.variant.id(), &Request::Verify(job))
     }
 
+    /// Runs many ops as one stream.
+    pub fn step(&mut self, ops: Vec<Op>) -> Result<StepTimes, MeasureError> {
+        let adapter = self.found.identity.name.clone();
+        match self.run("step".into(), &Request::Step(ops))? {
+            Outcome::Step(times) => Ok(times),
+            Outcome::Unavailable(why) => Err(MeasureError::Unsupported { what: adapter, why }),
+            Outcome::Wrong(why) | Outcome::Failed(why) => Err(MeasureError::Nothing { adapter, why }),
+            Outcome::Case(_) | Outcome::Verified => {
+                Err(MeasureError::Nothing { adapter, why: "the worker answered something else".into() })
+            }
+        }
+    }
+
     fn run(&mut self, variant: String, request: &Request) -> Result<Outcome, MeasureError> {
         loop {
             if self.kills.get(&variant).is_some_and(|&k| k >= KILLS) {
@@ -187,11 +215,12 @@ impl Supervisor {
             }
             let worker = match self.worker.take() {
                 Some(worker) => self.worker.insert(worker),
-                None => self.worker.insert(start(&self.exe, &self.target, self.deadline)?.0),
+                None => self.worker.insert(start(&self.exe, &self.target, self.deadline, &self.environment)?.0),
             };
             let why = match worker.ask(request, self.deadline) {
                 Ok(Reply::Case(case)) => return Ok(Outcome::Case(case)),
                 Ok(Reply::Verified) => return Ok(Outcome::Verified),
+                Ok(Reply::Step(times)) => return Ok(Outcome::Step(times)),
                 Ok(Reply::Unavailable(why)) => return Ok(Outcome::Unavailable(why)),
                 Ok(Reply::Wrong(why)) => {
                     self.anomalies.push(format!("{variant} is wrong here: {why}"));
@@ -212,8 +241,13 @@ impl Supervisor {
     }
 }
 
-fn start(exe: &Path, target: &Target, deadline: Duration) -> Result<(Worker, Found), MeasureError> {
-    let mut worker = Worker::start(exe, target)?;
+fn start(
+    exe: &Path,
+    target: &Target,
+    deadline: Duration,
+    environment: &[(String, String)],
+) -> Result<(Worker, Found), MeasureError> {
+    let mut worker = Worker::start(exe, target, environment)?;
     let why = match worker.ask(&Request::Open(target.clone()), deadline) {
         Ok(Reply::Opened(found)) => return Ok((worker, *found)),
         Ok(Reply::Failed(why)) | Err(Death(why)) => why,

@@ -4,7 +4,7 @@ use super::adapters::{Selector, select};
 use super::protocol::Job;
 use super::rule::Rule;
 use super::supervisor::{DEADLINE, Outcome, Supervisor};
-use super::{MeasureError, bench};
+use super::{MeasureError, problems};
 use crate::kernels::space;
 use crate::progress::Progress;
 use serde::Serialize;
@@ -55,7 +55,7 @@ pub fn verify(exe: &Path, options: &VerifyOptions, progress: &dyn Progress) -> R
     for target in select(exe, &options.adapter)?.iter().filter_map(|row| row.target.as_ref()) {
         let mut supervisor = Supervisor::open(exe, target, DEADLINE)?;
         let found = supervisor.found().clone();
-        let all: Vec<_> = bench::problems(&found)
+        let all: Vec<_> = problems::problems(&found, problems::Depth::Ladder)
             .into_iter()
             .flat_map(|(p, dtype)| {
                 space::ladder(p, dtype, &found.caps)
@@ -77,7 +77,7 @@ pub fn verify(exe: &Path, options: &VerifyOptions, progress: &dyn Progress) -> R
                 rung: None,
             };
             let (result, reason) = match supervisor.verify(job)? {
-                Outcome::Verified | Outcome::Case(_) => ("verified", None),
+                Outcome::Verified | Outcome::Step(_) | Outcome::Case(_) => ("verified", None),
                 Outcome::Unavailable(why) => ("unavailable", Some(why)),
                 Outcome::Wrong(why) => ("wrong", Some(why)),
                 Outcome::Failed(why) => ("failed", Some(why)),

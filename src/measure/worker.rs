@@ -4,6 +4,7 @@ use super::case;
 use super::cpu::{self, CpuSession};
 use super::device::{GpuSession, Refusal, Session};
 use super::protocol::{Job, Message, Reply, Request, Target, encode};
+use super::stream;
 use crate::gpu::{Checks, Gpu};
 use crate::kernels::twin::{self, Truth};
 use crate::kernels::{Data, Dtype, Fill, Problem, gate, legal};
@@ -91,6 +92,13 @@ impl Worker {
             },
             Request::Time(job) => reply(self.job(&job, true)),
             Request::Verify(job) => reply(self.job(&job, false)),
+            Request::Step(ops) => match &self.device {
+                Some(Device::Gpu(gpu)) => {
+                    let say = |what: &str| self.send(Reply::At(what.into()));
+                    reply(stream::run(gpu, &ops, &say).map(Reply::Step))
+                }
+                _ => Reply::Unavailable("a step runs on an adapter, not on the CPU executor".into()),
+            },
         }
     }
 
@@ -134,6 +142,7 @@ impl Worker {
         fill: Fill,
         from: Instant,
     ) -> Result<f64, Refusal> {
+        let fill = if problem.has_exact_inputs() { fill } else { Fill::Real };
         let data = Data::new(problem, job.variant.dtype, fill, job.seed);
         let truth = twin::truth(problem, job.variant.dtype, &data);
         let mut session = session(device, job, problem, &data)?;

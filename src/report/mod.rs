@@ -1,6 +1,9 @@
 //! Formats a finished [`crate::run::Run`]; computes nothing.
 
+mod charts;
 mod csv;
+mod glossary;
+mod html;
 mod human;
 mod inert;
 mod markdown;
@@ -22,6 +25,12 @@ pub enum Format {
     Csv,
     /// Sentence, table and notes as Markdown.
     Md,
+    /// One self-contained document with charts; for files.
+    #[value(skip)]
+    Html,
+    /// The first chart; for files.
+    #[value(skip)]
+    Svg,
 }
 
 impl Format {
@@ -32,6 +41,8 @@ impl Format {
             "jsonl" => Some(Self::Jsonl),
             "csv" => Some(Self::Csv),
             "md" => Some(Self::Md),
+            "html" => Some(Self::Html),
+            "svg" => Some(Self::Svg),
             _ => None,
         }
     }
@@ -45,6 +56,9 @@ impl Format {
             Self::Table => human::render(run, style),
             Self::Md => markdown::render(run),
             Self::Csv => csv::render(&run.rows),
+            Self::Html => html::render(run),
+            Self::Svg => html::svg(run)
+                .ok_or_else(|| serde::ser::Error::custom("this run has no chart; write .html or .csv instead"))?,
             Self::Json => serde_json::to_string_pretty(run)? + "\n",
             Self::Jsonl => {
                 let lines: Result<Vec<String>, _> = run.rows.iter().map(serde_json::to_string).collect();

@@ -28,6 +28,8 @@ pub enum Shape {
     Bytes,
     /// A large amount with a decimal prefix (k, M, G, T).
     Big,
+    /// Two digits with the band behind it: the row's `FIELD_low` and `FIELD_high`.
+    Band,
     /// `yes` or nothing.
     Flag,
 }
@@ -36,13 +38,14 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("contender", "contender", Shape::Text),
     ("device", "device", Shape::Text),
     ("devices", "n", Shape::Count),
+    ("parallel", "layout", Shape::Text),
     ("precision", "precision", Shape::Text),
     ("concurrency", "requests", Shape::Count),
-    ("ttft_ms", "TTFT ms", Shape::Number),
-    ("tpot_ms", "TPOT ms", Shape::Number),
-    ("output_tok_s_per_device", "output tok/s/dev", Shape::Number),
+    ("ttft_ms", "TTFT ms", Shape::Band),
+    ("tpot_ms", "TPOT ms", Shape::Band),
+    ("output_tok_s_per_device", "output tok/s/dev", Shape::Band),
     ("usd_per_mtok_input", "$/Mtok input", Shape::Number),
-    ("usd_per_mtok_output", "$/Mtok output", Shape::Number),
+    ("usd_per_mtok_output", "$/Mtok output", Shape::Band),
     ("usd_per_mtok_total", "$/Mtok total", Shape::Number),
     ("price_basis", "basis", Shape::Text),
     ("price_date", "price of", Shape::Text),
@@ -88,6 +91,26 @@ const SIMULATE: &[(&str, &str, Shape)] = &[
     ("reason", "why not", Shape::Text),
 ];
 
+const BREAKEVEN: &[(&str, &str, Shape)] = &[
+    ("contender", "contender", Shape::Text),
+    ("lever", "lever", Shape::Text),
+    ("usd_per_mtok_per_percent", "$/Mtok per 1 %", Shape::Number),
+    ("device_hours_per_mtok_per_percent", "device-h/Mtok per 1 %", Shape::Number),
+    ("share", "share of the cost", Shape::Number),
+    ("saving_at_roof", "saved at the roof", Shape::Number),
+    ("tune_first", "tune first", Shape::Flag),
+];
+
+const WATERFALL: &[(&str, &str, Shape)] = &[
+    ("step", "step", Shape::Text),
+    ("usd_per_mtok_before", "$/Mtok before", Shape::Number),
+    ("usd_per_mtok_after", "$/Mtok after", Shape::Number),
+    ("device_hours_per_mtok_before", "device-h/Mtok before", Shape::Number),
+    ("device_hours_per_mtok_after", "device-h/Mtok after", Shape::Number),
+    ("ratio", "x", Shape::Number),
+    ("concurrency", "requests", Shape::Count),
+];
+
 const MODEL: &[(&str, &str, Shape)] = &[
     ("model", "model", Shape::Text),
     ("parameters_total", "parameters", Shape::Big),
@@ -124,6 +147,8 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
         "compare" => COMPARE,
         "explain" => EXPLAIN,
         "simulate" => SIMULATE,
+        "breakeven" => BREAKEVEN,
+        "waterfall" => WATERFALL,
         "model" => MODEL,
         "bench" => BENCH,
         _ => &[],
@@ -145,6 +170,11 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
 pub fn answering(rows: &[Row]) -> Vec<&Row> {
     let chosen = |row: &Row| row.get("chosen").and_then(Value::as_bool);
     let own = |row: &Row, name: Option<&Value>| row.get("contender") == name;
+    let kind = |row: &Row, name: &str| row.get("kind").and_then(Value::as_str) == Some(name);
+    if rows.iter().any(|row| kind(row, "answer")) {
+        // The sentence is the answer; of what it rests on, a terminal has room for what to tune.
+        return rows.iter().filter(|row| kind(row, "sensitivity")).collect();
+    }
     if rows.iter().all(|row| chosen(row).is_none()) {
         return rows.iter().collect();
     }
@@ -176,6 +206,13 @@ pub fn cell(row: &Row, column: &Column) -> String {
     match (column.shape, number) {
         (Shape::Count, Some(n)) => thousands(n),
         (Shape::Number, Some(n)) => significant(n),
+        (Shape::Band, Some(n)) => {
+            let end = |name: &str| row.get(&format!("{}_{name}", column.field)).and_then(Value::as_f64);
+            match (end("low"), end("high")) {
+                (Some(low), Some(high)) => format!("{} ({}-{})", digits(n, 2.0), digits(low, 2.0), digits(high, 2.0)),
+                _ => significant(n),
+            }
+        }
         (Shape::Bytes, Some(n)) => bytes(n),
         (Shape::Big, Some(n)) => big(n),
         (Shape::Flag, _) => if value.as_bool() == Some(true) { "yes" } else { "no" }.to_owned(),
@@ -188,18 +225,23 @@ pub fn cell(row: &Row, column: &Column) -> String {
 
 /// Three significant digits, without an exponent between 0.0001 and a million.
 pub fn significant(n: f64) -> String {
+    digits(n, 3.0)
+}
+
+/// So many significant digits.
+fn digits(n: f64, count: f64) -> String {
     if n == 0.0 {
         return "0".to_owned();
     }
     let magnitude = n.abs().log10().floor();
     if !(-5.0..15.0).contains(&magnitude) {
-        return format!("{n:.2e}");
+        return format!("{n:.*e}", (count - 1.0) as usize);
     }
-    if magnitude >= 2.0 {
-        let unit = 10f64.powf(magnitude - 2.0);
+    if magnitude >= count - 1.0 {
+        let unit = 10f64.powf(magnitude - (count - 1.0));
         return thousands((n / unit).round() * unit);
     }
-    format!("{n:.*}", (2.0 - magnitude) as usize)
+    format!("{n:.*}", (count - 1.0 - magnitude) as usize)
 }
 
 fn thousands(n: f64) -> String {

@@ -111,6 +111,28 @@ pub struct Price {
     pub origin: String,
     /// Catalogued, or assumed by the scenario.
     pub provenance: Provenance,
+    /// What an owner's price is made of; absent for rents and services.
+    pub parts: Option<Parts>,
+}
+
+/// An owner's costs: `standing / utilisation + kilowatts x tariff`, US dollars per device-hour of work.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Parts {
+    /// Purchase over its years and hosting, US dollars per hour around the clock.
+    pub standing: f64,
+    /// Share of the hours the device has work.
+    pub utilisation: f64,
+    /// Power under load, PUE included, kW; 0 where electricity is not counted.
+    pub kilowatts: f64,
+    /// Price of electricity, US dollars per kWh.
+    pub tariff: f64,
+}
+
+impl Parts {
+    /// US dollars per device-hour of work.
+    pub fn per_hour(&self) -> f64 {
+        self.standing / self.utilisation + self.kilowatts * self.tariff
+    }
 }
 
 /// What a price counts. A verdict compares one basis only; a service competes with rent, both being what others charge.

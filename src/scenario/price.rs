@@ -1,10 +1,10 @@
 //! What an hour of a device costs: what the scenario says, else the catalogue's newest on-demand rentals.
 
 use super::draft::{ContenderDraft, OwnDraft};
-use super::plan::{Basis, Price};
+use super::plan::{Basis, Parts, Price};
 use crate::device::{Device, PriceList};
 use crate::provenance::Provenance;
-use crate::units::{UsdPerHour, UsdPerKwh};
+use crate::units::UsdPerHour;
 
 /// Hours of a year, leap years included.
 const HOURS_PER_YEAR: f64 = 8766.0;
@@ -32,19 +32,19 @@ pub fn of_devices(
         return owned(own, power, date);
     }
     if let Some(tariff) = typed.electricity {
-        let cost = electricity(tariff, 1.0, power)?;
-        return Ok(assumed(
-            Basis::Electricity,
-            UsdPerHour::new(cost),
-            date,
-            format!("{} USD/kWh, nothing else counted", tariff.get()),
-        ));
+        let parts = Parts { standing: 0.0, utilisation: 1.0, kilowatts: kilowatts(1.0, power)?, tariff: tariff.get() };
+        let origin = format!("{} USD/kWh, nothing else counted", tariff.get());
+        return Ok(of_parts(Basis::Electricity, parts, date, origin));
     }
     Ok(catalogued(list, device))
 }
 
 fn assumed(basis: Basis, per_hour: UsdPerHour, date: Option<String>, origin: String) -> Price {
-    Price { basis, usd_per_hour: Some(per_hour), date, origin, provenance: Provenance::Assumed }
+    Price { basis, usd_per_hour: Some(per_hour), date, origin, provenance: Provenance::Assumed, parts: None }
+}
+
+fn of_parts(basis: Basis, parts: Parts, date: Option<String>, origin: String) -> Price {
+    Price { parts: Some(parts), ..assumed(basis, UsdPerHour::new(parts.per_hour()), date, origin) }
 }
 
 /// (purchase / (years x 8766 h) + hosting) / utilisation + power x PUE x electricity: an hour of work carries the
@@ -56,22 +56,25 @@ fn owned(own: &OwnDraft, power: Option<f64>, date: Option<String>) -> Result<Pri
     }
     let standing = own.purchase.get() / (own.years.get() * HOURS_PER_YEAR) + own.hosting.map_or(0.0, |h| h.get());
     let pue = own.pue.map_or(1.0, |p| p.get());
-    let running = own.electricity.map_or(Ok(0.0), |tariff| electricity(tariff, pue, power))?;
-    let per_hour = UsdPerHour::new(standing / utilisation + running);
+    let (kilowatts, tariff) = match own.electricity {
+        Some(tariff) => (kilowatts(pue, power)?, tariff.get()),
+        None => (0.0, 0.0),
+    };
+    let parts = Parts { standing, utilisation, kilowatts, tariff };
     let origin = format!(
         "{} USD over {} years at {:.0} % utilisation, plus {:.3} USD/h of electricity",
         own.purchase.get(),
         own.years.get(),
         utilisation * 100.0,
-        running
+        kilowatts * tariff
     );
-    Ok(assumed(Basis::Own, per_hour, date, origin))
+    Ok(of_parts(Basis::Own, parts, date, origin))
 }
 
-fn electricity(tariff: UsdPerKwh, pue: f64, power: Option<f64>) -> Result<f64, String> {
+fn kilowatts(pue: f64, power: Option<f64>) -> Result<f64, String> {
     let watts =
         power.ok_or("electricity is to be paid, but the power of the device is not known; give power = \"350 W\"")?;
-    Ok(watts / 1000.0 * pue * tariff.get())
+    Ok(watts / 1000.0 * pue)
 }
 
 fn catalogued(list: &PriceList, device: &Device) -> Price {
@@ -88,6 +91,7 @@ fn catalogued(list: &PriceList, device: &Device) -> Price {
                 offer.high.get()
             ),
             provenance: Provenance::Catalogued,
+            parts: None,
         },
         None => Price {
             basis: Basis::None,
@@ -95,6 +99,7 @@ fn catalogued(list: &PriceList, device: &Device) -> Price {
             date: None,
             origin: "no rental price is known".to_owned(),
             provenance: Provenance::Assumed,
+            parts: None,
         },
     }
 }

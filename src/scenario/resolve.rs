@@ -175,6 +175,7 @@ impl Lookup<'_> {
                     date: self.date(typed, at)?,
                     origin: "price list given in the scenario".to_owned(),
                     provenance: Provenance::Assumed,
+                    parts: None,
                 },
             },
             _ => {

@@ -2,7 +2,7 @@
 
 use super::sentence;
 use crate::estimate::cost::Flow;
-use crate::estimate::{Calibration, Compiled, Loop, Unanswerable};
+use crate::estimate::{Calibration, Compiled, Loop, Quantity, Unanswerable};
 use crate::model::{ModelSpec, Weights};
 use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
@@ -50,15 +50,33 @@ pub struct CompareRow {
     /// Mean time to the first token, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttft_ms: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms_high: Option<f64>,
     /// Mean time per further output token, ms.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tpot_ms: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms_high: Option<f64>,
     /// Prompt tokens per second and device, cached ones included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tok_s_per_device: Option<f64>,
     /// Answer tokens per second and device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tok_s_per_device: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device_high: Option<f64>,
     /// Device-hours per million tokens, input and output together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_hours_per_mtok: Option<f64>,
@@ -74,6 +92,12 @@ pub struct CompareRow {
     /// US dollars per million output tokens, for their share of the device time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_output: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_high: Option<f64>,
     /// US dollars per million tokens of either kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_total: Option<f64>,
@@ -124,13 +148,25 @@ pub struct Comparison {
 pub fn compare(plan: &Plan, calibration: &Calibration) -> Result<Comparison, Unanswerable> {
     let mut rows = Vec::new();
     for contender in &plan.contenders {
-        let mut own = rows_of(contender, &plan.workload, calibration)?;
-        choose(&mut own, &plan.objective);
-        rows.append(&mut own);
+        rows.append(&mut judged(contender, plan, calibration)?);
     }
-    let sentence = sentence::of(plan, &rows, calibration);
-    let notes = sentence::notes(plan, &rows);
+    let (sentence, notes) = answer(plan, &rows, calibration);
     Ok(Comparison { rows, sentence, notes })
+}
+
+/// The sentence and the notes of rows that are judged.
+pub fn answer(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> (String, Vec<String>) {
+    (sentence::of(plan, rows, calibration), sentence::notes(plan, rows))
+}
+
+/// Every concurrency of one contender, the row it is judged by marked.
+///
+/// # Errors
+/// When a data sheet lacks a number that the contender's layout needs.
+pub fn judged(contender: &Contender, plan: &Plan, calibration: &Calibration) -> Result<Vec<CompareRow>, Unanswerable> {
+    let mut rows = rows_of(contender, &plan.workload, calibration)?;
+    choose(&mut rows, &plan.objective);
+    Ok(rows)
 }
 
 fn rows_of(
@@ -164,14 +200,22 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         saturated: None,
         binding: None,
         ttft_ms: None,
+        ttft_ms_low: None,
+        ttft_ms_high: None,
         tpot_ms: None,
+        tpot_ms_low: None,
+        tpot_ms_high: None,
         input_tok_s_per_device: None,
         output_tok_s_per_device: None,
+        output_tok_s_per_device_low: None,
+        output_tok_s_per_device_high: None,
         device_hours_per_mtok: None,
         device_hours_per_mtok_input: None,
         device_hours_per_mtok_output: None,
         usd_per_mtok_input: None,
         usd_per_mtok_output: None,
+        usd_per_mtok_output_low: None,
+        usd_per_mtok_output_high: None,
         usd_per_mtok_total: None,
         usd_per_mtok_output_all: None,
         usd_per_mtok_cached_input: None,
@@ -202,7 +246,8 @@ fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload)
     }
 }
 
-fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+/// One contender at one load, not yet judged.
+pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
     let setup = &compiled.setup;
     let fits = compiled.fits(load);
     let row = CompareRow {
@@ -233,6 +278,11 @@ fn numbers(
     let layout = &compiled.setup.layout;
     let flow = Flow::of(state, load, layout);
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
+    let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
+    let first = state.ttft.and_then(|t| ends(t * 1e3, Quantity::Ttft));
+    let token = ends(state.tpot * 1e3, Quantity::Tpot);
+    let rate = ends(flow.output_tok_s / flow.devices, Quantity::Throughput);
+    let share = compiled.band(Quantity::Throughput);
     // At one dollar an hour, money is device-hours.
     let hours = flow.cost(1.0);
     let limit = compiled.setup.limits.max_sequences.map(|m| (m * layout.dp) as f64);
@@ -248,14 +298,23 @@ fn numbers(
         saturated: Some(state.saturated),
         binding: Some(binding.to_owned()),
         ttft_ms: state.ttft.map(|t| t * 1e3),
+        ttft_ms_low: first.map(|b| b.0),
+        ttft_ms_high: first.map(|b| b.1),
         tpot_ms: Some(state.tpot * 1e3),
+        tpot_ms_low: token.map(|b| b.0),
+        tpot_ms_high: token.map(|b| b.1),
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
+        output_tok_s_per_device_low: rate.map(|b| b.0),
+        output_tok_s_per_device_high: rate.map(|b| b.1),
         device_hours_per_mtok: Some(flow.device_hours_per_mtok()),
         device_hours_per_mtok_input: Some(hours.input),
         device_hours_per_mtok_output: Some(hours.output),
         usd_per_mtok_input: cost.map(|c| c.input),
         usd_per_mtok_output: cost.map(|c| c.output),
+        // A high throughput is a low cost.
+        usd_per_mtok_output_low: cost.zip(share).map(|(c, b)| c.output / b.1),
+        usd_per_mtok_output_high: cost.zip(share).map(|(c, b)| c.output / b.0),
         usd_per_mtok_total: cost.map(|c| c.total),
         usd_per_mtok_output_all: cost.map(|c| c.output_all),
         joule_per_output_token: power.map(|w| flow.joule_per_output_token(w)),
@@ -282,6 +341,7 @@ fn precision(model: &ModelSpec, formats: &Formats) -> String {
 fn provenance(compiled: &Compiled, price: &Price) -> Provenance {
     let estimate = if compiled.calibrated { Provenance::Calibrated } else { Provenance::Assumed };
     let hardware = compiled.setup.hardware.provenance;
+    let estimate = if compiled.correction.is_some() { Provenance::Anchored } else { estimate };
     let own = if compiled.setup.hardware.measured.is_some() { hardware } else { hardware.weakest(estimate) };
     if price.basis == Basis::None { own } else { own.weakest(price.provenance) }
 }
@@ -299,17 +359,21 @@ fn too_large(compiled: &Compiled) -> String {
 
 /// What the objective minimises; device-hours where no price is known.
 pub fn metric(row: &CompareRow, minimize: Minimize) -> Option<f64> {
+    strict(row, minimize).or(row.device_hours_per_mtok)
+}
+
+/// What the objective minimises, and nothing else in its place.
+pub fn strict(row: &CompareRow, minimize: Minimize) -> Option<f64> {
     match minimize {
         Minimize::UsdPerMtokOutput => row.usd_per_mtok_output,
         Minimize::UsdPerMtokInput => row.usd_per_mtok_input,
         Minimize::UsdPerMtokTotal => row.usd_per_mtok_total,
         Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
     }
-    .or(row.device_hours_per_mtok)
 }
 
 /// Marks the best row that meets the targets; the others say which target they miss.
-fn choose(rows: &mut [CompareRow], objective: &Objective) {
+pub fn choose(rows: &mut [CompareRow], objective: &Objective) {
     for row in rows.iter_mut().filter(|r| r.reason.is_none()) {
         row.reason = missed(row, objective);
     }

@@ -1,8 +1,17 @@
 //! From a plan to answers: contenders side by side, op by op, and the sentence that answers.
 
+pub mod breakeven;
 mod compare;
+pub mod evidence;
 mod explain;
+mod optimize;
+mod sensitivity;
 mod sentence;
+pub mod sweep;
+mod waterfall;
 
-pub use compare::{CompareRow, Comparison, compare};
+pub use compare::{CompareRow, Comparison, answer, compare};
 pub use explain::{ExplainRow, explain};
+pub use optimize::{LayoutRow, Layouts, optimize};
+pub use sensitivity::{SensitivityRow, advice, sensitivity};
+pub use waterfall::{WaterfallRow, sentence as waterfall_sentence, waterfall};

@@ -63,7 +63,8 @@ fn label(minimize: Minimize) -> &'static str {
     }
 }
 
-fn named(row: &CompareRow) -> String {
+/// A contender and what it runs on.
+pub fn named(row: &CompareRow) -> String {
     let software = if row.software { ", a software adapter: no price verdict" } else { "" };
     match row.devices {
         Some(n) => format!("{} ({n} x {}{software})", row.contender, row.device),
@@ -174,7 +175,7 @@ fn verdict(ratio: f64, error: f64) -> String {
 }
 
 /// Two or three significant digits.
-fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     if value >= 100.0 {
         let unit = 10f64.powf(value.log10().floor() - 1.0);
         return format!("{:.0}", (value / unit).round() * unit);

@@ -4,7 +4,7 @@ use super::Point;
 use super::describe::{self, Described};
 use crate::catalog::Catalog;
 use crate::estimate::cost::Flow;
-use crate::estimate::{Calibration, Compiled, Pools};
+use crate::estimate::{Calibration, Compiled, Pools, Situation};
 use crate::setup::{Layout, Load, Setup};
 
 /// What is predicted of a point; what its phase does not have is absent.
@@ -22,6 +22,8 @@ pub struct Prediction {
     pub total_tok_s_per_device: Option<f64>,
     /// More requests were offered than fit.
     pub saturated: bool,
+    /// Which band it has.
+    pub situation: Option<Situation>,
 }
 
 /// Predicts every point; a point that cannot be answered says why.
@@ -69,6 +71,7 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     Ok(Prediction {
         ttft_ms: Some(seconds * 1e3),
         input_tok_s_per_device: Some(tokens * prompts / seconds / devices),
+        situation: compiled.situation().map(offline_band),
         ..Prediction::default()
     })
 }
@@ -91,6 +94,7 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     Ok(Prediction {
         tpot_ms: Some(seconds * 1e3),
         output_tok_s_per_device: Some(batch / seconds / devices),
+        situation: compiled.situation(),
         ..Prediction::default()
     })
 }
@@ -110,6 +114,7 @@ fn both(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         output_tok_s_per_device: per_device(output),
         total_tok_s_per_device: per_device(input + output),
         saturated: false,
+        situation: compiled.situation(),
     })
 }
 
@@ -137,7 +142,13 @@ fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
         total_tok_s_per_device: Some((flow.input_tok_s + flow.output_tok_s) / flow.devices),
         saturated: state.saturated,
+        situation: compiled.situation(),
     })
+}
+
+/// Without a front end the spread is another one.
+fn offline_band(situation: Situation) -> Situation {
+    if situation == Situation::Served { Situation::Offline } else { situation }
 }
 
 /// Sequences an instance runs at most (TensorRT-LLM's default).
@@ -187,6 +198,7 @@ fn offline_in(point: &Point, setup: &Setup, calibration: &Calibration) -> Result
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
         total_tok_s_per_device: Some((flow.input_tok_s + flow.output_tok_s) / flow.devices),
         saturated: state.saturated,
+        situation: compiled.situation().map(offline_band),
     })
 }
 
@@ -206,5 +218,6 @@ fn pools(point: &Point, prefill: &Setup, decode: &Setup, calibration: &Calibrati
         output_tok_s_per_device: Some(output / writers),
         total_tok_s_per_device: Some((input + output) / (readers + writers)),
         saturated: state.saturated,
+        situation: Some(Situation::Pools),
     })
 }

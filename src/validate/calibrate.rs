@@ -18,9 +18,10 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// Families whose closed-loop runs serving constants are fitted on.
-const SERVED: &str = "silicon";
+pub(super) const SERVED: &str = "silicon";
 /// Families of llama.cpp's own benchmarks.
-const SINGLE_STREAM: [&str; 5] = ["llamacpp-apple", "llamacpp-gpu", "llamacpp-gptoss", "dgx-spark", "xiongjiedai"];
+pub(super) const SINGLE_STREAM: [&str; 5] =
+    ["llamacpp-apple", "llamacpp-gpu", "llamacpp-gptoss", "dgx-spark", "xiongjiedai"];
 /// Engines with serving constants.
 const ENGINES: [Engine; 3] = [Engine::Trtllm, Engine::Vllm, Engine::Sglang];
 /// Pull of a serving constant towards where it started, per unit of log-distance.

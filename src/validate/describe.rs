@@ -52,7 +52,8 @@ impl<'a> Describer<'a> {
         let engine = engine(&point.engine_kind);
         let offline = point.phase == "offline" || point.engine_kind == "mlperf";
         let limits = Limits {
-            max_sequences: None,
+            // vLLM's default, where a point says that engine defaults were kept.
+            max_sequences: (point.phase == "offline" && engine == Engine::Vllm).then_some(256),
             batch_tokens: batch_tokens(engine),
             memory_fraction: if offline { 0.92 } else { 0.9 },
             older: is_older(point, engine),

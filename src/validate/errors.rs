@@ -1,9 +1,12 @@
 //! Errors of predictions against measurements: |predicted - measured| / measured, by slice, worst first.
 
+use super::calibrate::{SERVED, SINGLE_STREAM};
 use super::{Point, Prediction};
+use crate::estimate::{Calibration, Quantity};
 use crate::stats;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// A point with its prediction; what does not exist is absent.
@@ -18,18 +21,48 @@ pub struct PointRow {
     /// Predicted mean time to the first token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pred_ttft_ms: Option<f64>,
+    /// Lower end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_ttft_ms_low: Option<f64>,
+    /// Upper end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_ttft_ms_high: Option<f64>,
     /// Predicted mean time per further token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pred_tpot_ms: Option<f64>,
+    /// Lower end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_tpot_ms_low: Option<f64>,
+    /// Upper end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_tpot_ms_high: Option<f64>,
     /// Predicted prompt tokens per second and device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pred_input_tok_s_per_device: Option<f64>,
+    /// Lower end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_input_tok_s_per_device_low: Option<f64>,
+    /// Upper end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_input_tok_s_per_device_high: Option<f64>,
     /// Predicted answer tokens per second and device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pred_output_tok_s_per_device: Option<f64>,
+    /// Lower end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_output_tok_s_per_device_low: Option<f64>,
+    /// Upper end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_output_tok_s_per_device_high: Option<f64>,
     /// Predicted tokens per second and device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pred_total_tok_s_per_device: Option<f64>,
+    /// Lower end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_total_tok_s_per_device_low: Option<f64>,
+    /// Upper end of its band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pred_total_tok_s_per_device_high: Option<f64>,
     /// Signed relative error of the time to the first token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_ttft: Option<f64>,
@@ -49,6 +82,9 @@ pub struct PointRow {
 pub struct Slice {
     /// `summary`.
     pub kind: &'static str,
+    /// Constants were fitted on these points; the others are predictions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fitted: Option<bool>,
     /// The property, such as `family` or `device`.
     pub by: String,
     /// Its value.
@@ -71,25 +107,48 @@ fn error(predicted: Option<f64>, measured: Option<f64>) -> Option<f64> {
 }
 
 /// One row a point.
-pub fn point_rows(points: &[Point], predictions: &[Result<Prediction, String>]) -> Vec<PointRow> {
-    points.iter().zip(predictions).map(|(point, outcome)| row(point, outcome)).collect()
+pub fn point_rows(
+    points: &[Point],
+    predictions: &[Result<Prediction, String>],
+    calibration: &Calibration,
+) -> Vec<PointRow> {
+    points.iter().zip(predictions).map(|(point, outcome)| row(point, outcome, calibration)).collect()
 }
 
-fn row(point: &Point, outcome: &Result<Prediction, String>) -> PointRow {
+fn row(point: &Point, outcome: &Result<Prediction, String>, calibration: &Calibration) -> PointRow {
     let p = outcome.as_ref().copied().unwrap_or_default();
     let throughput = match point.phase.as_str() {
         "prefill" => error(p.input_tok_s_per_device, point.input_tok_s_per_device),
         _ => error(p.output_tok_s_per_device, point.output_tok_s_per_device),
     };
+    let ends = |value: Option<f64>, quantity| {
+        let band = p.situation.and_then(|s| calibration.band(s, quantity));
+        (value.zip(band).map(|(v, b)| v * b.low), value.zip(band).map(|(v, b)| v * b.high))
+    };
+    let (ttft, tpot) = (ends(p.ttft_ms, Quantity::Ttft), ends(p.tpot_ms, Quantity::Tpot));
+    let rate = |value| ends(value, Quantity::Throughput);
+    let input = rate(p.input_tok_s_per_device);
+    let output = rate(p.output_tok_s_per_device);
+    let total = rate(p.total_tok_s_per_device);
     PointRow {
         kind: "point",
         id: point.id.clone(),
         family: point.family.clone(),
         pred_ttft_ms: p.ttft_ms,
+        pred_ttft_ms_low: ttft.0,
+        pred_ttft_ms_high: ttft.1,
         pred_tpot_ms: p.tpot_ms,
+        pred_tpot_ms_low: tpot.0,
+        pred_tpot_ms_high: tpot.1,
         pred_input_tok_s_per_device: p.input_tok_s_per_device,
+        pred_input_tok_s_per_device_low: input.0,
+        pred_input_tok_s_per_device_high: input.1,
         pred_output_tok_s_per_device: p.output_tok_s_per_device,
+        pred_output_tok_s_per_device_low: output.0,
+        pred_output_tok_s_per_device_high: output.1,
         pred_total_tok_s_per_device: p.total_tok_s_per_device,
+        pred_total_tok_s_per_device_low: total.0,
+        pred_total_tok_s_per_device_high: total.1,
         error_ttft: error(p.ttft_ms.filter(|_| !p.saturated), point.ttft_ms),
         error_tpot: error(p.tpot_ms, point.tpot_ms).filter(|_| point.phase != "offline"),
         error_throughput: throughput,
@@ -126,7 +185,11 @@ pub fn slices(points: &[Point], rows: &[PointRow]) -> Vec<Slice> {
             .into_iter()
             .filter_map(|((slice, quantity), errors)| Slice::of(by, slice, quantity, &errors))
             .collect();
-        own.sort_by(|a, b| b.median.total_cmp(&a.median));
+        for slice in &mut own {
+            let family = slice.slice.split(' ').next().unwrap_or_default();
+            slice.fitted = Some(family == SERVED || SINGLE_STREAM.contains(&family));
+        }
+        own.sort_by(|a, b| (a.fitted, b.median).partial_cmp(&(b.fitted, a.median)).unwrap_or(Ordering::Equal));
         slices.append(&mut own);
     }
     slices
@@ -138,6 +201,7 @@ impl Slice {
         let absolute: Vec<f64> = errors.iter().map(|e| e.abs()).collect();
         Some(Self {
             kind: "summary",
+            fitted: None,
             by: by.to_owned(),
             slice,
             quantity,

@@ -4,8 +4,8 @@ use crate::estimate::calibration::{Calibration, EngineConstants, KernelEntry};
 use crate::estimate::llama::Llama;
 use crate::setup::Engine;
 use serde::Serialize;
-use serde_json::Value;
-use toml_edit::{DocumentMut, Table, TomlError};
+use serde_json::{Map, Value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, TomlError};
 
 /// The text of a calibration file with new constants in it.
 ///
@@ -28,6 +28,22 @@ pub fn with_constants(text: &str, kernels: &[KernelEntry], calibration: &Calibra
             }
         }
     }
+    document["shared"]["pair_error"] = toml_edit::value(short(calibration.shared().pair_error));
+    let mut bands = ArrayOfTables::new();
+    for band in calibration.bands() {
+        let mut table = Table::new();
+        for (name, value) in fields(band) {
+            match value {
+                Value::String(text) => table[&name] = toml_edit::value(text),
+                Value::Number(number) if number.is_u64() => {
+                    table[&name] = toml_edit::value(number.as_i64().unwrap_or(0))
+                }
+                other => table[&name] = toml_edit::value(short(other.as_f64().unwrap_or(1.0))),
+            }
+        }
+        bands.push(table);
+    }
+    document["band"] = Item::ArrayOfTables(bands);
     if let Some(table) = document["llama"].as_table_mut() {
         let constants: &Llama = calibration.llama();
         set(table, constants, &[]);
@@ -37,12 +53,19 @@ pub fn with_constants(text: &str, kernels: &[KernelEntry], calibration: &Calibra
 
 /// Writes the numbers of `values`, four digits each, which is more than any of them is known to.
 fn set(table: &mut Table, values: &impl Serialize, keep: &[&str]) {
-    let Ok(Value::Object(fields)) = serde_json::to_value(values) else { return };
-    for (name, value) in fields {
+    for (name, value) in fields(values) {
         let Some(number) = value.as_f64().filter(|_| !keep.contains(&name.as_str())) else { continue };
-        let short: f64 = format!("{number:.3e}").parse().unwrap_or(number);
-        if table.contains_key(&name) || short != 1.0 {
-            table[&name] = toml_edit::value(short);
+        if table.contains_key(&name) || short(number) != 1.0 {
+            table[&name] = toml_edit::value(short(number));
         }
     }
+}
+
+fn fields(values: &impl Serialize) -> Map<String, Value> {
+    serde_json::to_value(values).ok().and_then(|v| v.as_object().cloned()).unwrap_or_default()
+}
+
+/// Four digits.
+fn short(number: f64) -> f64 {
+    format!("{number:.3e}").parse().unwrap_or(number)
 }

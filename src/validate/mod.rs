@@ -1,7 +1,10 @@
 //! Predicts measured points, and says how far off: by slice, worst first, what was fitted apart from what was not.
 
+mod anchors;
 mod answer;
+mod bands;
 mod calibrate;
+mod decisions;
 mod describe;
 mod errors;
 mod file;
@@ -9,8 +12,11 @@ mod fit;
 mod kernels;
 mod point;
 
+pub use anchors::{anchors_of_points, anchors_of_results};
 pub use answer::{Prediction, answer, predict};
+pub use bands::bands;
 pub use calibrate::{Fitted, Fold, Unseen, cross_validate, kernel_constants, llama_constants, serving_constants};
+pub use decisions::{Decisions, decisions};
 pub use describe::{Described, Describer};
 pub use errors::{PointRow, Slice, point_rows, slices};
 pub use file::with_constants;

@@ -1,0 +1,93 @@
+//! Commands that answer between two contenders: break-even and the waterfall.
+
+use super::args::{Breakeven, Cli, Explain, TokensOf};
+use super::context;
+use super::failure::Failure;
+use super::output::Output;
+use super::scenarios::{Ready, prepare};
+use crate::catalog::Catalog;
+use crate::run::{Context, Row, Run, SCHEMA, rows};
+use crate::scenario::draft::Minimize;
+use crate::scenario::{Contender, Plan};
+use crate::solve::breakeven::{Ask, Unknown, Unsolvable, breakeven as solve_for};
+use crate::solve::evidence::{self, Kinded};
+use crate::solve::{self, Comparison};
+
+/// `breakeven`: the value of one unknown at which the weaker matches the stronger, and everything a report shows.
+pub fn breakeven(args: &Breakeven, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+    let unknown = Unknown::ALL.into_iter().find(|u| u.name() == args.unknown).ok_or_else(|| {
+        let names: Vec<String> = Unknown::ALL.iter().map(|u| u.name()).collect();
+        Failure::Usage(format!("--unknown {} is not known; write {}", args.unknown, names.join(", ")))
+    })?;
+    let of = args.of.map(|of| match of {
+        TokensOf::Input => Minimize::UsdPerMtokInput,
+        TokensOf::Output => Minimize::UsdPerMtokOutput,
+        TokensOf::Total => Minimize::UsdPerMtokTotal,
+    });
+    let ready = prepare(&args.scenario, cli, catalog)?;
+    let ask = Ask { unknown, weaker: args.weaker.clone(), stronger: args.stronger.clone(), of };
+    let found = solve_for(&ready.plan, &ready.calibration, &ask)?;
+    let weaker = contender(&ready.plan, &found.answer.weaker)?;
+    let stronger = contender(&ready.plan, &found.answer.stronger)?;
+    let levers = solve::sensitivity(&weaker, &ready.plan, &ready.calibration)?;
+    let steps = solve::waterfall(&weaker, &stronger, &ready.plan, &ready.calibration)?;
+    let mut notes = found.notes.clone();
+    notes.extend(solve::advice(&levers));
+    notes.extend(solve::waterfall_sentence(&steps));
+    let sentence = found.answer.sentence.clone();
+    let mut all = rows(std::slice::from_ref(&found.answer))?;
+    all.extend(rows(&found.curve)?);
+    all.extend(rows(&levers)?);
+    all.extend(rows(&steps)?);
+    let both = Plan { contenders: vec![weaker, stronger], ..ready.plan.clone() };
+    all.extend(shown(&both, &ready)?);
+    output.write(&finished("breakeven", ready.context, sentence, notes, all))
+}
+
+/// `explain`: op by op, or the cost of one contender out of another's.
+pub fn explain(args: &Explain, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+    let ready = prepare(&args.scenario, cli, catalog)?;
+    let [a, b] = args.pair.as_slice() else {
+        let (rows, Comparison { sentence, notes, .. }) = solve::explain(&ready.plan, &ready.calibration)?;
+        return output.write(&context::finished("explain", ready.context, sentence, notes, &rows)?);
+    };
+    let (a, b) = (contender(&ready.plan, a)?, contender(&ready.plan, b)?);
+    let steps = solve::waterfall(&a, &b, &ready.plan, &ready.calibration)?;
+    let sentence = solve::waterfall_sentence(&steps)
+        .unwrap_or_else(|| format!("{} and {} do not both serve this within the targets.", a.name, b.name));
+    let notes = vec![
+        "Order: model, precision, layout, tuning, hardware, price, utilisation; each step takes one more thing from the second, its operating point chosen anew; the ratios multiply to the whole. A step that cannot run alone is joined with the next.".to_owned(),
+    ];
+    output.write(&context::finished("waterfall", ready.context, sentence, notes, &steps)?)
+}
+
+/// What a report shows beside the answer: the contenders, the parts of their costs, their roofs, what all rests on.
+fn shown(plan: &Plan, ready: &Ready) -> Result<Vec<Row>, Failure> {
+    let (ops, comparison) = solve::explain(plan, &ready.calibration)?;
+    let parts = evidence::parts(&comparison.rows, &ops);
+    let roofs = evidence::roofline(plan, &ready.calibration, &ops)?;
+    let assumed = evidence::assumptions(plan, &ready.calibration)?;
+    let contenders: Vec<_> = comparison.rows.into_iter().map(|row| Kinded { kind: "contender", row }).collect();
+    let mut all = rows(&contenders)?;
+    all.extend(rows(&parts)?);
+    all.extend(rows(&roofs)?);
+    all.extend(rows(&assumed)?);
+    Ok(all)
+}
+
+fn contender(plan: &Plan, name: &str) -> Result<Contender, Failure> {
+    plan.contenders.iter().find(|c| c.name == name).cloned().ok_or_else(|| {
+        let names: Vec<&str> = plan.contenders.iter().map(|c| c.name.as_str()).collect();
+        Failure::Usage(format!("there is no contender \"{name}\"; there are {}", names.join(", ")))
+    })
+}
+
+fn finished(command: &str, context: Context, sentence: String, notes: Vec<String>, rows: Vec<Row>) -> Run {
+    Run { schema: SCHEMA.to_owned(), command: command.to_owned(), context, sentence, notes, rows }
+}
+
+impl From<Unsolvable> for Failure {
+    fn from(why: Unsolvable) -> Self {
+        Self::Usage(why.to_string())
+    }
+}

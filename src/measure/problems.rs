@@ -1,0 +1,78 @@
+//! What a profile is made of: which problems, on which rungs, with which share of the budget.
+
+use crate::gpu::Found;
+use crate::kernels::space::{self, Rung};
+use crate::kernels::{Dtype, Family, Problem, Variant};
+
+/// How much to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// The best candidate of each kernel.
+    Roofs,
+    /// Every rung.
+    Ladder,
+}
+
+/// The problems a profile is made of, small enough for the adapter's kind and large enough to leave its caches.
+pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
+    let software = found.caps.software;
+    let (side, rows): (u64, u64) = if software { (1024, 4096) } else { (4096, 16_384) };
+    let stream = (found.caps.binding / 4).min(if software { 16 << 20 } else { 256 << 20 }) & !1023;
+    let gemm = |m: u64, n: u64, k: u64| Problem::Gemm { m, n, k };
+    let gemv = |bytes: u64| Problem::Gemv { n: rows, k: rows.min(found.caps.binding / bytes / rows) };
+    let mut all = vec![
+        (Problem::Launch, Dtype::U32),
+        (Problem::Submit, Dtype::U32),
+        (Problem::Read { words: stream }, Dtype::U32),
+        (gemv(4), Dtype::F32),
+        (gemm(side / 2, side / 2, side / 2), Dtype::F32),
+        (gemm(side, side, side), Dtype::F32),
+    ];
+    if depth == Depth::Ladder && found.identity.backend != "cpu" {
+        let chains = if software { 1 << 14 } else { 1 << 21 };
+        all.extend([
+            (Problem::Copy { words: stream / 2 }, Dtype::U32),
+            (Problem::Fma { chains, steps: 4096 }, Dtype::F32),
+            (gemv(4), Dtype::F16),
+            (gemv(4), Dtype::I8),
+            (gemv(4), Dtype::Q4),
+            (gemm(8, rows / 2, rows / 2), Dtype::F32),
+            (gemm(side / 2, side / 2, side / 2), Dtype::F16),
+            (gemm(side / 2, side / 2, side / 2), Dtype::I8),
+            (gemm(side / 2, side / 2, side / 2), Dtype::Q4),
+            (Problem::Attention { queries: 1, context: side, heads: 32, kv_heads: 8, head_dim: 128 }, Dtype::F32),
+            (
+                Problem::Attention { queries: side / 16, context: side / 2, heads: 32, kv_heads: 8, head_dim: 128 },
+                Dtype::F32,
+            ),
+            (Problem::Experts { m: side / 4, experts: 8, n: side / 2, k: side / 2 }, Dtype::F32),
+            (Problem::Norm { rows: side / 8, width: rows }, Dtype::F32),
+            (Problem::Activation { rows: side / 8, width: rows }, Dtype::F32),
+        ]);
+    }
+    all
+}
+
+/// The rungs of a problem on an adapter; the CPU executor has one.
+pub fn rungs(problem: Problem, dtype: Dtype, found: &Found) -> Vec<Rung> {
+    if found.identity.backend != "cpu" {
+        return space::ladder(problem, dtype, &found.caps);
+    }
+    let family = match problem {
+        Problem::Gemm { .. } => Family::CpuGemm,
+        Problem::Gemv { .. } => Family::CpuGemv,
+        Problem::Read { .. } => Family::CpuRead,
+        _ => Family::CpuLaunch,
+    };
+    vec![Rung { name: "host", variants: vec![Variant::new(family, dtype, &[])] }]
+}
+
+/// Shares of the budget, by what a problem costs.
+pub fn weight(problem: Problem) -> f64 {
+    match problem {
+        Problem::Launch | Problem::Submit | Problem::Norm { .. } | Problem::Activation { .. } => 0.3,
+        Problem::Read { .. } | Problem::Copy { .. } | Problem::Fma { .. } | Problem::Attention { .. } => 1.0,
+        Problem::Gemm { m: 65.., .. } => 4.0,
+        _ => 2.0,
+    }
+}

@@ -1,0 +1,182 @@
+//! One adapter under measurement: candidates are chosen, cases collected, the budget kept.
+
+use super::MeasureError;
+use super::bench::{BenchOptions, adapter};
+use super::choices::{self, Choice, Choices};
+use super::problems::{Depth, rungs};
+use super::protocol::Job;
+use super::rule::Rule;
+use super::supervisor::{Outcome, Supervisor};
+use super::tuner::{Candidate, History, Measurement, Task, better_half, legal, promising};
+use crate::device::profile::Case;
+use crate::kernels::Variant;
+use crate::kernels::space::Rung;
+use crate::progress::Progress;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+/// Runs a case costs at least: calibration, samples and the run that is compared with them.
+const RUNS: f64 = 6.0;
+
+/// The supervisor of an adapter, everything learnt about it so far, and the time left.
+pub struct Session<'a> {
+    pub supervisor: Supervisor,
+    pub options: &'a BenchOptions,
+    pub progress: &'a dyn Progress,
+    pub cases: Vec<Case>,
+    pub history: History,
+    pub choices: Choices,
+    /// When the whole budget is spent.
+    pub end: Instant,
+    /// Why the first case that failed did.
+    pub first_failure: Option<String>,
+    /// What the budget did not allow.
+    pub left_out: Vec<String>,
+}
+
+impl Session<'_> {
+    /// The user asked to stop.
+    pub fn stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
+    }
+
+    /// Chooses a candidate for each rung of a task and times the chosen ones by the full rule, in about `share`
+    /// seconds. When those are spent, the remaining rungs are left out; the first two are always tried.
+    pub fn task(&mut self, task: Task, depth: Depth, share: f64) -> Result<(), MeasureError> {
+        let end = Instant::now() + Duration::from_secs_f64(share.max(0.0));
+        let left = || end.saturating_duration_since(Instant::now()).as_secs_f64();
+        let mut chosen: Vec<(Candidate, Option<f64>)> = Vec::new();
+        for (at, rung) in self.ordered(task, depth).into_iter().enumerate() {
+            let [name, first] = [rung[0].rung, &task.problem.to_string()];
+            if self.stopped() {
+                return Ok(());
+            }
+            if at > 1 && left() == 0.0 || at > 0 && Instant::now() > self.end {
+                self.left_out.push(format!("{first}, {}: {name}", task.dtype));
+                continue;
+            }
+            chosen.extend(self.choose(task, rung, &left)?);
+        }
+        if depth == Depth::Roofs {
+            chosen.sort_by(|a, b| a.1.unwrap_or(0.0).total_cmp(&b.1.unwrap_or(0.0)));
+            chosen.truncate(if task.problem.kernel() == "gemm" { 2 } else { 1 });
+        }
+        let many = chosen.len();
+        for (at, (candidate, expected)) in chosen.into_iter().enumerate() {
+            if self.stopped() {
+                return Ok(());
+            }
+            if at > 1 && expected.is_some_and(|t| RUNS * t > left() + 0.5) {
+                self.left_out.push(format!("{}, {}: {}", task.problem, task.dtype, candidate.rung));
+                continue;
+            }
+            let case_s = if self.options.thorough { 15.0 } else { (left() / (many - at) as f64).clamp(0.1, 5.0) };
+            let rung = Some(candidate.rung.to_string());
+            if let Some(case) = self.time(task, &candidate.variant, Rule::standard(case_s), rung)? {
+                self.history.add(candidate, task, &case);
+                self.cases.push(case);
+            }
+        }
+        Ok(())
+    }
+
+    /// The legal candidates by rung. The first rung stays first, because gains are told against it; then the most
+    /// promising ones, because the budget may end the search.
+    fn ordered(&self, task: Task, depth: Depth) -> Vec<Vec<Candidate>> {
+        let found = self.supervisor.found();
+        let candidates = |rung: Rung| -> Vec<Candidate> {
+            rung.variants.into_iter().map(|variant| Candidate { rung: rung.name, variant }).collect()
+        };
+        let on_cpu = found.identity.backend == "cpu";
+        let able = |all| if on_cpu { all } else { legal(all, task, &found.caps) };
+        let mut all: Vec<_> = rungs(task.problem, task.dtype, found)
+            .into_iter()
+            .map(|r| able(candidates(r)))
+            .filter(|r| !r.is_empty())
+            .collect();
+        if all.len() > 2 {
+            // On host cores the families without scattered loads are fast and stand last; on a GPU the elaborate tilings.
+            all[1..].reverse();
+            if !found.caps.software {
+                let elaborate = ["cooperative matrix", "swizzled", "prefetched", "vectorised", "units", "subgroup"];
+                all[1..].sort_by_key(|r| elaborate.iter().position(|e| *e == r[0].rung).unwrap_or(elaborate.len()));
+            }
+            if depth == Depth::Roofs {
+                all.remove(0);
+                let seen = self.history.of(task);
+                if let [best, second, ..] = seen.as_slice() {
+                    return vec![vec![best.candidate.clone()], vec![second.candidate.clone()]];
+                }
+            }
+        }
+        all
+    }
+
+    /// One candidate of a rung: the stored choice, the winner on an earlier shape, or the fastest by successive halving.
+    fn choose(
+        &mut self,
+        task: Task,
+        rung: Vec<Candidate>,
+        left: &dyn Fn() -> f64,
+    ) -> Result<Option<(Candidate, Option<f64>)>, MeasureError> {
+        let name = rung[0].rung;
+        let key = choices::key(&adapter(self.supervisor.found()), task.problem, task.dtype, name);
+        let stored = self.choices.get(&key).and_then(|c| rung.iter().find(|r| r.variant == c.variant).cloned());
+        let before = self.history.of(task).into_iter().map(|m| &m.candidate).find(|c| c.rung == name).cloned();
+        if rung.len() == 1 || stored.is_some() || before.is_some() {
+            let candidate = stored.or(before).unwrap_or_else(|| rung[0].clone());
+            let prediction = self.history.predict(candidate, task);
+            return Ok(Some((prediction.candidate, prediction.time_s)));
+        }
+        let predictions = rung.into_iter().map(|c| self.history.predict(c, task)).collect();
+        let mut round: Vec<Candidate> = promising(predictions).into_iter().map(|p| p.candidate).collect();
+        let mut rule = Rule::quick();
+        loop {
+            let mut measured = Vec::new();
+            for candidate in round {
+                if !measured.is_empty() && left() == 0.0 || self.stopped() {
+                    break;
+                }
+                if let Some(case) = self.time(task, &candidate.variant, rule, None)? {
+                    self.history.add(candidate.clone(), task, &case);
+                    measured.push(Measurement { candidate, task, time_s: case.time_s_median });
+                }
+            }
+            let half = better_half(measured);
+            let Some(best) = half.first() else { return Ok(None) };
+            // A further round is for candidates too close to call by three samples.
+            let close = half.len() > 1 && half[1].time_s < 1.1 * best.time_s;
+            if !close || left() < 30.0 * best.time_s || rule.samples > FINAL {
+                let best = best.clone();
+                let choice = Choice { key, variant: best.candidate.variant.clone(), time_s: best.time_s };
+                self.choices.put(choice);
+                return Ok(Some((best.candidate, Some(best.time_s))));
+            }
+            round = half.into_iter().map(|m| m.candidate).collect();
+            rule = Rule { samples: 2 * rule.samples, budget_s: 0.2, ..rule };
+        }
+    }
+
+    fn time(
+        &mut self,
+        task: Task,
+        variant: &Variant,
+        rule: Rule,
+        rung: Option<String>,
+    ) -> Result<Option<Case>, MeasureError> {
+        let (seed, checks) = (self.options.seed, self.options.runtime_checks);
+        let job = Job { variant: variant.clone(), problem: task.problem, seed, checks, rule, rung };
+        match self.supervisor.time(job)? {
+            Outcome::Case(case) => Ok(Some(*case)),
+            Outcome::Verified | Outcome::Step(_) | Outcome::Unavailable(_) => Ok(None),
+            Outcome::Wrong(why) | Outcome::Failed(why) => {
+                self.progress.warn(&format!("{variant}: {why}"));
+                self.first_failure.get_or_insert(format!("{variant}: {why}"));
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// Samples of the last round of a search.
+const FINAL: usize = 6;

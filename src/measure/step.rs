@@ -1,0 +1,176 @@
+//! One decode step and one prefill chunk of a real model, executed: the estimate meets the machine.
+//!
+//! The step is the model's op list with its real shapes, random weights and tuned, verified kernels, dispatch for
+//! dispatch. Each distinct op is first timed alone; the sum of those times is the estimate. Then the whole list runs as
+//! one stream of work, with distinct weights for every layer, and every op's output is verified.
+//!
+//! Limits: ops do not feed each other, so a GPU may overlap neighbours that a real model could not; f32 throughout; dense
+//! softmax models only; matrices beyond the adapter's largest binding are cut by rows.
+
+use super::MeasureError;
+use super::bench::{BenchOptions, session};
+use super::problems::Depth;
+use super::protocol::{Job, Op, StepTimes};
+use super::rule::Rule;
+use super::tuner::Task;
+use crate::kernels::{Dtype, Problem};
+use crate::model::spec::{Core, ModelSpec};
+use crate::progress::Progress;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// What to execute.
+#[derive(Debug, Clone)]
+pub struct StepOptions {
+    /// Adapter, budget, seed.
+    pub bench: BenchOptions,
+    /// Layers to execute; all where absent.
+    pub layers: Option<u64>,
+    /// Tokens in the cache.
+    pub context: u64,
+    /// Tokens of the prefill chunk.
+    pub chunk: u64,
+}
+
+/// An op class of one phase, or the phase's total.
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct StepRow {
+    /// `decode` or `prefill`.
+    pub phase: String,
+    /// `projections`, `attention`, `norm`, `activation`, `head` or `total`.
+    pub class: String,
+    /// Dispatched ops.
+    pub ops: u64,
+    /// From each op's own measurement, s.
+    pub estimate_s: f64,
+    /// Of the ops run together, s.
+    pub measured_s: f64,
+    /// Estimate over measurement.
+    pub ratio: f64,
+    /// Every op's output agreed with its CPU twin.
+    pub verified: bool,
+}
+
+/// Why a model's step cannot be executed.
+const UNSUPPORTED: &str = "only dense softmax attention can be executed yet";
+
+/// Executes a decode step and a prefill chunk of `model`, and compares each op class with the sum of its ops.
+pub fn step(
+    exe: &Path,
+    model: &ModelSpec,
+    options: &StepOptions,
+    progress: &dyn Progress,
+) -> Result<Vec<StepRow>, MeasureError> {
+    let mut session = session(exe, &options.bench, progress)?;
+    let binding = session.supervisor.found().caps.binding;
+    let mut rows = Vec::new();
+    for (phase, tokens) in [("decode", 1), ("prefill", options.chunk)] {
+        let ops = ops(model, tokens, options, binding)?;
+        let mut alone: Vec<(Problem, crate::kernels::Variant, f64)> = Vec::new();
+        progress.stage(&format!("{phase}: each op alone"), ops.len() as u64);
+        for &(_, problem) in &ops {
+            progress.step(&problem.to_string());
+            if session.stopped() {
+                return Err(MeasureError::Interrupted);
+            }
+            if alone.iter().any(|a| a.0 == problem) {
+                continue;
+            }
+            let before = session.cases.len();
+            session.task(Task { problem, dtype: Dtype::F32 }, Depth::Roofs, 3.0)?;
+            let best = session.cases[before..].iter().min_by(|a, b| a.time_s_median.total_cmp(&b.time_s_median));
+            let best = best.and_then(|c| Some((problem, c.variant.parse().ok()?, c.time_s_median)));
+            alone.push(best.ok_or_else(|| MeasureError::Nothing {
+                adapter: session.supervisor.found().identity.name.clone(),
+                why: session.first_failure.clone().unwrap_or_else(|| format!("nothing runs {problem}")),
+            })?);
+        }
+        let of = |problem: Problem| alone.iter().find(|a| a.0 == problem);
+        let list: Vec<Op> = ops
+            .iter()
+            .zip(0..)
+            .filter_map(|(&(class, problem), at)| {
+                let (seed, checks) = (options.bench.seed.wrapping_add(at), options.bench.runtime_checks);
+                let variant = of(problem)?.1.clone();
+                Some(Op {
+                    class: class.into(),
+                    job: Job { variant, problem, seed, checks, rule: Rule::quick(), rung: None },
+                })
+            })
+            .collect();
+        let times = session.supervisor.step(list)?;
+        rows.extend(compare(phase, &ops, |p| of(p).map_or(0.0, |a| a.2), &times));
+    }
+    Ok(rows)
+}
+
+fn compare(
+    phase: &str,
+    ops: &[(&'static str, Problem)],
+    alone: impl Fn(Problem) -> f64,
+    times: &StepTimes,
+) -> Vec<StepRow> {
+    let mut classes: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
+    for &(class, problem) in ops {
+        for class in [class, "total"] {
+            let entry = classes.entry(class).or_default();
+            entry.0 += 1;
+            entry.1 += alone(problem);
+        }
+    }
+    let row = |(class, (ops, estimate_s)): (&str, (u64, f64))| {
+        let measured_s = times.classes.get(class).copied().unwrap_or(times.total_s);
+        let (phase, class) = (phase.to_string(), class.to_string());
+        StepRow { phase, class, ops, estimate_s, measured_s, ratio: estimate_s / measured_s, verified: true }
+    };
+    classes.into_iter().map(row).collect()
+}
+
+/// The op list of `tokens` tokens: every layer's norms, projections, attention and activation, then the head for one.
+fn ops(
+    model: &ModelSpec,
+    tokens: u64,
+    options: &StepOptions,
+    binding: u64,
+) -> Result<Vec<(&'static str, Problem)>, MeasureError> {
+    let unsupported = || MeasureError::Unsupported { what: model.name.clone(), why: UNSUPPORTED.into() };
+    let mut ops = Vec::new();
+    let mut left = options.layers.unwrap_or(u64::MAX);
+    for layer in &model.layers {
+        for _ in 0..layer.count.min(left) {
+            ops.push(("norm", Problem::Norm { rows: tokens, width: model.hidden }));
+            for linear in &layer.linears {
+                matrix(&mut ops, "projections", tokens, linear.outputs, linear.inputs, binding);
+                if linear.name == "gate_up" {
+                    ops.push(("activation", Problem::Activation { rows: tokens, width: linear.outputs / 2 }));
+                }
+            }
+            let Core::Softmax { q_heads, kv_heads, head_dim, v_head_dim, .. } = layer.core else {
+                return Err(unsupported());
+            };
+            if layer.experts.is_some() || head_dim != v_head_dim {
+                return Err(unsupported());
+            }
+            let context = options.context.max(tokens);
+            ops.push((
+                "attention",
+                Problem::Attention { queries: tokens, context, heads: q_heads, kv_heads, head_dim },
+            ));
+            ops.push(("norm", Problem::Norm { rows: tokens, width: model.hidden }));
+        }
+        left = left.saturating_sub(layer.count);
+    }
+    matrix(&mut ops, "head", 1, model.vocab, model.hidden, binding);
+    Ok(ops)
+}
+
+/// One weight matrix against `tokens` rows, cut by rows where it exceeds a binding.
+fn matrix(ops: &mut Vec<(&'static str, Problem)>, class: &'static str, tokens: u64, n: u64, k: u64, binding: u64) {
+    let most = (binding / 8 / k.max(1)).clamp(1, n);
+    let pieces = n.div_ceil(most);
+    for piece in 0..pieces {
+        let n = n * (piece + 1) / pieces - n * piece / pieces;
+        ops.push((class, if tokens == 1 { Problem::Gemv { n, k } } else { Problem::Gemm { m: tokens, n, k } }));
+    }
+}

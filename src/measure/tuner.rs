@@ -1,0 +1,142 @@
+//! Choosing a variant, one type a step: a task has candidates, the legal ones get predictions, the promising ones
+//! measurements, and the fastest measurement is the choice.
+
+use crate::device::profile::Case;
+use crate::gpu::Caps;
+use crate::kernels::{Dtype, Problem, Variant, legal};
+
+/// What is to be computed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Task {
+    /// Operation and shape.
+    pub problem: Problem,
+    /// Type of the inputs.
+    pub dtype: Dtype,
+}
+
+/// A variant that may stand for a rung.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The rung.
+    pub rung: &'static str,
+    /// The variant.
+    pub variant: Variant,
+}
+
+/// A candidate and what it should take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// Expected time of a run, s. Absent where nothing like it has run yet.
+    pub time_s: Option<f64>,
+}
+
+/// A candidate and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measurement {
+    /// The candidate.
+    pub candidate: Candidate,
+    /// On what.
+    pub task: Task,
+    /// Median time of a run, s.
+    pub time_s: f64,
+}
+
+/// Everything measured so far on one adapter, from which predictions come.
+#[derive(Debug, Default)]
+pub struct History(Vec<Measurement>);
+
+/// A candidate predicted to take this many times as long as the best one is not tried.
+const HOPELESS: f64 = 2.0;
+
+/// The candidates the adapter can run.
+pub fn legal(candidates: Vec<Candidate>, task: Task, caps: &Caps) -> Vec<Candidate> {
+    candidates.into_iter().filter(|c| legal::legal(&c.variant, task.problem, caps).is_ok()).collect()
+}
+
+/// The predictions worth a measurement, the most promising first; those without a prediction keep their order.
+pub fn promising(mut predictions: Vec<Prediction>) -> Vec<Prediction> {
+    predictions.sort_by(|a, b| a.time_s.unwrap_or(0.0).total_cmp(&b.time_s.unwrap_or(0.0)));
+    let best = predictions.iter().filter_map(|p| p.time_s).fold(f64::INFINITY, f64::min);
+    predictions.retain(|p| p.time_s.is_none_or(|t| t <= HOPELESS * best));
+    predictions
+}
+
+/// The better half by a quick look; halving again until one is left is what successive halving means.
+pub fn better_half(mut measured: Vec<Measurement>) -> Vec<Measurement> {
+    measured.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
+    measured.truncate(measured.len().div_ceil(2));
+    measured
+}
+
+impl History {
+    /// Remembers a timed case.
+    pub fn add(&mut self, candidate: Candidate, task: Task, case: &Case) {
+        self.0.push(Measurement { candidate, task, time_s: case.time_s_median });
+    }
+
+    /// What a candidate should take: its own rate on the nearest shape of the same kernel, scaled by operations, or by
+    /// bytes where it computes nothing.
+    pub fn predict(&self, candidate: Candidate, task: Task) -> Prediction {
+        let work = |task: Task| match task.problem.flop() {
+            0.0 => task.problem.bytes(task.dtype),
+            flop => flop,
+        };
+        let same = |m: &&Measurement| {
+            m.candidate.variant == candidate.variant && m.task.problem.kernel() == task.problem.kernel()
+        };
+        let distance = |m: &&Measurement| (work(m.task) / work(task)).ln().abs();
+        let seen = self.0.iter().filter(same).min_by(|a, b| distance(a).total_cmp(&distance(b)));
+        let time_s = seen.map(|m| m.time_s * work(task) / work(m.task).max(1.0));
+        Prediction { candidate, time_s }
+    }
+
+    /// Everything measured for a kernel and type, the fastest per operation first.
+    pub fn of(&self, task: Task) -> Vec<&Measurement> {
+        let same = |m: &&Measurement| m.task.dtype == task.dtype && m.task.problem.kernel() == task.problem.kernel();
+        let mut all: Vec<_> = self.0.iter().filter(same).collect();
+        let rate = |m: &Measurement| m.time_s / m.task.problem.flop().max(1.0);
+        all.sort_by(|a, b| rate(a).total_cmp(&rate(b)));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Family;
+
+    fn task(side: u64) -> Task {
+        Task { problem: Problem::Gemm { m: side, n: side, k: side }, dtype: Dtype::F32 }
+    }
+
+    fn candidate(wx: u32) -> Candidate {
+        Candidate { rung: "naive", variant: Variant::new(Family::GemmNaive, Dtype::F32, &[("wx", wx), ("wy", 8)]) }
+    }
+
+    #[test]
+    fn predictions_scale_with_the_work_and_prune_the_hopeless() {
+        let history = History(vec![
+            Measurement { candidate: candidate(8), task: task(64), time_s: 1.0 },
+            Measurement { candidate: candidate(16), task: task(64), time_s: 5.0 },
+        ]);
+        assert_eq!(history.predict(candidate(8), task(128)).time_s, Some(8.0));
+        assert_eq!(history.predict(candidate(32), task(128)).time_s, None);
+        let predictions = [8, 16, 32].map(|wx| history.predict(candidate(wx), task(128))).to_vec();
+        let kept: Vec<_> = promising(predictions).into_iter().map(|p| p.candidate).collect();
+        assert_eq!(kept, [candidate(32), candidate(8)]);
+    }
+
+    #[test]
+    fn halving_keeps_the_fastest() {
+        let measured: Vec<_> = [3.0, 1.0, 2.0]
+            .into_iter()
+            .zip([1, 2, 3])
+            .map(|(time_s, wx)| Measurement { candidate: candidate(wx), task: task(64), time_s })
+            .collect();
+        let half = better_half(measured);
+        assert_eq!(half.iter().map(|m| m.time_s).collect::<Vec<_>>(), [1.0, 2.0]);
+        assert_eq!(better_half(half).len(), 1);
+    }
+}

@@ -1,0 +1,57 @@
+//! Words a report uses, explained once, and only those that a reader of this run meets.
+
+use crate::run::Run;
+
+/// Term, a text whose presence in the run calls for it, and what it means.
+const TERMS: &[(&str, &str, &str)] = &[
+    ("Mtok", "mtok", "A million tokens. Input tokens are those of the prompt, output tokens those of the answer."),
+    ("TTFT", "ttft_ms", "Time to first token: from sending a request to the first word of the answer, on average."),
+    ("TPOT", "tpot_ms", "Time per output token after the first, on average: 50 ms is 20 tokens a second for one user."),
+    (
+        "tuning debt",
+        "debt",
+        "How many times longer kernels take than in the calibrated or measured state. 1 is as calibrated, 2 half as fast; the least possible is the roof.",
+    ),
+    ("roof", "roof", "What peak arithmetic, peak memory bandwidth and peak links allow with nothing lost."),
+    (
+        "kernel class",
+        "collectives",
+        "gemm: projections and feed-forward layers; attention: over the cached tokens; experts: the feed-forward parts of a mixture-of-experts model; collectives: exchange between devices; host: scheduling and kernel launches.",
+    ),
+    (
+        "operating point",
+        "chosen",
+        "The number of requests in flight at which a contender is cheapest while it meets the targets.",
+    ),
+    (
+        "binds",
+        "binding",
+        "What limits the step: memory bandwidth, compute, a link, the network, the host, or how many requests fit.",
+    ),
+    (
+        "tp, pp, dp, ep",
+        "parallel",
+        "How one instance is spread: tensor, pipeline, data-parallel attention, expert parallelism.",
+    ),
+    (
+        "basis",
+        "price_basis",
+        "What a price counts: rent, own (purchase, power, hosting over the hours in use), electricity alone, or api (somebody's price per token). A verdict compares one basis and one year.",
+    ),
+    (
+        "rests on",
+        "provenance",
+        "measured: timed and verified here; interpolated: between measured points; anchored: corrected by own measurements; catalogued: from a data sheet or price list; calibrated: through constants fitted on others' measurements; roofline: a bound; assumed: somebody's assumption.",
+    ),
+    (
+        "cannot tell",
+        "verdict",
+        "The difference is smaller than what the estimate is known to miss between two devices.",
+    ),
+];
+
+/// The terms of this run.
+pub fn of(run: &Run) -> Vec<(&'static str, &'static str)> {
+    let text = serde_json::to_string(&run.rows).unwrap_or_default();
+    TERMS.iter().filter(|(_, sign, _)| text.contains(sign)).map(|(term, _, meaning)| (*term, *meaning)).collect()
+}

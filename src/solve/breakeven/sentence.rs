@@ -1,0 +1,198 @@
+//! The answer in words, for someone who has never seen the project.
+
+use super::answer::{AnswerRow, Reach, Verdict};
+use super::ask::Match;
+use super::unknown::Unknown;
+use crate::solve::sentence::{digits, named};
+
+/// One or two sentences.
+pub fn of(game: &Match<'_>, row: &AnswerRow) -> String {
+    let stand = stand(game, row);
+    let answer = match row.answer {
+        Reach::AlreadyCheaper => cheaper(row),
+        Reach::At => meets(row),
+        Reach::Impossible => impossible(row),
+    };
+    format!("{stand} {answer}")
+}
+
+/// What the two cost as they are.
+fn stand(game: &Match<'_>, row: &AnswerRow) -> String {
+    let name = |r: Option<&crate::solve::CompareRow>, fallback: &str| r.map_or(fallback.to_owned(), named);
+    let (weaker, stronger) = (name(game.now_row(), &row.weaker), name(game.stronger_row(), &row.stronger));
+    let money = |usd: f64| format!("${} per Mtok {}", digits(usd), row.of);
+    let time = |hours: f64| format!("{} device-hours per Mtok", digits(hours));
+    let (own, other) = match (row.stronger_usd_per_mtok, row.stronger_device_hours_per_mtok) {
+        (Some(usd), _) => (row.usd_per_mtok.map(money), money(usd)),
+        (None, hours) => (row.device_hours_per_mtok.map(time), time(hours.unwrap_or(f64::NAN))),
+    };
+    let doubt = match row.verdict {
+        Some(Verdict::CannotTell) => {
+            format!(", which the estimate cannot tell apart ({:.0} % may be missed)", game.error * 100.0)
+        }
+        _ => String::new(),
+    };
+    match own {
+        Some(own) => format!("{weaker} takes {own}, {stronger} {other}{doubt}."),
+        None if game.now_row().is_some() => format!("{stronger} takes {other}; {weaker} has no price."),
+        None => format!("{stronger} takes {other}; {weaker} meets no target as it is."),
+    }
+}
+
+fn kernels(row: &AnswerRow) -> String {
+    match row.unknown.strip_prefix("debt.") {
+        Some("host") => "host code and launches".to_owned(),
+        Some(class) => format!("{class} kernels"),
+        None => "kernels, collectives and host code".to_owned(),
+    }
+}
+
+/// A value in the words of its unit.
+fn quantity(row: &AnswerRow, value: f64) -> String {
+    match row.unknown.as_str() {
+        "price" => format!("${} per device-hour", digits(value)),
+        "utilisation" => format!("{} % of all hours", digits(value * 100.0)),
+        "electricity" => format!("${} per kWh", digits(value)),
+        "count" => format!("{value:.0} devices"),
+        _ => format!("a tuning debt of {}", digits(value)),
+    }
+}
+
+fn band(row: &AnswerRow) -> String {
+    match (row.low, row.high) {
+        (Some(low), Some(high)) if low != high => {
+            let (low, high) = (low.min(high), low.max(high));
+            match row.unknown.as_str() {
+                "utilisation" => format!(" ({} to {} %)", digits(low * 100.0), digits(high * 100.0)),
+                "count" => format!(" ({low:.0} to {high:.0})"),
+                _ => format!(" ({} to {})", digits(low), digits(high)),
+            }
+        }
+        (Some(end), None) | (None, Some(end)) => format!(" (band: from {})", digits(end)),
+        _ => String::new(),
+    }
+}
+
+fn extra(row: &AnswerRow) -> String {
+    let mut text = String::new();
+    if let (Some(hours), Some(mtok)) = (row.hours_per_day, row.mtok_per_day) {
+        text += &format!(", {} hours or {} million tokens a day", digits(hours), digits(mtok));
+    }
+    if let Some(gap) = row.below_target {
+        text +=
+            &format!("; there the cost jumps to another operating point, {} % below the other's", digits(gap * 100.0));
+    }
+    text
+}
+
+fn meets(row: &AnswerRow) -> String {
+    let Some(value) = row.value else { return "They cost the same.".to_owned() };
+    let tuning = match (row.tuning_factor, row.reference) {
+        (Some(factor), Some(reference)) if (factor - 1.0).abs() > 0.02 => format!(
+            ": its {} would have to run {} times as fast as now, which is the size of {reference}",
+            kernels(row),
+            digits(factor)
+        ),
+        _ => String::new(),
+    };
+    format!("They break even at {}{}{}{tuning}.", quantity(row, value), band(row), extra(row))
+}
+
+fn cheaper(row: &AnswerRow) -> String {
+    let Some(value) = row.value else {
+        return format!("The weaker is already the cheaper, whatever the {} is.", words(&row.unknown));
+    };
+    let until = match row.unknown.as_str() {
+        "price" | "electricity" => "up to",
+        "utilisation" | "count" => "down to",
+        _ => "up to",
+    };
+    let slip = match (row.tuning_factor, row.reference) {
+        (Some(factor), Some(reference)) => format!(
+            ": its {} could run {} times slower, which is the size of {reference}",
+            kernels(row),
+            digits(1.0 / factor)
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "{} is already the cheaper, and stays so {until} {}{}{}{slip}.",
+        row.weaker,
+        quantity(row, value),
+        band(row),
+        extra(row)
+    )
+}
+
+fn impossible(row: &AnswerRow) -> String {
+    let instead = match (row.needed_usd_per_device_hour, row.needed_price_ratio) {
+        (Some(usd), _) => format!("; its device-hour would have to cost ${} instead", digits(usd)),
+        (None, Some(ratio)) => {
+            format!("; its device-hour would have to cost {} times the other's instead", digits(ratio))
+        }
+        _ => String::new(),
+    };
+    let why = match row.unknown.as_str() {
+        "utilisation" => "Impossible even around the clock".to_owned(),
+        "electricity" => "Impossible even with free electricity".to_owned(),
+        "count" => "Impossible with any number of devices that was tried".to_owned(),
+        "price" => "No price can do it: it does not serve this within the targets".to_owned(),
+        _ => format!("Impossible by tuning, even with its {} at the roof", kernels(row)),
+    };
+    why + &instead + "."
+}
+
+fn words(unknown: &str) -> String {
+    match unknown.strip_prefix("debt.") {
+        Some(class) => format!("tuning debt of its {class} kernels"),
+        None if unknown == "debt" => "tuning debt".to_owned(),
+        None => unknown.to_owned(),
+    }
+}
+
+/// What a reader should know about the comparison.
+pub fn notes(game: &Match<'_>, row: &AnswerRow) -> Vec<String> {
+    let mut notes = Vec::new();
+    if game.by_time {
+        let (own, other) = game.prices();
+        let dated = |p: &crate::scenario::Price| match &p.date {
+            Some(date) => format!("{} of {date}", p.basis),
+            None => p.basis.to_string(),
+        };
+        notes.push(format!(
+            "Prices are not of one basis and year ({} against {}), so device time is compared; equal device time is equal cost at equal prices.",
+            dated(own),
+            dated(other)
+        ));
+    } else if !game.comparable() {
+        notes.push(
+            "The two prices count different things (see each below): the value is where the sums meet, not a verdict."
+                .to_owned(),
+        );
+    }
+    if game.unknown.is_debt() {
+        notes.push(
+            "A tuning debt of 1 is the calibrated or measured state; 2 takes twice the time. Less than 1 is better tuned than calibrated, down to the roof of memory, arithmetic and links."
+                .to_owned(),
+        );
+    }
+    if let (Some(plateau), Some(binds)) = (row.plateau_from, &row.plateau_binding) {
+        notes.push(format!(
+            "Below a debt of {} the curve is flat (less than 5 % of what tuning can save is left): {binds} binds.",
+            digits(plateau)
+        ));
+    }
+    if game.unknown == Unknown::Count {
+        notes.push(
+            "Every number of devices is offered the same concurrencies; a cost need not fall with the count."
+                .to_owned(),
+        );
+    }
+    if let Some(set) = &row.set {
+        notes.push(format!("To check: underdog compare SCENARIO {set}"));
+    }
+    for contender in [&game.weaker, &game.stronger] {
+        notes.push(format!("{}: {}.", contender.name, super::ask::price_of(contender).origin));
+    }
+    notes
+}

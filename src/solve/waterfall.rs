@@ -1,0 +1,146 @@
+//! From one contender's cost to another's in steps that multiply to the ratio exactly.
+//!
+//! Stated order: model, precision, layout (devices, parallelism, limits), tuning (engine, speculation, speed), hardware, price,
+//! utilisation. Each step takes one more thing from the second contender and chooses the operating point anew. A
+//! step that cannot run on its own (the other model's weights on these devices) is taken together with the next.
+
+use super::compare::{self, CompareRow};
+use crate::estimate::{Calibration, Unanswerable};
+use crate::scenario::{Contender, Offer, Parts, Plan, Price};
+use crate::setup::Setup;
+use crate::units::UsdPerHour;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// One step.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct WaterfallRow {
+    /// `waterfall`.
+    pub kind: &'static str,
+    /// What changes, such as `precision`; several where one alone cannot run.
+    pub step: String,
+    /// The first contender.
+    pub from: String,
+    /// The second.
+    pub to: String,
+    /// Cost before the step, US dollars per million tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_before: Option<f64>,
+    /// Cost after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_after: Option<f64>,
+    /// Device time before the step, where one of the two has no price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_before: Option<f64>,
+    /// Device time after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_after: Option<f64>,
+    /// After over before; the ratios of all steps multiply to the ratio of the contenders.
+    pub ratio: f64,
+    /// Requests in flight after the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u64>,
+}
+
+/// The steps from one contender to another; empty where either cannot serve within the targets.
+///
+/// # Errors
+/// When a data sheet lacks a number that one of the two needs.
+pub fn waterfall(
+    from: &Contender,
+    to: &Contender,
+    plan: &Plan,
+    calibration: &Calibration,
+) -> Result<Vec<WaterfallRow>, Unanswerable> {
+    let point = |contender: &Contender| -> Result<Option<CompareRow>, Unanswerable> {
+        Ok(compare::judged(contender, plan, calibration)?.into_iter().find(|r| r.chosen))
+    };
+    let (Some(first), Some(last)) = (point(from)?, point(to)?) else { return Ok(Vec::new()) };
+    let money =
+        compare::strict(&first, plan.objective.minimize).and(compare::strict(&last, plan.objective.minimize)).is_some();
+    let cost = |row: &CompareRow| {
+        if money { compare::strict(row, plan.objective.minimize) } else { row.device_hours_per_mtok }
+    };
+    let Some(mut before) = cost(&first) else { return Ok(Vec::new()) };
+    let mut rows = Vec::new();
+    let mut pending: Vec<&str> = Vec::new();
+    let steps = steps(from, to);
+    for (index, (name, contender)) in steps.iter().enumerate() {
+        pending.push(name);
+        let end = index + 1 == steps.len();
+        // A mixture that lacks a number or meets no target is no state of its own: it joins the next step.
+        let reached = if end { Some(last.clone()) } else { point(contender).ok().flatten() };
+        let Some(row) = reached else { continue };
+        let Some(after) = cost(&row) else { continue };
+        let (usd, hours) = if money { (Some((before, after)), None) } else { (None, Some((before, after))) };
+        rows.push(WaterfallRow {
+            kind: "waterfall",
+            step: pending.join(" + "),
+            from: from.name.clone(),
+            to: to.name.clone(),
+            usd_per_mtok_before: usd.map(|u| u.0),
+            usd_per_mtok_after: usd.map(|u| u.1),
+            device_hours_per_mtok_before: hours.map(|h| h.0),
+            device_hours_per_mtok_after: hours.map(|h| h.1),
+            ratio: after / before,
+            concurrency: row.devices.map(|_| row.concurrency),
+        });
+        pending.clear();
+        before = after;
+    }
+    Ok(rows)
+}
+
+/// The contenders on the way, each with one more thing of the second; the last one is the second.
+fn steps(from: &Contender, to: &Contender) -> Vec<(&'static str, Contender)> {
+    let (Offer::Devices { setup: a, price: p, .. }, Offer::Devices { setup: b, price: q, .. }) =
+        (&from.offer, &to.offer)
+    else {
+        return vec![("service against devices", to.clone())];
+    };
+    let take: [(&'static str, fn(&mut Setup, &Setup)); 5] = [
+        ("model", |s, o| s.model.clone_from(&o.model)),
+        ("precision", |s, o| s.formats = o.formats),
+        ("layout", |s, o| (s.layout, s.limits) = (o.layout, o.limits)),
+        ("tuning", |s, o| (s.engine, s.speculation, s.speed) = (o.engine, o.speculation, o.speed)),
+        ("hardware", |s, o| s.hardware = o.hardware.clone()),
+    ];
+    let mut steps = Vec::new();
+    let mut at = from.clone();
+    let (mut setup, _) = (a.clone(), ());
+    for (name, change) in take {
+        change(&mut setup, b);
+        if let Offer::Devices { setup: own, .. } = &mut at.offer {
+            own.clone_from(&setup);
+        }
+        steps.push((name, at.clone()));
+    }
+    if let Offer::Devices { price, .. } = &mut at.offer {
+        *price = as_busy(q, p);
+    }
+    steps.push(("price", at));
+    steps.push(("utilisation", to.clone()));
+    steps
+}
+
+/// The second price at the first one's utilisation; a rented device is paid while it works.
+fn as_busy(price: &Price, like: &Price) -> Price {
+    let utilisation = like.parts.map_or(1.0, |p| p.utilisation);
+    let parts = price.parts.map(|p| Parts { utilisation, ..p });
+    let per_hour = parts.map(|p| UsdPerHour::new(p.per_hour())).or(price.usd_per_hour);
+    Price { parts, usd_per_hour: per_hour, ..price.clone() }
+}
+
+/// The steps that matter, in one sentence.
+pub fn sentence(rows: &[WaterfallRow]) -> Option<String> {
+    let (first, last) = (rows.first()?, rows.last()?);
+    let total: f64 = rows.iter().map(|r| r.ratio).product();
+    let times = |ratio: f64| super::sentence::digits(ratio);
+    let steps: Vec<String> = rows
+        .iter()
+        .filter(|r| (r.ratio - 1.0).abs() > 0.005)
+        .map(|r| format!("{} x{}", r.step, times(r.ratio)))
+        .collect();
+    let steps = if steps.is_empty() { "nothing differs".to_owned() } else { steps.join(", ") };
+    Some(format!("From {} to {} the cost changes {} times: {steps}.", first.from, last.to, times(total)))
+}
