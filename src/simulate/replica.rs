@@ -421,7 +421,7 @@ impl Replica {
 
     /// Duration of the planned step with prompt chunks.
     fn plan_chunks(&mut self, now: f64, flights: &Flights, steps: &mut Steps, tally: &mut Tally) -> f64 {
-        let decodes = self.rules.policy == Policy::Mixed && self.batch.len() > 0;
+        let decodes = self.rules.policy == Policy::Mixed && !self.batch.is_empty();
         let size = if decodes { self.batch.len() } else { 0 };
         let (mut tokens, mut pairs, mut overhead) = (0.0, 0.0, 0.0);
         for &(slot, chunk) in &self.chunks {
