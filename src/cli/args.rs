@@ -61,12 +61,12 @@ pub enum Command {
     Explain(Explain),
     /// The tuning, price, utilisation or count at which the weaker contender matches the stronger.
     Breakeven(Breakeven),
-    /// Serve a trace or an arrival process: waiting times, goodput, cost at the real load.
-    Simulate(Simulate),
     /// Any fields of a scenario as axes: every combination, on all cores.
     Sweep(Sweep),
     /// Render saved runs again; nothing is computed.
     Report(ReportArgs),
+    /// Serve a trace or an arrival process: waiting times, goodput, cost at the real load.
+    Simulate(Simulate),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
     /// Fit the constants of the estimate again; with -o calibration.toml writes them.
@@ -322,10 +322,10 @@ pub enum SchemaOf {
     Compare,
     /// A row of `explain`.
     Explain,
-    /// A row of `simulate`.
-    Simulate,
     /// The row of kind `answer` of `breakeven`.
     Answer,
+    /// A row of `simulate`.
+    Simulate,
     /// A row of `model`.
     Model,
     /// A row of `catalog devices`.

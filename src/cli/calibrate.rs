@@ -51,7 +51,7 @@ fn reasons(rows: &[validate::PointRow]) -> Vec<String> {
     counts.into_iter().map(|(why, count)| format!("not answered, {count} points: {why}.")).collect()
 }
 
-fn read(path: &std::path::Path) -> Result<Vec<Point>, Failure> {
+fn read(path: &Path) -> Result<Vec<Point>, Failure> {
     let entry = catalog::read(path)?;
     Ok(validate::read(&entry.file, &entry.text)?)
 }

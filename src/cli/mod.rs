@@ -44,11 +44,11 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     };
     match &cli.command {
         Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
-        Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
         Command::Explain(args) => answers::explain(args, cli, &catalog, &output),
         Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
         Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
         Command::Report(args) => reports::report(args, &output),
+        Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => calibrate::validate(args, &catalog, &output),

@@ -62,16 +62,13 @@ pub fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, F
     let draft = source.draft()?;
     let (plan, profile) = resolved(&draft, args, cli, |local| resolve(&source, &draft, catalog, local))?;
     let context = context_of(&source, &plan, profile.as_ref());
-    let calibration = calibrated(args, &plan, catalog)?;
+    let calibration = calibration(args, &plan, catalog)?;
     Ok(Ready { plan, calibration, context, profile })
 }
 
 /// Resolves a scenario, after measuring this machine where it asks for that.
 ///
 /// Everything that can be wrong with the scenario is found before a minute is spent on measuring.
-///
-/// # Errors
-/// When the scenario is wrong or this machine cannot be measured.
 pub fn resolved<P>(
     draft: &Draft,
     args: &Scenario,
@@ -95,11 +92,8 @@ pub fn context_of(source: &Source, plan: &Plan, profile: Option<&Profile>) -> Co
     context
 }
 
-/// The constants of the estimate, with what the user measured.
-///
-/// # Errors
-/// When a file of measurements is wrong.
-pub fn calibrated(args: &Scenario, plan: &Plan, catalog: &Catalog) -> Result<Calibration, Failure> {
+/// The constants of the estimate, with the user's own measurements in them.
+pub fn calibration(args: &Scenario, plan: &Plan, catalog: &Catalog) -> Result<Calibration, Failure> {
     let mut calibration = Calibration::load(catalog)?;
     for anchor in &args.anchors {
         add_anchor(anchor, plan, catalog, &mut calibration)?;

@@ -38,7 +38,7 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
     let draft = source.draft()?;
     let ((plan, traffic), profile) =
         scenarios::resolved(&draft, &args.scenario, cli, |local| resolve_in_time(&source, &draft, catalog, local))?;
-    let calibration = scenarios::calibrated(&args.scenario, &plan, catalog)?;
+    let calibration = scenarios::calibration(&args.scenario, &plan, catalog)?;
     // A second handler is refused where measuring set one: its Ctrl-C then ends the program at once.
     let stop = local::interruptible().unwrap_or_default();
     let files = Files::create(args)?;

@@ -31,6 +31,17 @@ impl Flow {
         }
     }
 
+    /// The flow of separate pools, `prefill` and `decode`, each of which pays its own tokens.
+    pub fn of_pools(state: &Loop, load: &Load, prefill: &Layout, decode: &Layout) -> Self {
+        let (readers, writers) = (prefill.devices() as f64, decode.devices() as f64);
+        Self {
+            input_tok_s: state.requests_per_s * load.input_tokens,
+            output_tok_s: state.requests_per_s * load.output_tokens,
+            input_share: readers / (readers + writers),
+            devices: readers + writers,
+        }
+    }
+
     /// Device-hours per million tokens, input and output together.
     pub fn device_hours_per_mtok(&self) -> f64 {
         self.devices / 3600.0 * 1e6 / (self.input_tok_s + self.output_tok_s)

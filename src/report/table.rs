@@ -67,6 +67,26 @@ const EXPLAIN: &[(&str, &str, Shape)] = &[
     ("binding", "binds", Shape::Text),
 ];
 
+const BREAKEVEN: &[(&str, &str, Shape)] = &[
+    ("contender", "contender", Shape::Text),
+    ("lever", "lever", Shape::Text),
+    ("usd_per_mtok_per_percent", "$/Mtok per 1 %", Shape::Number),
+    ("device_hours_per_mtok_per_percent", "device-h/Mtok per 1 %", Shape::Number),
+    ("share", "share of the cost", Shape::Number),
+    ("saving_at_roof", "saved at the roof", Shape::Number),
+    ("tune_first", "tune first", Shape::Flag),
+];
+
+const WATERFALL: &[(&str, &str, Shape)] = &[
+    ("step", "step", Shape::Text),
+    ("usd_per_mtok_before", "$/Mtok before", Shape::Number),
+    ("usd_per_mtok_after", "$/Mtok after", Shape::Number),
+    ("device_hours_per_mtok_before", "device-h/Mtok before", Shape::Number),
+    ("device_hours_per_mtok_after", "device-h/Mtok after", Shape::Number),
+    ("ratio", "x", Shape::Number),
+    ("concurrency", "requests", Shape::Count),
+];
+
 const SIMULATE: &[(&str, &str, Shape)] = &[
     ("contender", "contender", Shape::Text),
     ("device", "device", Shape::Text),
@@ -89,26 +109,6 @@ const SIMULATE: &[(&str, &str, Shape)] = &[
     ("price_basis", "basis", Shape::Text),
     ("provenance", "rests on", Shape::Text),
     ("reason", "why not", Shape::Text),
-];
-
-const BREAKEVEN: &[(&str, &str, Shape)] = &[
-    ("contender", "contender", Shape::Text),
-    ("lever", "lever", Shape::Text),
-    ("usd_per_mtok_per_percent", "$/Mtok per 1 %", Shape::Number),
-    ("device_hours_per_mtok_per_percent", "device-h/Mtok per 1 %", Shape::Number),
-    ("share", "share of the cost", Shape::Number),
-    ("saving_at_roof", "saved at the roof", Shape::Number),
-    ("tune_first", "tune first", Shape::Flag),
-];
-
-const WATERFALL: &[(&str, &str, Shape)] = &[
-    ("step", "step", Shape::Text),
-    ("usd_per_mtok_before", "$/Mtok before", Shape::Number),
-    ("usd_per_mtok_after", "$/Mtok after", Shape::Number),
-    ("device_hours_per_mtok_before", "device-h/Mtok before", Shape::Number),
-    ("device_hours_per_mtok_after", "device-h/Mtok after", Shape::Number),
-    ("ratio", "x", Shape::Number),
-    ("concurrency", "requests", Shape::Count),
 ];
 
 const MODEL: &[(&str, &str, Shape)] = &[
@@ -146,9 +146,9 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
     let listed: &[(&str, &str, Shape)] = match command {
         "compare" => COMPARE,
         "explain" => EXPLAIN,
-        "simulate" => SIMULATE,
         "breakeven" => BREAKEVEN,
         "waterfall" => WATERFALL,
+        "simulate" => SIMULATE,
         "model" => MODEL,
         "bench" => BENCH,
         _ => &[],

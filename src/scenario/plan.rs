@@ -2,7 +2,7 @@
 
 use super::draft::Minimize;
 use crate::provenance::Provenance;
-use crate::setup::{Load, Setup};
+use crate::setup::{Layout, Load, Setup};
 use crate::units::{Seconds, UsdPerHour, UsdPerMtok};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -71,8 +71,10 @@ pub struct Contender {
 pub enum Offer {
     /// Devices, with what an hour of one costs.
     Devices {
-        /// The model on the devices.
+        /// The model on the devices; on those that write answers, where prompts have a pool of their own.
         setup: Box<Setup>,
+        /// The pool that reads prompts.
+        prefill: Option<Layout>,
         /// The price of a device.
         price: Price,
         /// Electrical power of one device under load, W, where known.

@@ -47,15 +47,6 @@ pub fn resolve(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'
         ("objective.ttft_p99", draft.objective.ttft_p99.is_some()),
         ("objective.tpot_p99", draft.objective.tpot_p99.is_some()),
     ];
-    for (index, contender) in draft.contender.iter().enumerate() {
-        if contender.prefill.is_some() || contender.decode.is_some() {
-            let key = if contender.prefill.is_some() { "prefill" } else { "decode" };
-            let message = "separate prefill and decode pools: not yet computed by this command";
-            return Err(source
-                .error_at(&format!("contender.{index}.{key}"), message)
-                .hint("`underdog simulate` serves requests on separate pools"));
-        }
-    }
     match given.into_iter().find(|(_, given)| *given) {
         Some((path, _)) => Err(source
             .error_at(path, "requests in time have no steady state")
@@ -76,11 +67,9 @@ pub fn resolve_in_time(
 ) -> Result<(Plan, Traffic), Diagnostic> {
     let plan = look_up(source, draft, catalog, local)?;
     let mut traffic = traffic::of(source, draft, &plan.workload.concurrency)?;
-    for (index, (typed, scheduler)) in draft.contender.iter().zip(&mut traffic.schedulers).enumerate() {
-        if let (Offer::Devices { setup, .. }, Some(prefill)) = (&plan.contenders[index].offer, typed.prefill) {
-            let at = format!("contender.{index}.prefill");
-            scheduler.prefill =
-                Some(spread(source, prefill.count.0, prefill.parallel, &setup.hardware.sheet, &setup.model, &at)?);
+    for (contender, scheduler) in plan.contenders.iter().zip(&mut traffic.schedulers) {
+        if let Offer::Devices { prefill, .. } = &contender.offer {
+            scheduler.prefill = *prefill;
         }
     }
     Ok((plan, traffic))
@@ -197,6 +186,13 @@ impl Lookup<'_> {
         let engine = typed.engine.unwrap_or(if hardware.measured.is_some() { Engine::Wgpu } else { Engine::Vllm });
         let (count, parallel) = self.own_devices(typed, at)?;
         let layout = spread(self.source, count, parallel, &hardware.sheet, &model, at)?;
+        let prefill = match typed.prefill {
+            Some(pool) => {
+                let at = format!("{at}.prefill");
+                Some(spread(self.source, pool.count.0, pool.parallel, &hardware.sheet, &model, &at)?)
+            }
+            None => None,
+        };
         let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
         let price = price::of_devices(self.prices, typed, &hardware.sheet, power, self.date(typed, at)?)
             .map_err(|why| self.source.error_at(at, why))?;
@@ -210,7 +206,7 @@ impl Lookup<'_> {
             speculation: typed.draft.map(|d| Speculation::new(d.tokens.0, d.acceptance.get())),
             speed: speed(typed.speed),
         };
-        Ok(Offer::Devices { setup: Box::new(setup), price, power })
+        Ok(Offer::Devices { setup: Box::new(setup), prefill, price, power })
     }
 
     fn hardware(&self, typed: &ContenderDraft, name: &str, at: &str) -> Result<Hardware, Diagnostic> {

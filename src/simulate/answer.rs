@@ -188,7 +188,7 @@ pub fn simulate(
     let mut cases = Vec::new();
     let mut services = Vec::new();
     for (contender, scheduler) in plan.contenders.iter().zip(&traffic.schedulers) {
-        let Offer::Devices { setup, price, power } = &contender.offer else {
+        let Offer::Devices { setup, price, power, .. } = &contender.offer else {
             services.push(contender.name.as_str());
             continue;
         };

@@ -2,7 +2,7 @@
 
 use super::sentence;
 use crate::estimate::cost::Flow;
-use crate::estimate::{Calibration, Compiled, Loop, Quantity, Unanswerable};
+use crate::estimate::{Calibration, Compiled, Loop, Pools, Quantity, Unanswerable};
 use crate::model::{ModelSpec, Weights};
 use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
@@ -176,7 +176,14 @@ fn rows_of(
 ) -> Result<Vec<CompareRow>, Unanswerable> {
     match &contender.offer {
         Offer::Api { tokens, price } => Ok(vec![service(&contender.name, tokens, price, workload)]),
-        Offer::Devices { setup, price, power } => {
+        Offer::Devices { setup, prefill: Some(layout), price, power } => {
+            let decode = Compiled::new((**setup).clone(), calibration)?;
+            let readers = Setup { layout: *layout, speculation: None, ..(**setup).clone() };
+            let pools = Pools { prefill: Compiled::new(readers, calibration)?, decode };
+            let row = |&concurrency| pool_row(&contender.name, &pools, price, *power, &workload.at(concurrency));
+            Ok(workload.concurrency.iter().map(row).collect())
+        }
+        Offer::Devices { setup, prefill: None, price, power } => {
             let compiled = Compiled::new((**setup).clone(), calibration)?;
             let row = |&concurrency| device_row(&contender.name, &compiled, price, *power, &workload.at(concurrency));
             Ok(workload.concurrency.iter().map(row).collect())
@@ -264,19 +271,41 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<
         return CompareRow { reason: Some(too_large(compiled)), ..row };
     }
     let state = compiled.closed_loop(load);
-    numbers(row, compiled, &state, price, power, load)
+    let flow = Flow::of(&state, load, &setup.layout);
+    numbers(row, compiled, &state, &flow, price, power)
+}
+
+/// One contender with separate pools at one load, not yet judged.
+fn pool_row(name: &str, pools: &Pools, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+    let (readers, writers) = (&pools.prefill.setup, &pools.decode.setup);
+    let fits = pools.decode.fits(load);
+    let row = CompareRow {
+        devices: Some(readers.layout.devices() + writers.layout.devices()),
+        parallel: Some(format!("{} | {}", parallel(readers), parallel(writers))),
+        engine: Some(writers.engine),
+        precision: Some(precision(&writers.model, &writers.formats)),
+        fits,
+        software: writers.hardware.software,
+        provenance: provenance(&pools.decode, price),
+        ..blank(name, &writers.hardware.sheet.id, &writers.model.name, load.concurrency, price)
+    };
+    if fits == Some(false) {
+        return CompareRow { reason: Some(too_large(&pools.decode)), ..row };
+    }
+    let state = pools.closed_loop(load);
+    let flow = Flow::of_pools(&state, load, &readers.layout, &writers.layout);
+    numbers(row, &pools.decode, &state, &flow, price, power)
 }
 
 fn numbers(
     row: CompareRow,
     compiled: &Compiled,
     state: &Loop,
+    flow: &Flow,
     price: &Price,
     power: Option<f64>,
-    load: &Load,
 ) -> CompareRow {
     let layout = &compiled.setup.layout;
-    let flow = Flow::of(state, load, layout);
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
     let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
     let first = state.ttft.and_then(|t| ends(t * 1e3, Quantity::Ttft));

@@ -123,7 +123,7 @@ fn layouts(setup: &Setup) -> Vec<Layout> {
 
 /// A layout at rising loads, until it holds no more.
 fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Calibration) -> Vec<(Layout, CompareRow)> {
-    let Offer::Devices { setup, price, power } = &contender.offer else { return Vec::new() };
+    let Offer::Devices { setup, price, power, .. } = &contender.offer else { return Vec::new() };
     let mut setup = (**setup).clone();
     setup.layout = layout;
     // A layout that the data sheet cannot join is none.
