@@ -26,7 +26,8 @@ impl Replica {
         let rest = if self.rules.reserve { u64::from(flights.output[at] - flights.made[at]) } else { 0 };
         let names = self.names(slot, flights);
         let shared = self.blocks.need_shared(self.rules.named_tokens);
-        let own = self.blocks.need(u64::from(flights.target[at]) + rest) - names.len() as u64 * shared;
+        let all = self.blocks.need(u64::from(flights.target[at]) + rest);
+        let own = all.saturating_sub(names.len() as u64 * shared);
         (own, self.prefix.unused(names) * shared)
     }
 
@@ -66,9 +67,9 @@ impl Replica {
     }
 
     pub(super) fn hold(&mut self, slot: u32, flights: &mut Flights) {
-        let (own, shared) = self.needs(slot, flights);
-        self.prefix.acquire(self.names(slot, flights));
-        self.blocks.take(own + shared);
+        let (own, _) = self.needs(slot, flights);
+        let more = self.prefix.acquire(self.names(slot, flights));
+        self.blocks.take(own + more * self.blocks.need_shared(self.rules.named_tokens));
         flights.held[slot as usize] = own as u32;
         flights.replica[slot as usize] = self.index;
         self.shrink_cache();
