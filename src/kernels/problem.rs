@@ -16,7 +16,7 @@ pub enum Problem {
         /// Columns of A, rows of B.
         k: u64,
     },
-    /// y[n] = W[n, k] x[k], one token through a weight matrix.
+    /// `y[n] = W[n, k] x[k]`, one token through a weight matrix.
     Gemv {
         /// Rows of W.
         n: u64,
