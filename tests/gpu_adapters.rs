@@ -3,6 +3,8 @@
 //! `UNDERDOG_REQUIRE_ADAPTERS=lavapipe,swiftshader,gl` makes a missing adapter a failure. Without it the adapters that
 //! exist are used, and the CPU executor where there is none.
 
+#![allow(clippy::print_stderr)] // what is not tested here is said, not skipped in silence
+
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use underdog::measure::{AdapterRow, BenchOptions, Selector, VerifyOptions, adapters, bench, verify};

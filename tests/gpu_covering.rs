@@ -1,12 +1,14 @@
 //! Every variant of the space on every pair of awkward lengths, on each software adapter of this host.
 
+#![allow(clippy::print_stderr)] // what is not tested here is said, not skipped in silence
+
 mod common;
 
 use common::{able, adapters, check, on_a_large_stack};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use underdog::gpu::{Gpu, GpuError, Runner};
-use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, legal, plan, space, twin};
+use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, gate, host_gemm, legal, plan, space, twin};
 
 const LENGTHS: [u64; 20] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257];
 
@@ -80,6 +82,20 @@ fn every_gemm_of_the_space_on_every_pair_of_lengths() {
             }
         }
     });
+}
+
+/// The CPU executor's product, which is what is measured where no adapter exists, on the same shapes.
+#[test]
+fn the_hosts_product_on_every_pair_of_lengths() {
+    for (at, [m, n, k]) in covering().into_iter().enumerate() {
+        let problem = Problem::Gemm { m, n, k };
+        let data = Data::new(problem, Dtype::F32, Fill::Exact, at as u64);
+        let truth = twin::truth(problem, Dtype::F32, &data);
+        let mut out = vec![f32::NAN; (m * n) as usize];
+        host_gemm::gemm(&data.a, &data.b, &mut out, [m, n, k].map(|x| x as usize));
+        let bytes: Vec<u8> = out.iter().flat_map(|v| v.to_le_bytes()).collect();
+        gate::judge(&bytes, &truth, Fill::Exact).unwrap_or_else(|why| panic!("{problem}: {why}"));
+    }
 }
 
 #[test]

@@ -85,6 +85,8 @@ fn a_saved_run_renders_again_to_the_same_bytes_in_no_time() {
     assert!(fs::read_to_string(path("chart.svg")).expect("written").starts_with("<svg xmlns"));
 }
 
+// What is not tested here is said, not skipped in silence.
+#[allow(clippy::print_stderr)]
 /// A browser; `None` with one line where there is none and none is required.
 fn browser() -> Option<PathBuf> {
     let known = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];

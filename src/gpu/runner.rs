@@ -37,6 +37,7 @@ pub struct Runner<'gpu> {
 struct Clock {
     queries: wgpu::QuerySet,
     resolved: wgpu::Buffer,
+    staging: wgpu::Buffer,
     period_ns: f64,
 }
 
@@ -154,6 +155,7 @@ impl<'gpu> Runner<'gpu> {
         drop(pass);
         if let Some(clock) = &self.clock {
             encoder.resolve_query_set(&clock.queries, 0..2, &clock.resolved, 0);
+            encoder.copy_buffer_to_buffer(&clock.resolved, 0, &clock.staging, 0, 16);
         }
         encoder.finish()
     }
@@ -166,8 +168,9 @@ impl<'gpu> Runner<'gpu> {
                 self.gpu.queue.write_buffer(buffer, GUARD_BYTES, &fill);
             }
         }
+        // Writes of the queue precede whatever is submitted next; nothing needs to be waited for.
         self.gpu.queue.submit([]);
-        self.gpu.wait()
+        self.gpu.check()
     }
 
     /// The output as the last run left it.
@@ -179,7 +182,7 @@ impl<'gpu> Runner<'gpu> {
     pub fn memory(&self, index: usize) -> Result<Vec<u8>, GpuError> {
         let buffer = self.buffers[0][index].as_ref();
         let buffer = buffer.ok_or_else(|| GpuError::Refused("a texture cannot be read back".into()))?;
-        let mut bytes = self.read(buffer)?;
+        let mut bytes = self.read(&[buffer])?.swap_remove(0);
         bytes.drain(..GUARD_BYTES as usize);
         bytes.truncate(self.plan.memory[index].bytes() as usize);
         Ok(bytes)
@@ -188,10 +191,16 @@ impl<'gpu> Runner<'gpu> {
     /// Names the first guard that was overwritten or input that changed. Textures cannot be written by kernels.
     pub fn damage(&self) -> Result<Option<String>, GpuError> {
         for (copy, held) in self.buffers.iter().enumerate() {
-            for (index, buffer) in held.iter().enumerate() {
+            let checked = |index: usize| copy == 0 || self.plan.memory[index].is_input();
+            let all: Vec<(usize, &wgpu::Buffer)> = held
+                .iter()
+                .enumerate()
+                .filter_map(|(at, b)| Some((at, b.as_ref()?)))
+                .filter(|b| checked(b.0))
+                .collect();
+            let contents = self.read(&all.iter().map(|b| b.1).collect::<Vec<_>>())?;
+            for ((index, _), bytes) in all.into_iter().zip(contents) {
                 let memory = &self.plan.memory[index];
-                let Some(buffer) = buffer.as_ref().filter(|_| copy == 0 || memory.is_input()) else { continue };
-                let bytes = self.read(buffer)?;
                 let (before, rest) = bytes.split_at(GUARD_BYTES as usize);
                 let (data, after) = rest.split_at(padded(memory.bytes()) as usize);
                 if before.iter().chain(after).any(|&b| b != GUARD) {
@@ -207,18 +216,26 @@ impl<'gpu> Runner<'gpu> {
         Ok(None)
     }
 
-    fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u8>, GpuError> {
-        let staging = self.gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("staging"),
-            size: buffer.size(),
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
+    /// Reads whole buffers, guards included, with one submission.
+    fn read(&self, buffers: &[&wgpu::Buffer]) -> Result<Vec<Vec<u8>>, GpuError> {
+        let copies: Vec<wgpu::Buffer> = buffers.iter().map(|b| staging(self.gpu, b.size())).collect();
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &staging, 0, buffer.size());
+        for (buffer, copy) in buffers.iter().zip(&copies) {
+            encoder.copy_buffer_to_buffer(buffer, 0, copy, 0, buffer.size());
+        }
         self.gpu.queue.submit([encoder.finish()]);
-        map(self.gpu, &staging)
+        copies.iter().map(|copy| map(self.gpu, copy)).collect()
     }
+}
+
+/// A buffer the host can read.
+fn staging(gpu: &Gpu, size: u64) -> wgpu::Buffer {
+    gpu.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("staging"),
+        size,
+        usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
+        mapped_at_creation: false,
+    })
 }
 
 fn map(gpu: &Gpu, staging: &wgpu::Buffer) -> Result<Vec<u8>, GpuError> {
@@ -245,21 +262,13 @@ impl Clock {
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
-        Some(Self { queries, resolved, period_ns: f64::from(gpu.queue.get_timestamp_period()) })
+        let staging = staging(gpu, 16);
+        Some(Self { queries, resolved, staging, period_ns: f64::from(gpu.queue.get_timestamp_period()) })
     }
 
     /// The pass's duration; `None` unless both stamps are non-zero and in order.
     fn read(&self, gpu: &Gpu) -> Option<f64> {
-        let staging = gpu.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("timestamps"),
-            size: 16,
-            usage: wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::MAP_READ,
-            mapped_at_creation: false,
-        });
-        let mut encoder = gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(&self.resolved, 0, &staging, 0, 16);
-        gpu.queue.submit([encoder.finish()]);
-        let bytes = map(gpu, &staging).ok()?;
+        let bytes = map(gpu, &self.staging).ok()?;
         let stamp = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap_or_default());
         let (start, end) = (stamp(0), stamp(8));
         (start != 0 && end > start).then(|| (end - start) as f64 * self.period_ns * 1e-9)

@@ -22,7 +22,7 @@ pub enum Fill {
 /// Inputs as logical row-major matrices, together with their stored form where that differs.
 #[derive(Debug, Clone, Default)]
 pub struct Data {
-    /// A[m, k], x[k], or the words of a stream (as bits).
+    /// `A[m, k]`, `x[k]`, or the words of a stream (as bits).
     pub a: Vec<f32>,
     /// B[k, n] for a GEMM, W[n, k] for a GEMV.
     pub b: Vec<f32>,

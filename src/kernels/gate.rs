@@ -25,8 +25,8 @@ pub fn judge(output: &[u8], truth: &Truth, fill: Fill) -> Result<(), String> {
             for (at, (&word, (&value, &magnitude))) in words.iter().zip(values.iter().zip(magnitudes)).enumerate() {
                 let got = f64::from(f32::from_bits(word));
                 let error = (got - value).abs();
-                // Written so that a NaN fails.
-                if !(error <= bound * magnitude + f64::from(f32::MIN_POSITIVE)) {
+                // A NaN compares with nothing, so it must be asked for.
+                if error.is_nan() || error > bound * magnitude + f64::from(f32::MIN_POSITIVE) {
                     return Err(format!("element {at} is {got}, {value} expected, off by {error:.1e}"));
                 }
             }

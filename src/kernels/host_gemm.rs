@@ -4,7 +4,8 @@
 /// C[m, n] = A[m, k] B[k, n], row-major, on every core. Panics when a slice is shorter than its shape.
 pub fn gemm<T: Real>(a: &[T], b: &[T], c: &mut [T], [m, n, k]: [usize; 3]) {
     assert!(a.len() >= m * k && b.len() >= k * n && c.len() >= m * n, "a matrix is shorter than its shape");
-    let threads = gemm::Parallelism::Rayon(0);
+    // Handing a small product to other threads costs more than computing it.
+    let threads = if m * n * k < 1 << 18 { gemm::Parallelism::None } else { gemm::Parallelism::Rayon(0) };
     // SAFETY: the assertion above covers every element the strides reach; c is exclusively borrowed.
     unsafe {
         gemm::gemm(

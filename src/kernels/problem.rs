@@ -16,7 +16,7 @@ pub enum Problem {
         /// Columns of A, rows of B.
         k: u64,
     },
-    /// y[n] = W[n, k] x[k], one token through a weight matrix.
+    /// `y[n] = W[n, k] x[k]`, one token through a weight matrix.
     Gemv {
         /// Rows of W.
         n: u64,
@@ -215,7 +215,7 @@ impl fmt::Display for Problem {
         match self {
             Self::Gemm { .. } => write!(f, "gemm {m} x {n} x {k}"),
             Self::Gemv { .. } => write!(f, "gemv {n} x {k}"),
-            Self::Read { words } | Self::Copy { words } => write!(f, "{} {} MiB", self.kernel(), words * 4 >> 20),
+            Self::Read { words } | Self::Copy { words } => write!(f, "{} {} MiB", self.kernel(), (words * 4) >> 20),
             Self::Attention { queries, context, heads, kv_heads, head_dim } => {
                 write!(f, "attention {queries} over {context}, {heads}/{kv_heads} heads of {head_dim}")
             }

@@ -53,6 +53,11 @@ impl Batch {
         self.size
     }
 
+    /// Whether nothing decodes.
+    pub const fn is_empty(&self) -> bool {
+        self.size == 0
+    }
+
     /// Tokens a sequence gains an iteration.
     pub const fn growth(&self) -> f64 {
         self.growth

@@ -43,17 +43,20 @@ impl Prefix {
         (hashes.len() - hashes.iter().filter(used).count()) as u64
     }
 
-    /// A request uses these blocks; unknown ones become known.
-    pub fn acquire(&mut self, hashes: &[u64]) {
+    /// A request uses these blocks; unknown ones become known. Returns how many nobody used before.
+    pub fn acquire(&mut self, hashes: &[u64]) -> u64 {
+        let mut more = 0;
         for &hash in hashes {
             match self.known.get(&hash).copied() {
                 Some(at) => {
                     if self.entries[at as usize].users == 0 {
                         self.unlink(at);
+                        more += 1;
                     }
                     self.entries[at as usize].users += 1;
                 }
                 None => {
+                    more += 1;
                     let entry = Entry { hash, users: 1, older: NONE, newer: NONE };
                     let at = self.vacant.pop().unwrap_or(self.entries.len() as u32);
                     if at as usize == self.entries.len() {
@@ -65,6 +68,7 @@ impl Prefix {
                 }
             }
         }
+        more
     }
 
     /// A request no longer uses these blocks. Returns how many nobody uses any more. The last of a prompt is the
@@ -132,7 +136,7 @@ mod tests {
     fn the_oldest_unused_block_goes_first_and_used_ones_stay() {
         let mut cache = Prefix::default();
         cache.acquire(&[1, 2, 3]);
-        cache.acquire(&[1, 2, 9]);
+        assert_eq!(cache.acquire(&[1, 2, 9]), 1);
         assert_eq!(cache.unused(&[1, 2, 3, 4]), 1);
         assert_eq!(cache.release(&[1, 2, 3]), 1);
         assert_eq!(cache.matched(&[1, 2, 3, 4]), 3);
@@ -140,7 +144,8 @@ mod tests {
         cache.shrink(2);
         // 3 was released first, then 9, 2 and 1 in this order.
         assert_eq!((cache.matched(&[1, 2, 3]), cache.matched(&[9]), cache.idle()), (2, 0, 2));
-        cache.acquire(&[1]);
+        // A name that comes twice is one block, taken and given once.
+        assert_eq!((cache.acquire(&[1, 7, 7]), cache.release(&[7, 7])), (2, 1));
         cache.shrink(0);
         assert_eq!((cache.matched(&[1, 2]), cache.idle()), (1, 0));
     }

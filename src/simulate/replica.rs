@@ -4,8 +4,10 @@
 //! completion or block shortage are one stretch; an arrival that can be admitted cuts it at the end of the iteration
 //! it falls into.
 
+mod holding;
+
 use super::batch::{Batch, Member};
-use super::blocks::{BLOCK_TOKENS, Blocks};
+use super::blocks::Blocks;
 use super::prefix::Prefix;
 use super::request::Flights;
 use super::table::{Prompts, Steps};
@@ -243,46 +245,11 @@ impl Replica {
                 } else if size > 0 {
                     self.stall = (self.stall.0 + seconds, size);
                 }
-                self.end_chunks(now + lag, flights, out);
+                self.end_chunks(now, lag, flights, out);
             }
         }
         let index = self.index;
         self.batch.tidy(|m| stays(flights, index, m));
-    }
-
-    /// Memory is taken as sequences grow.
-    fn pages(&self) -> bool {
-        self.blocks.grows() && !self.rules.reserve
-    }
-
-    /// Blocks of a prompt that carry names, as far as they are full.
-    fn names<'a>(&self, slot: u32, flights: &'a Flights) -> &'a [u64] {
-        if !self.rules.prefix_cache || self.rules.role == Role::Decode {
-            return &[];
-        }
-        let names = &flights.blocks[slot as usize];
-        let full = u64::from(flights.input[slot as usize]) / self.rules.named_tokens;
-        &names[..names.len().min(full as usize)]
-    }
-
-    /// Own and shared blocks a request needs to be admitted.
-    fn needs(&self, slot: u32, flights: &Flights) -> (u64, u64) {
-        let at = slot as usize;
-        let rest = if self.rules.reserve { u64::from(flights.output[at] - flights.made[at]) } else { 0 };
-        let names = self.names(slot, flights);
-        let shared = self.blocks.need_shared(self.rules.named_tokens);
-        let own = self.blocks.need(u64::from(flights.target[at]) + rest) - names.len() as u64 * shared;
-        (own, self.prefix.unused(names) * shared)
-    }
-
-    fn admissible(&self, slot: u32, flights: &Flights) -> bool {
-        if self.batch.len() + self.prompts.len() >= self.rules.max_sequences {
-            return false;
-        }
-        let (own, shared) = self.needs(slot, flights);
-        // What decodes along starts its next blocks in the same step.
-        let next = if self.pages() { self.batch.blocks_started(1) } else { 0 };
-        own + shared + next <= self.blocks.free()
     }
 
     /// Preempts the newest sequences until every other one can take its next block.
@@ -351,67 +318,6 @@ impl Replica {
         }
     }
 
-    /// Tokens of a prompt that are in the cache; the last one is always computed.
-    fn found(&self, slot: u32, flights: &Flights) -> u32 {
-        let at = slot as usize;
-        let names = self.names(slot, flights);
-        let tokens = if names.is_empty() {
-            (f64::from(flights.input[at]) * self.rules.prefix_hit) as u32
-        } else {
-            (self.prefix.matched(names) as u64 * self.rules.named_tokens) as u32
-        };
-        let tokens = tokens.max(self.survived(slot, flights));
-        tokens.min(flights.target[at] - 1)
-    }
-
-    /// Tokens of a preempted sequence whose blocks nobody has written over: the prefix cache keeps them. The last of
-    /// them are the first to go.
-    fn survived(&self, slot: u32, flights: &Flights) -> u32 {
-        let at = slot as usize;
-        if flights.preemptions[at] == 0 || !self.rules.prefix_cache {
-            return 0;
-        }
-        let full = u64::from(flights.target[at] - 1) / BLOCK_TOKENS;
-        let lost = self.blocks.taken().saturating_sub(flights.lost_from[at]);
-        (full.saturating_sub(lost) * BLOCK_TOKENS) as u32
-    }
-
-    fn hold(&mut self, slot: u32, flights: &mut Flights) {
-        let (own, shared) = self.needs(slot, flights);
-        self.prefix.acquire(self.names(slot, flights));
-        self.blocks.take(own + shared);
-        flights.held[slot as usize] = own as u32;
-        flights.replica[slot as usize] = self.index;
-        self.shrink_cache();
-    }
-
-    /// Memory of a sequence that leaves the batch, with what it grew by.
-    fn drop_memory(&mut self, slot: u32, flights: &mut Flights) {
-        let at = slot as usize;
-        let (joined, cached) = (flights.joined[at], u64::from(flights.target[at]));
-        let mut blocks = u64::from(flights.held[at]);
-        if self.pages() {
-            let gained = self.batch.iteration() - joined;
-            blocks += self.blocks.need_shared(cached + gained) - self.blocks.need_shared(cached);
-        }
-        self.batch.forget(joined, cached);
-        flights.stay[at] = 0;
-        self.give(slot, blocks, flights);
-    }
-
-    fn give(&mut self, slot: u32, own: u64, flights: &Flights) {
-        let unused = self.prefix.release(self.names(slot, flights));
-        self.blocks.give(own + unused * self.blocks.need_shared(self.rules.named_tokens));
-    }
-
-    /// Cached blocks without a user have what nobody else needs.
-    fn shrink_cache(&mut self) {
-        if self.prefix.idle() > 0 {
-            let each = self.blocks.need_shared(self.rules.named_tokens).max(1);
-            self.prefix.shrink(self.blocks.free() / each);
-        }
-    }
-
     fn join(&mut self, slot: u32, flights: &mut Flights) {
         let at = slot as usize;
         let further = u64::from(flights.output[at] - flights.made[at]);
@@ -421,7 +327,7 @@ impl Replica {
 
     /// Duration of the planned step with prompt chunks.
     fn plan_chunks(&mut self, now: f64, flights: &Flights, steps: &mut Steps, tally: &mut Tally) -> f64 {
-        let decodes = self.rules.policy == Policy::Mixed && self.batch.len() > 0;
+        let decodes = self.rules.policy == Policy::Mixed && !self.batch.is_empty();
         let size = if decodes { self.batch.len() } else { 0 };
         let (mut tokens, mut pairs, mut overhead) = (0.0, 0.0, 0.0);
         for &(slot, chunk) in &self.chunks {
@@ -434,8 +340,7 @@ impl Replica {
         }
         // The estimate takes prompts of one length: the one past that gives the same attention.
         let count = self.chunks.len() as f64;
-        let ranks = self.rules.ranks as f64;
-        let past = (pairs / tokens - 0.5 * tokens / count.max(ranks)).max(0.0);
+        let past = (pairs / tokens - 0.5 * tokens / count).max(0.0);
         let context = self.batch.context();
         let all = steps.mixed(size, context, &Prompts { tokens, past, count });
         let base = if decodes { steps.decode(size, context) } else { 0.0 };
@@ -444,15 +349,6 @@ impl Replica {
         self.work = Work::Chunks { start: now, decodes, lag };
         tally.prompt_s += added / steps.stages() + overhead;
         base + added / steps.stages() + overhead
-    }
-
-    /// Iterations pass, and sequences take the blocks they start.
-    fn advance(&mut self, iterations: u64) {
-        if self.pages() {
-            self.blocks.take(self.batch.blocks_started(iterations));
-            self.shrink_cache();
-        }
-        self.batch.advance(iterations);
     }
 
     /// Times between tokens: those of a stretch at its mean, the first one with what was waited for prompts.
@@ -477,7 +373,7 @@ impl Replica {
     }
 
     /// Prompts that are complete yield their next token, the first one or the one after a preemption.
-    fn end_chunks(&mut self, now: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
+    fn end_chunks(&mut self, now: f64, lag: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
         for (slot, tokens) in std::mem::take(&mut self.chunks) {
             let at = slot as usize;
             flights.ready[at] += tokens;
@@ -487,7 +383,7 @@ impl Replica {
             self.prompts.retain(|p| *p != slot);
             flights.made[at] += 1;
             if flights.first[at] < 0.0 {
-                flights.first[at] = now;
+                (flights.first[at], flights.lag[at]) = (now, lag);
             }
             let over = flights.made[at] >= flights.output[at];
             if over || self.rules.role == Role::Prefill {

@@ -22,6 +22,8 @@ pub struct Flights {
     pub admitted: Vec<f64>,
     /// When its first token was there, s; negative before.
     pub first: Vec<f64>,
+    /// Time a prompt spends in the later stages of a pipeline, s: all its tokens are so much later.
+    pub lag: Vec<f64>,
     /// Number of the request in the order of arrival, from 0.
     pub id: Vec<u64>,
     /// Tokens of the prompt.
@@ -63,6 +65,7 @@ impl Flights {
         self.arrival[at] = request.arrival;
         self.admitted[at] = -1.0;
         self.first[at] = -1.0;
+        self.lag[at] = 0.0;
         self.id[at] = id;
         self.input[at] = request.input;
         self.output[at] = request.output;
@@ -94,7 +97,7 @@ impl Flights {
 
     fn grow(&mut self) -> u32 {
         let slot = self.arrival.len() as u32;
-        for time in [&mut self.arrival, &mut self.admitted, &mut self.first] {
+        for time in [&mut self.arrival, &mut self.admitted, &mut self.first, &mut self.lag] {
             time.push(0.0);
         }
         for wide in [&mut self.id, &mut self.joined, &mut self.end, &mut self.lost_from] {

@@ -69,8 +69,13 @@ pub fn run(case: &Case<'_>, spectator: &dyn Spectator) -> Result<(SimulateRow, V
 }
 
 fn blank(case: &Case<'_>) -> SimulateRow {
-    let setup = &case.system.compiled.setup;
-    let estimate = if case.system.compiled.calibrated { Provenance::Calibrated } else { Provenance::Assumed };
+    let compiled = &case.system.compiled;
+    let setup = &compiled.setup;
+    let estimate = match compiled.correction {
+        Some(_) => Provenance::Anchored,
+        None if compiled.calibrated => Provenance::Calibrated,
+        None => Provenance::Assumed,
+    };
     let hardware = setup.hardware.provenance;
     let own = if setup.hardware.measured.is_some() { hardware } else { hardware.weakest(estimate) };
     let priced = case.price.basis != Basis::None;

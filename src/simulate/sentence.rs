@@ -2,6 +2,7 @@
 
 use super::row::SimulateRow;
 use super::run::IDLE_POWER;
+use super::world::MOST_WAITING;
 use crate::scenario::Plan;
 use std::collections::BTreeSet;
 
@@ -113,6 +114,11 @@ pub fn notes(
     }
     if rows.iter().any(|r| r.percentile_error.is_some()) {
         notes.push("Percentiles come from a histogram of three significant digits (0.1 %).".to_owned());
+    }
+    if rows.iter().any(|r| r.queue_requests_max >= MOST_WAITING as u64) {
+        notes.push(format!(
+            "Requests behind the first {MOST_WAITING} of a queue stay in their file: queues are longer than told."
+        ));
     }
     let rejected = rows.iter().filter(|r| r.requests_rejected > 0);
     notes.extend(rejected.map(|r| {

@@ -19,6 +19,8 @@ const FIRST_PIECE: f64 = 64.0;
 #[derive(Debug, Clone)]
 pub struct Steps {
     source: Source,
+    /// Measured over estimated time, where the user's own runs tell.
+    scale: f64,
     rows: Vec<Option<Box<Row>>>,
 }
 
@@ -52,12 +54,13 @@ pub struct Prompts {
 impl Steps {
     /// The table of a setup.
     pub fn new(compiled: &Compiled) -> Self {
-        Self { source: Source::Estimate(Box::new(compiled.clone())), rows: Vec::new() }
+        let scale = compiled.correction.map_or(1.0, |measured| measured.tpot);
+        Self { source: Source::Estimate(Box::new(compiled.clone())), scale, rows: Vec::new() }
     }
 
     /// Steps of one time whatever they do, s: the queue of a textbook.
     pub const fn uniform(seconds: f64) -> Self {
-        Self { source: Source::Uniform(seconds), rows: Vec::new() }
+        Self { source: Source::Uniform(seconds), scale: 1.0, rows: Vec::new() }
     }
 
     /// Time of `steps` decode steps in a row, host included, s, the first at a mean context that then grows by
@@ -88,7 +91,7 @@ impl Steps {
                 let decode = batch as f64;
                 let (prefill, past, prompts) = (prompts.tokens, prompts.past, prompts.count);
                 let step = Step { prefill, past, prompts, ..compiled.decoding(decode, context) };
-                compiled.step(&step) + compiled.host(decode) + compiled.eager()
+                (compiled.step(&step) + compiled.host(decode) + compiled.eager()) * self.scale
             }
         }
     }
@@ -124,7 +127,7 @@ impl Steps {
         }
         let row = self.rows[batch].get_or_insert_with(|| Box::new(Row { host: 0.0, knots: Vec::new() }));
         if let (true, Source::Estimate(compiled)) = (row.end() < context, &self.source) {
-            row.lay(context, batch as f64, compiled);
+            row.lay(context, batch as f64, self.scale, compiled);
         }
         row
     }
@@ -137,10 +140,10 @@ impl Row {
 
     /// Lays pieces until `context` lies in one.
     #[cold]
-    fn lay(&mut self, context: f64, batch: f64, compiled: &Compiled) {
-        let time = |context: f64| compiled.step(&compiled.decoding(batch, context));
+    fn lay(&mut self, context: f64, batch: f64, scale: f64, compiled: &Compiled) {
+        let time = |context: f64| compiled.step(&compiled.decoding(batch, context)) * scale;
         if self.knots.is_empty() {
-            self.host = compiled.host(batch);
+            self.host = compiled.host(batch) * scale;
             self.knots.push([0.0, time(0.0), 0.0]);
         }
         while self.knots.len() < 2 || self.end() < context {

@@ -1,7 +1,7 @@
 //! Traces: files of requests in time, read as a stream, whatever their format.
 //!
 //! A file that starts with `{` holds one JSON object a line (Mooncake, vLLM's request log, plain); any other one is a
-//! CSV whose header tells the columns (Azure, BurstGPT, lengths of Mooncake traces, plain). See [`COLUMNS`] for the
+//! CSV whose header tells the columns (Azure, BurstGPT, lengths of Mooncake traces, plain). See `COLUMNS` for the
 //! names. Lines are cut here and not by a CSV reader, because every message names its line and a torn last line is
 //! told from a broken one; none of these formats quotes its fields.
 

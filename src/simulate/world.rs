@@ -15,7 +15,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 /// Requests that wait in memory; past that, arrivals stay in their file until the queue is shorter.
-const MOST_WAITING: usize = 500_000;
+pub const MOST_WAITING: usize = 500_000;
 
 /// Engines of one kind behind a router.
 pub struct Pool {
@@ -201,7 +201,8 @@ impl World {
                 }
                 Outcome::Handed => {
                     let tokens = f64::from(self.flights.input[slot as usize]);
-                    let at = at + self.transfer.latency + self.transfer.per_token * tokens;
+                    let ready = at + self.flights.lag[slot as usize];
+                    let at = ready + self.transfer.latency + self.transfer.per_token * tokens;
                     self.events.push(Reverse((at.to_bits(), HANDED, slot)));
                 }
             }
@@ -211,12 +212,13 @@ impl World {
 
     fn record(&self, slot: u32, end: f64, delivery: f64) -> Finished {
         let (f, at) = (&self.flights, slot as usize);
+        let later = delivery + f.lag[at];
         Finished {
             id: f.id[at],
             arrival: f.arrival[at],
             admitted: f.admitted[at],
-            first: f.first[at] + delivery,
-            end: end + delivery,
+            first: f.first[at] + later,
+            end: end + later,
             input: f.input[at],
             found: f.found[at],
             output: f.output[at],

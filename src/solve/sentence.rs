@@ -30,8 +30,10 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
     };
     let mut parts = vec![alone(first, plan.objective.minimize)];
     for (index, other) in judged.iter().enumerate().skip(1) {
-        // Only contenders that serve the same model compete; a service competes with all.
-        let rival = judged[..index].iter().find(|j| j.row.model == other.row.model || other.row.devices.is_none());
+        // Only contenders that serve the same model compete; a service competes with all, a GPU before software.
+        let competes = |j: &&Judged<'_>| j.row.model == other.row.model || other.row.devices.is_none();
+        let before = || judged[..index].iter().filter(competes);
+        let rival = before().find(|j| !j.row.software || other.row.devices.is_some()).or_else(|| before().next());
         parts.push(match rival {
             Some(rival) => against(rival, other, plan.objective.minimize, calibration.shared().pair_error),
             None => alone(other, plan.objective.minimize),

@@ -161,7 +161,7 @@ fn offline(point: &Point, setup: &Setup, calibration: &Calibration) -> Result<Pr
         let sizes = [1, 2, 4, 8];
         let pairs = sizes.into_iter().flat_map(|tp| sizes.into_iter().map(move |pp| (tp, pp)));
         pairs
-            .filter(|(tp, pp)| devices % (tp * pp) == 0)
+            .filter(|(tp, pp)| devices.is_multiple_of(tp * pp))
             .map(|(tp, pp)| Layout { tp, pp, dp: 1, ep: 1, replicas: devices / (tp * pp) })
             .collect()
     } else {

@@ -18,9 +18,9 @@ pub enum Described {
     /// Separate pools.
     Pools {
         /// Reads prompts.
-        prefill: Setup,
+        prefill: Box<Setup>,
         /// Writes answers.
-        decode: Setup,
+        decode: Box<Setup>,
     },
 }
 
@@ -73,8 +73,8 @@ impl<'a> Describer<'a> {
             Some((readers, writers)) => {
                 let limits = Limits { memory_fraction: 0.85, ..limits };
                 Ok(Described::Pools {
-                    prefill: Setup { layout: readers, speculation: None, ..setup.clone() },
-                    decode: Setup { layout: writers, limits, ..setup },
+                    prefill: Box::new(Setup { layout: readers, speculation: None, ..setup.clone() }),
+                    decode: Box::new(Setup { layout: writers, limits, ..setup }),
                 })
             }
             None if point.phase == "decode" || point.phase == "prefill" => Ok(Described::One(setup)),

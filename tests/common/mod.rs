@@ -1,5 +1,6 @@
 //! The software adapters under test, opened in this process.
 #![allow(dead_code)] // each test binary uses its own part
+#![allow(clippy::print_stderr)] // what is not tested here is said, not skipped in silence
 
 use std::path::Path;
 use std::sync::OnceLock;
