@@ -158,6 +158,10 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rung("columns", vec![columns(64, 1, 1, 0), columns(8, 1, 1, 0)]),
         rung("units", streamed),
     ];
+    rungs.push(rung(
+        "columns, textures",
+        vec![columns(8, 4, 1, 1), columns(8, 1, 1, 1), columns(8, 2, 1, 1), row(1, 1)],
+    ));
     if l > 0 {
         let lanes = |sg, r, u, tex| {
             Variant::new(Family::GemvLanes, dtype, &[("l", l), ("sg", sg), ("r", r), ("u", u), ("tex", tex)])
@@ -168,10 +172,6 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
             vec![lanes(1, 8, 2, 1), lanes(1, 8, 1, 1), lanes(1, 4, 4, 1), lanes(1, 16, 1, 1)],
         ));
     }
-    rungs.push(rung(
-        "columns, textures",
-        vec![columns(8, 4, 1, 1), columns(8, 1, 1, 1), columns(8, 2, 1, 1), row(1, 1)],
-    ));
     rungs
 }
 
