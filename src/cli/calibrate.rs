@@ -32,6 +32,7 @@ pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(
         points.len()
     );
     let mut notes = reasons(&rows);
+    notes.extend(validate::coverage(&points, &rows));
     let prices = PriceList::load(catalog)?;
     for family in ["silicon", "inferencex"] {
         let own = points.iter().zip(&predictions).filter(|(p, _)| p.family == family && p.suspect.is_none());

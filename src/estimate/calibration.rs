@@ -215,6 +215,12 @@ pub struct KernelEntry {
     /// See [`Kernel`].
     #[serde(default = "one")]
     pub imbalance: f64,
+    /// Measurements the constants were fitted on.
+    #[serde(default)]
+    pub rows: u64,
+    /// Median absolute relative error on them.
+    #[serde(default)]
+    pub median_error: f64,
 }
 
 impl KernelEntry {

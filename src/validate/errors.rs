@@ -195,6 +195,39 @@ pub fn slices(points: &[Point], rows: &[PointRow]) -> Vec<Slice> {
     slices
 }
 
+/// How many measured values lie in their bands, by family, one sentence each.
+pub fn coverage(points: &[Point], rows: &[PointRow]) -> Vec<String> {
+    let mut counts: BTreeMap<(&str, &str), (usize, usize)> = BTreeMap::new();
+    for (point, row) in points.iter().zip(rows).filter(|(p, _)| p.suspect.is_none()) {
+        let quantities = [
+            ("TTFT", point.ttft_ms.filter(|_| row.error_ttft.is_some()), row.pred_ttft_ms_low, row.pred_ttft_ms_high),
+            ("TPOT", point.tpot_ms.filter(|_| row.error_tpot.is_some()), row.pred_tpot_ms_low, row.pred_tpot_ms_high),
+            (
+                "throughput",
+                point.output_tok_s_per_device.filter(|_| row.error_throughput.is_some()),
+                row.pred_output_tok_s_per_device_low,
+                row.pred_output_tok_s_per_device_high,
+            ),
+        ];
+        for (name, measured, low, high) in quantities {
+            if let (Some(measured), Some(low), Some(high)) = (measured, low, high) {
+                let count = counts.entry((point.family.as_str(), name)).or_default();
+                count.0 += usize::from((low..=high).contains(&measured));
+                count.1 += 1;
+            }
+        }
+    }
+    let known = counts.into_iter().filter(|(_, (_, all))| *all >= 30);
+    known
+        .map(|((family, name), (inside, all))| {
+            format!(
+                "{family}: the band of {name} holds {:.0} % of {all} measured values.",
+                100.0 * inside as f64 / all as f64
+            )
+        })
+        .collect()
+}
+
 impl Slice {
     /// Statistics of signed relative errors; `None` for none.
     pub fn of(by: &str, slice: String, quantity: &'static str, errors: &[f64]) -> Option<Self> {

@@ -54,7 +54,14 @@ pub fn with_constants(text: &str, kernels: &[KernelEntry], calibration: &Calibra
 /// Writes the numbers of `values`, four digits each, which is more than any of them is known to.
 fn set(table: &mut Table, values: &impl Serialize, keep: &[&str]) {
     for (name, value) in fields(values) {
-        let Some(number) = value.as_f64().filter(|_| !keep.contains(&name.as_str())) else { continue };
+        if keep.contains(&name.as_str()) {
+            continue;
+        }
+        if let Some(count) = value.as_u64() {
+            table[&name] = toml_edit::value(count as i64);
+            continue;
+        }
+        let Some(number) = value.as_f64() else { continue };
         if table.contains_key(&name) || short(number) != 1.0 {
             table[&name] = toml_edit::value(short(number));
         }

@@ -12,6 +12,7 @@ use crate::estimate::op::{Attention, Class, Experts, Op, Rows, Span, Step, Work}
 use crate::estimate::path::{self, Family, Path};
 use crate::precision::Precision;
 use crate::setup::{Engine, Hardware, Layout};
+use crate::stats;
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -259,7 +260,7 @@ pub fn fit_family(entry: &KernelEntry, rows: &[&Timing]) -> (KernelEntry, Vec<Pa
     };
     let residuals =
         |v: &[f64]| rows.iter().map(|row| (row.seconds(&kernel(v)) / row.measured_s).ln()).collect::<Vec<f64>>();
-    let found = fit(&start, 40, 0.0, residuals);
+    let found = fit(&start, 40, 0.0, &residuals);
     let values: Vec<f64> = found.iter().map(|p| p.value).collect();
     let k = kernel(&values);
     let fitted = KernelEntry {
@@ -271,6 +272,11 @@ pub fn fit_family(entry: &KernelEntry, rows: &[&Timing]) -> (KernelEntry, Vec<Pa
         cached: k.cached,
         skew: k.skew,
         imbalance: k.imbalance,
+        rows: rows.len() as u64,
+        median_error: stats::median(
+            &residuals(&values).iter().map(|r| r.exp() - 1.0).map(f64::abs).collect::<Vec<_>>(),
+        )
+        .unwrap_or(0.0),
         ..entry.clone()
     };
     (fitted, found)

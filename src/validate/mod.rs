@@ -18,7 +18,7 @@ pub use bands::bands;
 pub use calibrate::{Fitted, Fold, Unseen, cross_validate, kernel_constants, llama_constants, serving_constants};
 pub use decisions::{Decisions, decisions};
 pub use describe::{Described, Describer};
-pub use errors::{PointRow, Slice, point_rows, slices};
+pub use errors::{PointRow, Slice, coverage, point_rows, slices};
 pub use file::with_constants;
 pub use kernels::{KernelRow, Timing, predict_kernels, read_kernels, timings};
 pub use point::{Point, read};
