@@ -33,7 +33,11 @@ pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) ->
         return optimized(args, ready, output);
     }
     let answer = solve::compare(&ready.plan, &ready.calibration)?;
-    let run = context::finished("compare", ready.context, answer.sentence, answer.notes, &answer.rows)?;
+    let mut notes = answer.notes;
+    if ready.profile.as_ref().is_some_and(|p| p.adapter.backend == "cpu") {
+        notes.insert(0, "No GPU adapter was found or asked for: the CPU fallback was measured.".to_owned());
+    }
+    let run = context::finished("compare", ready.context, answer.sentence, notes, &answer.rows)?;
     output.write(&run)?;
     require::check(&args.requirements, &run.rows)
 }
