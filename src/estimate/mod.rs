@@ -107,11 +107,19 @@ impl Compiled {
         self.list(step).iter().filter_map(move |op| {
             let timed = op.time(&share, &self.machine)?;
             let hidden = if op.class == Class::Collectives { exposed } else { 1.0 };
-            // Tuning ends at the roof; what is estimated below it (caches, overlap) stays as it is.
-            let roof = op.roof(&timed, &self.machine).min(timed.seconds);
-            let seconds = (timed.seconds / speed(&self.setup.speed, op.class)).max(roof) * hidden;
+            let seconds = self.tuned(op, &timed) * hidden;
             Some((op, Timed { seconds, launch: self.launch(op, &timed, step), ..timed }))
         })
+    }
+
+    /// Seconds of an operation at the setup's speed. Tuning ends at the roof; what is estimated below it (caches,
+    /// overlap) stays as it is.
+    fn tuned(&self, op: &Op, timed: &Timed) -> f64 {
+        let speed = speed(&self.setup.speed, op.class);
+        if speed == 1.0 {
+            return timed.seconds;
+        }
+        (timed.seconds / speed).max(op.roof(timed, &self.machine).min(timed.seconds))
     }
 
     fn list(&self, step: &Step) -> &[Op] {
@@ -139,7 +147,30 @@ impl Compiled {
 
     /// Device time of a step, launches included, s.
     pub fn step(&self, step: &Step) -> f64 {
+        if self.machine.overlaps() {
+            return self.overlapped(step);
+        }
         self.timed(step).map(|(_, t)| t.seconds + t.launch).sum()
+    }
+
+    /// The same where collectives hide behind compute: one pass instead of one to learn what is hidden and one to sum.
+    fn overlapped(&self, step: &Step) -> f64 {
+        let decode = (step.decode / self.pipeline()).max(step.decode.min(1.0));
+        let share = Step { decode, ..*step };
+        let (mut collectives, mut compute, mut exchanged, mut rest) = (0.0, 0.0, 0.0, 0.0);
+        for op in self.list(step) {
+            let Some(timed) = op.time(&share, &self.machine) else { continue };
+            let (raw, tuned) = if op.class == Class::Collectives {
+                (&mut collectives, &mut exchanged)
+            } else {
+                (&mut compute, &mut rest)
+            };
+            *raw += timed.seconds;
+            *tuned += self.tuned(op, &timed);
+            rest += self.launch(op, &timed, step);
+        }
+        let exposed = if collectives > 0.0 { self.machine.exposed(collectives, compute) / collectives } else { 1.0 };
+        rest + exchanged * exposed
     }
 
     /// Time of a step in which `running` sequences decode, host included, s.

@@ -54,13 +54,12 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
     let mut result = (0.0, 0.0, 0.0, 0.0);
     for _ in 0..ITERATIONS {
         let step_s = compiled.decode_step(running, context);
-        let prompt = Prompt::of(compiled, load, admitted, running);
-        let prompt_s = prompt.seconds(compiled, running, context, step_s);
+        let prompt = Prompt::of(compiled, load, admitted, &compiled.decoding(running, context), step_s);
+        let prompt_s = prompt.added_s;
         let token_s = step_s / compiled.accepted();
         let total = admitted * prompt_s + load.output_tokens * token_s;
-        let own = prompt.alone(compiled, running, context, step_s);
         let waits = engine.wait_share * (admitted - 1.0).max(0.0) / 2.0 * prompt_s;
-        let ttft = engine.first_s + engine.first_scale * own + waits;
+        let ttft = engine.first_s + engine.first_scale * prompt.own_s + waits;
         let tpot = ((total - ttft.min(0.9 * total)) / further).max(token_s);
         result = (ttft, tpot, step_s, prompt_s);
         let next = (admitted * load.output_tokens * tpot / (ttft + load.output_tokens * tpot)).max(admitted.min(1.0));
@@ -93,16 +92,14 @@ pub fn closed_loop(compiled: &Compiled, load: &Load) -> Loop {
 
 /// The prompt of one request, cut into chunks, with those that share its steps.
 struct Prompt {
-    chunks: f64,
-    together: f64,
-    step: Step,
-    alone: f64,
-    fixed: f64,
-    separate: bool,
+    /// What it takes from the engine: what its chunks add to the decode steps they ride on, s.
+    added_s: f64,
+    /// Time from its first chunk to its first token, s.
+    own_s: f64,
 }
 
 impl Prompt {
-    fn of(compiled: &Compiled, load: &Load, admitted: f64, running: f64) -> Self {
+    fn of(compiled: &Compiled, load: &Load, admitted: f64, decoding: &Step, step_s: f64) -> Self {
         let budget = compiled.setup.limits.batch_tokens as f64;
         let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
         let reused = load.input_tokens - fresh;
@@ -111,36 +108,21 @@ impl Prompt {
         // Every chunk sees what came before it: on average half of the rest of the prompt.
         let past = reused + (fresh - chunk).max(0.0) / 2.0;
         // As many prompts share a step as arrive during one and fit its budget; every data-parallel rank reads its own.
-        let arriving = (running / load.output_tokens).clamp(1.0, (budget / fresh).max(1.0));
+        let arriving = (decoding.decode / load.output_tokens).clamp(1.0, (budget / fresh).max(1.0));
         let together = (arriving * compiled.machine.dp).min(admitted).max(1.0);
-        let step = Step { prefill: chunk * together, past, prompts: together, ..Step::default() };
+        let alone = Step { prefill: chunk * together, past, prompts: together, ..Step::default() };
         let engine = &compiled.engine;
-        Self {
-            chunks,
-            together,
-            step,
-            alone: compiled.step(&step) + engine.step_s + compiled.eager(),
-            fixed: engine.request_s + engine.request_token_s * fresh,
-            // SGLang runs prompts in steps of their own; the others mix them into decode steps.
-            separate: compiled.setup.engine == Engine::Sglang,
-        }
-    }
-
-    /// Time a prompt takes from the engine: what its chunks add to the decode steps they ride on.
-    fn seconds(&self, compiled: &Compiled, running: f64, context: f64, step_s: f64) -> f64 {
-        let added = if self.separate { self.alone } else { (self.mixed(compiled, running, context) - step_s).max(0.0) };
-        added * self.chunks / (compiled.pipeline() * self.together) + self.fixed
-    }
-
-    /// Time from the first chunk to the first token.
-    fn alone(&self, compiled: &Compiled, running: f64, context: f64, step_s: f64) -> f64 {
-        let each = if self.separate { self.alone } else { self.mixed(compiled, running, context).max(step_s) };
-        each * self.chunks + self.fixed
-    }
-
-    fn mixed(&self, compiled: &Compiled, running: f64, context: f64) -> f64 {
-        let Step { decode, context, drafts, .. } = compiled.decoding(running, context);
-        let step = Step { decode, context, drafts, ..self.step };
-        compiled.step(&step) + compiled.host(running) + compiled.eager()
+        // SGLang runs prompts in steps of their own; the others mix them into decode steps.
+        let (added, each) = if compiled.setup.engine == Engine::Sglang {
+            let each = compiled.step(&alone) + engine.step_s + compiled.eager();
+            (each, each)
+        } else {
+            let Step { decode, context, drafts, .. } = *decoding;
+            let mixed = Step { decode, context, drafts, ..alone };
+            let each = compiled.step(&mixed) + compiled.host(decode) + compiled.eager();
+            ((each - step_s).max(0.0), each.max(step_s))
+        };
+        let fixed = engine.request_s + engine.request_token_s * fresh;
+        Self { added_s: added * chunks / (compiled.pipeline() * together) + fixed, own_s: each * chunks + fixed }
     }
 }
