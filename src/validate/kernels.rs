@@ -260,7 +260,7 @@ pub fn fit_family(entry: &KernelEntry, rows: &[&Timing]) -> (KernelEntry, Vec<Pa
     };
     let residuals =
         |v: &[f64]| rows.iter().map(|row| (row.seconds(&kernel(v)) / row.measured_s).ln()).collect::<Vec<f64>>();
-    let found = fit(&start, 40, 0.0, &residuals);
+    let found = fit(&start, 40, 0.0, residuals);
     let values: Vec<f64> = found.iter().map(|p| p.value).collect();
     let k = kernel(&values);
     let fitted = KernelEntry {
