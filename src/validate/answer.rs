@@ -133,17 +133,22 @@ fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     if !compiled.memory.fits(load.input_tokens, load.output_tokens) {
         return Err("does not fit in memory".to_owned());
     }
-    let state = compiled.closed_loop(&load);
-    let flow = Flow::of(&state, &load, &compiled.setup.layout);
-    Ok(Prediction {
+    Ok(in_loop(compiled, &load, compiled.situation()))
+}
+
+/// The steady state of a closed loop, per device.
+fn in_loop(compiled: &Compiled, load: &Load, situation: Option<Situation>) -> Prediction {
+    let state = compiled.closed_loop(load);
+    let flow = Flow::of(&state, load, &compiled.setup.layout);
+    Prediction {
         ttft_ms: state.ttft.map(|t| t * 1e3),
         tpot_ms: Some(state.tpot * 1e3),
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
         total_tok_s_per_device: Some((flow.input_tok_s + flow.output_tok_s) / flow.devices),
         saturated: state.saturated,
-        situation: compiled.situation(),
-    })
+        situation,
+    }
 }
 
 /// Without a front end the spread is another one.
@@ -189,17 +194,7 @@ fn offline_in(point: &Point, setup: &Setup, calibration: &Calibration) -> Result
     }
     let most = fit.min(MOST_SEQUENCES * layout.dp as f64) * layout.replicas as f64;
     let load = load(point, point.concurrency.unwrap_or(most))?;
-    let state = compiled.closed_loop(&load);
-    let flow = Flow::of(&state, &load, layout);
-    Ok(Prediction {
-        ttft_ms: state.ttft.map(|t| t * 1e3),
-        tpot_ms: Some(state.tpot * 1e3),
-        input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
-        output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
-        total_tok_s_per_device: Some((flow.input_tok_s + flow.output_tok_s) / flow.devices),
-        saturated: state.saturated,
-        situation: compiled.situation().map(offline_band),
-    })
+    Ok(in_loop(&compiled, &load, compiled.situation().map(offline_band)))
 }
 
 fn pools(point: &Point, prefill: &Setup, decode: &Setup, calibration: &Calibration) -> Result<Prediction, String> {
