@@ -115,7 +115,7 @@ impl Compiled {
     /// Seconds of an operation at the setup's speed. Tuning ends at the roof; what is estimated below it (caches,
     /// overlap) stays as it is.
     fn tuned(&self, op: &Op, timed: &Timed) -> f64 {
-        let speed = speed(&self.setup.speed, op.class);
+        let speed = speed_of(&self.setup.speed, op.class);
         if speed == 1.0 {
             return timed.seconds;
         }
@@ -306,7 +306,8 @@ impl Compiled {
     }
 }
 
-fn speed(speed: &Speed, class: Class) -> f64 {
+/// The speed of one kernel class.
+pub const fn speed_of(speed: &Speed, class: Class) -> f64 {
     match class {
         Class::Gemm => speed.gemm,
         Class::Attention => speed.attention,

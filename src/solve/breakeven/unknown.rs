@@ -136,16 +136,7 @@ impl Unknown {
     }
 }
 
-/// The speed of one class.
-pub const fn speed_of(speed: &Speed, class: Class) -> f64 {
-    match class {
-        Class::Gemm => speed.gemm,
-        Class::Attention => speed.attention,
-        Class::Experts => speed.experts,
-        Class::Collectives => speed.collectives,
-        Class::Host => speed.host,
-    }
-}
+pub use crate::estimate::speed_of;
 
 /// The speed of one class, to be changed.
 pub const fn speed_mut(speed: &mut Speed, class: Class) -> &mut f64 {
