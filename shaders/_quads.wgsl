@@ -1,9 +1,10 @@
 {# A as quads (four rows of one k together) and B as quads of columns, from buffers or from rgba32float textures. #}
+{% from "_texels.wgsl" import texels, texel %}
 {% if tex %}
-@group(0) @binding(1) var a: texture_2d<f32>;
-@group(0) @binding(2) var b: texture_2d<f32>;
-fn a_quad(row4: u32, k: u32) -> vec4<f32> { return textureLoad(a, vec2(k, row4), 0); }
-fn b_quad(k: u32, column4: u32) -> vec4<f32> { return textureLoad(b, vec2(column4, k), 0); }
+{{ texels(1, "a") }}
+{{ texels(2, "b") }}
+fn a_quad(row4: u32, k: u32) -> vec4<f32> { return {{ texel("a", "vec2(k, row4)") }}; }
+fn b_quad(k: u32, column4: u32) -> vec4<f32> { return {{ texel("b", "vec2(column4, k)") }}; }
 {% else %}
 @group(0) @binding(1) var<storage, read> a: array<E4>;
 @group(0) @binding(2) var<storage, read> b: array<E4>;

@@ -2,9 +2,12 @@
 {% include "_quads.wgsl" %}
 {% from "_quads.wgsl" import store %}
 {#
-  A subgroup of l lanes computes mr rows by l * nv quads of columns. Every l steps of k each lane fetches A's quads of
-  its own k once, and shuffles hand each value to all lanes. Rows outside, k inside: the sums stay in registers.
+  A subgroup of l lanes computes mr rows by l * nv quads of columns, ks steps of k at a time (l where ks is 0). Each
+  lane fetches A's quads of its own k and quad of rows once, and shuffles hand each value to all lanes. Rows outside, k
+  inside: the sums stay in registers.
 #}
+{% set ks = ks or l %}
+{% set share = l // ks %}
 
 @compute @workgroup_size({{ l * sg }})
 fn main(
@@ -17,15 +20,16 @@ fn main(
 {% for i in range(mr) %}{% for v in range(nv) %}
     var s{{ i }}_{{ v }} = vec4<f32>();
 {% endfor %}{% endfor %}
-    for (var k = p.k0; k < p.k1; k += {{ l }}u) {
-{% for i in range(mr // 4) %}
-        let a{{ i }} = a_quad(row0 / 4u + {{ i }}u, k + lane);
+    for (var k = p.k0; k < p.k1; k += {{ ks }}u) {
+{% for i in range(mr // 4 // share) %}
+        let a{{ i }} = {% if share == 1 %}a_quad(row0 / 4u + {{ i }}u, k + lane);{% else %}a_quad(row0 / 4u + {{ i * share }}u + lane / {{ ks }}u, k + lane % {{ ks }}u);{% endif %}
+
 {% endfor %}
-{% for q in range(l) %}{% for v in range(nv) %}
+{% for q in range(ks) %}{% for v in range(nv) %}
         let b{{ q }}_{{ v }} = b_quad(k + {{ q }}u, column4 + {{ v * l }}u);
 {% endfor %}{% endfor %}
-{% for i in range(mr) %}{% for q in range(l) %}
-        { let value = subgroupShuffle(a{{ i // 4 }}[{{ i % 4 }}], {{ q }}u);
+{% for i in range(mr) %}{% for q in range(ks) %}
+        { let value = subgroupShuffle(a{{ i // 4 // share }}[{{ i % 4 }}], {{ i // 4 % share * ks + q }}u);
 {% for v in range(nv) %}
         s{{ i }}_{{ v }} += value * b{{ q }}_{{ v }};
 {% endfor %}

@@ -155,6 +155,18 @@ const TEXTURES: &[Patch] = &[
     ("wrong column", "column4 + 8u);", "column4 + 4u);"),
 ];
 
+const STORED: &[Patch] = &[
+    ("transposed", "textureLoad(a, vec2(k, row4))", "textureLoad(a, vec2(row4, k))"),
+    ("transposed", "textureLoad(b, vec2(column4, k))", "textureLoad(b, vec2(k, column4))"),
+    ("wrong texel", "vec2(column4, k)", "vec2(column4, k + 1u)"),
+    ("wrong quad", "+ lane / 4u", ""),
+    ("wrong k of a lane", "k + lane % 4u", "k + lane"),
+    ("wrong lane", "subgroupShuffle(a0[0], 4u)", "subgroupShuffle(a0[0], 0u)"),
+    ("dropped k", "k < p.k1;", "k + 4u < p.k1;"),
+    ("lost term", "s5_0 += value * b3_0;", ""),
+    ("no tail guard", "if row < p.m {", "{"),
+];
+
 const LANES: &[Patch] = &[
     ("wrong lane", "subgroupShuffle(a0[0], 0u)", "subgroupShuffle(a0[0], 1u)"),
     ("wrong lane", "subgroupShuffle(a0[1], 3u)", "subgroupShuffle(a0[1], 2u)"),
@@ -316,7 +328,10 @@ fn subjects(lanes: u32) -> Vec<Subject> {
     ];
     match lanes {
         4 => all.push(("gemm_lanes/f32/l4.sg1.mr16.nv1", GEMM, LANES)),
-        8 => all.push(("gemm_lanes/f32/l8.sg1.mr16.nv1", GEMM, LANES)),
+        8 => {
+            all.push(("gemm_lanes/f32/l8.sg1.mr16.nv1", GEMM, LANES));
+            all.push(("gemm_lanes/f32/l8.sg1.mr16.nv1.tex2.ks4", GEMM, STORED));
+        }
         _ => {}
     }
     all.into_iter().map(|(variant, problem, patches)| Subject { variant, problem, patches }).collect()

@@ -19,9 +19,11 @@ pub(super) fn tile(variant: &Variant) -> Tile {
         Family::GemmRegisters => {
             Tile { rows: knob("wy") * knob("mr"), columns: 4 * knob("wx") * knob("nv"), depth: knob("ku") }
         }
-        Family::GemmLanes => {
-            Tile { rows: knob("sg") * knob("mr"), columns: 4 * knob("l") * knob("nv"), depth: knob("l") }
-        }
+        Family::GemmLanes => Tile {
+            rows: knob("sg") * knob("mr"),
+            columns: 4 * knob("l") * knob("nv"),
+            depth: if knob("ks") > 0 { knob("ks") } else { knob("l") },
+        },
         Family::GemmCooperative => Tile { rows: knob("bm"), columns: knob("bn"), depth: knob("bk") },
         _ => Tile { rows: knob("wy"), columns: knob("wx"), depth: 1 },
     }
@@ -29,7 +31,7 @@ pub(super) fn tile(variant: &Variant) -> Tile {
 
 const KNOBS: &[&str] = &[
     "bm", "bn", "bk", "tm", "tn", "v4", "ta", "pf", "pad", "sw", "sk", "wx", "wy", "mr", "nv", "ku", "tex", "l", "sg",
-    "ex", "sm", "sn", "cs",
+    "ex", "sm", "sn", "cs", "ks",
 ];
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {

@@ -35,6 +35,10 @@ pub fn ladder(problem: Problem, dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     }
 }
 
+/// Values of the knob `tex`: inputs as sampled textures, or as storage textures.
+const SAMPLED: u32 = 1;
+const STORAGE: u32 = 2;
+
 /// A tiled GEMM: block of C, depth, block per invocation, and switches.
 fn tiled(dtype: Dtype, [bm, bn, bk, tm, tn]: [u32; 5], more: &[(&str, u32)]) -> Variant {
     let mut knobs = vec![("bm", bm), ("bn", bn), ("bk", bk), ("tm", tm), ("tn", tn)];
@@ -90,16 +94,23 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     ];
     if dtype == F32 {
         let shapes = [[8, 1, 8, 2, 1], [8, 8, 8, 2, 1], [8, 1, 16, 1, 2]];
-        rungs.push(rung("textures", shapes.iter().map(|&s| registers(dtype, s, 1)).collect()));
+        rungs.push(rung("textures", shapes.iter().map(|&s| registers(dtype, s, SAMPLED)).collect()));
+        let shapes = [[8, 1, 16, 2, 1], [8, 1, 8, 2, 1], [8, 8, 8, 2, 1]];
+        rungs.push(rung("storage textures", shapes.iter().map(|&s| registers(dtype, s, STORAGE)).collect()));
     }
     if matches!(caps.lanes, 4 | 8 | 16) {
-        let lanes = |mr, nv, tex| {
-            let knobs = [("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex)];
+        let lanes = |mr, nv, tex, ks| {
+            let knobs = [("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex), ("ks", ks)];
             Variant::new(Family::GemmLanes, dtype, &knobs)
         };
-        rungs.push(rung("shuffles", vec![lanes(32, 1, 0), lanes(16, 1, 0)]));
+        rungs.push(rung("shuffles", vec![lanes(32, 1, 0, 0), lanes(16, 1, 0, 0)]));
         if dtype == F32 {
-            rungs.push(rung("shuffles, textures", vec![lanes(64, 1, 1), lanes(32, 2, 1), lanes(32, 1, 1)]));
+            let [all, half] = [0, caps.lanes / 2];
+            let few = half.min(4);
+            rungs.push(rung("shuffles, textures", vec![lanes(64, 1, SAMPLED, all), lanes(32, 1, SAMPLED, all)]));
+            let stored = [(32, 1, few), (64, 1, few), (16, 2, half), (32, 1, half), (16, 2, all)];
+            let stored = stored.map(|(mr, nv, ks)| lanes(mr, nv, STORAGE, ks));
+            rungs.push(rung("shuffles, storage textures", stored.to_vec()));
         }
     }
     if dtype == Dtype::F16 {
@@ -160,8 +171,9 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     ];
     rungs.push(rung(
         "columns, textures",
-        vec![columns(8, 4, 1, 1), columns(8, 1, 1, 1), columns(8, 2, 1, 1), row(1, 1)],
+        vec![columns(8, 4, 1, SAMPLED), columns(8, 1, 1, SAMPLED), columns(8, 2, 1, SAMPLED), row(1, SAMPLED)],
     ));
+    rungs.push(rung("storage textures", vec![columns(8, 1, 1, STORAGE), columns(8, 2, 1, STORAGE), row(1, STORAGE)]));
     if l > 0 {
         let lanes = |sg, r, u, tex| {
             Variant::new(Family::GemvLanes, dtype, &[("l", l), ("sg", sg), ("r", r), ("u", u), ("tex", tex)])
@@ -169,7 +181,11 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rungs.push(rung("subgroup", vec![lanes(1, 8, 1, 0), lanes(4, 4, 1, 0), lanes(4, 2, 4, 0)]));
         rungs.push(rung(
             "subgroup, textures",
-            vec![lanes(1, 8, 2, 1), lanes(1, 8, 1, 1), lanes(1, 4, 4, 1), lanes(1, 16, 1, 1)],
+            [(8, 2), (8, 1), (4, 4), (16, 1)].map(|(r, u)| lanes(1, r, u, SAMPLED)).to_vec(),
+        ));
+        rungs.push(rung(
+            "subgroup, storage textures",
+            [(8, 1), (8, 2), (4, 4), (16, 1)].map(|(r, u)| lanes(1, r, u, STORAGE)).to_vec(),
         ));
     }
     rungs

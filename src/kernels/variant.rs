@@ -107,7 +107,7 @@ impl Variant {
     }
 }
 
-/// Knobs whose value is 1 or absent; they stand in ids without a number.
+/// Knobs that are mostly on or off; they stand in ids without a number where they are 1.
 const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex"];
 
 impl fmt::Display for Variant {
@@ -115,7 +115,11 @@ impl fmt::Display for Variant {
         write!(f, "{}/{}", self.family.name(), self.dtype)?;
         for (at, (name, value)) in self.knobs.iter().enumerate() {
             f.write_str(if at == 0 { "/" } else { "." })?;
-            if SWITCHES.contains(&name.as_str()) { write!(f, "{name}")? } else { write!(f, "{name}{value}")? }
+            if *value == 1 && SWITCHES.contains(&name.as_str()) {
+                write!(f, "{name}")?
+            } else {
+                write!(f, "{name}{value}")?
+            }
         }
         Ok(())
     }
