@@ -146,7 +146,17 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     if l > 0 {
         variants.extend([units(dtype, [l, l, 4, 4]), units(dtype, [4 * l, l, 2, 8]), units(dtype, [l, l, 4, 8])]);
     }
-    vec![rung("few rows", variants)]
+    let mut rungs = vec![rung("few rows", variants)];
+    if dtype == F32 {
+        // On host cores a load is dearer than a multiplication: the tile of rows is what reuses it.
+        let mut stored = vec![registers(dtype, [8, 1, 8, 2, 1], STORAGE), registers(dtype, [8, 1, 8, 1, 1], STORAGE)];
+        if matches!(l, 4 | 8 | 16) {
+            let knobs = |nv, ks| [("l", l), ("sg", 1), ("mr", 8), ("nv", nv), ("tex", STORAGE), ("ks", ks)];
+            stored.extend([(2, 0), (1, l / 2)].map(|(nv, ks)| Variant::new(Family::GemmLanes, dtype, &knobs(nv, ks))));
+        }
+        rungs.push(rung("storage textures", stored));
+    }
+    rungs
 }
 
 fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {

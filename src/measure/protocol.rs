@@ -48,6 +48,8 @@ pub struct Job {
 pub struct Op {
     /// The class it is counted in.
     pub class: String,
+    /// What it took when it was chosen, s; sizes the submissions.
+    pub expected_s: f64,
     /// What to run.
     pub job: Job,
 }
@@ -55,6 +57,9 @@ pub struct Op {
 /// What a step took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepTimes {
+    /// Each op alone, in the order of the list, s: ops that only differ in their weights run one after the other, and
+    /// each counts its share.
+    pub alone_s: Vec<f64>,
     /// The ops of each class run one after the other without the rest, s.
     pub classes: BTreeMap<String, f64>,
     /// All ops in order, s.

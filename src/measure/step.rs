@@ -1,8 +1,8 @@
 //! One decode step and one prefill chunk of a real model, executed: the estimate meets the machine.
 //!
 //! The step is the model's op list with its real shapes, random weights and tuned, verified kernels, dispatch for
-//! dispatch. Each distinct op is first timed alone; the sum of those times is the estimate. Then the whole list runs as
-//! one stream of work, with distinct weights for every layer, and every op's output is verified.
+//! dispatch, with distinct weights for every layer. Each distinct op is timed alone; the sum of those times is the
+//! estimate. In the same rounds the whole list runs as one stream of work, and every op's output is verified.
 //!
 //! Limits: ops do not feed each other, so a GPU may overlap neighbours that a real model could not; f32 throughout; dense
 //! softmax models only; matrices beyond the adapter's largest binding are cut by rows.
@@ -92,31 +92,27 @@ pub fn step(
             .zip(0..)
             .filter_map(|(&(class, problem), at)| {
                 let (seed, checks) = (options.bench.seed.wrapping_add(at), options.bench.runtime_checks);
-                let variant = of(problem)?.1.clone();
+                let (_, variant, expected_s) = of(problem)?.clone();
                 Some(Op {
                     class: class.into(),
+                    expected_s,
                     job: Job { variant, problem, seed, checks, rule: Rule::quick(), rung: None },
                 })
             })
             .collect();
         let times = session.supervisor.step(list)?;
-        rows.extend(compare(phase, &ops, |p| of(p).map_or(0.0, |a| a.2), &times));
+        rows.extend(compare(phase, &ops, &times));
     }
     Ok(rows)
 }
 
-fn compare(
-    phase: &str,
-    ops: &[(&'static str, Problem)],
-    alone: impl Fn(Problem) -> f64,
-    times: &StepTimes,
-) -> Vec<StepRow> {
+fn compare(phase: &str, ops: &[(&'static str, Problem)], times: &StepTimes) -> Vec<StepRow> {
     let mut classes: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
-    for &(class, problem) in ops {
+    for (&(class, _), alone_s) in ops.iter().zip(&times.alone_s) {
         for class in [class, "total"] {
             let entry = classes.entry(class).or_default();
             entry.0 += 1;
-            entry.1 += alone(problem);
+            entry.1 += alone_s;
         }
     }
     let row = |(class, (ops, estimate_s)): (&str, (u64, f64))| {

@@ -6,49 +6,77 @@ use crate::gpu::{Checks, Gpu, Plan, Runner};
 use crate::kernels::{Data, Fill, finish, gate, plan, twin};
 use crate::stats;
 use std::collections::BTreeMap;
+use std::time::Instant;
 
-/// How often the stream runs; the median counts.
-const RUNS: usize = 5;
-/// Work of one submission, bounded by the sum of what its ops take alone.
-const STEPS_PER_SUBMISSION: usize = 24;
+/// Rounds at most; the medians count.
+const ROUNDS: usize = 7;
+/// Rounds taken however long they last.
+const FEWEST: usize = 3;
+/// Time for rounds beyond the fewest, s.
+const BUDGET_S: f64 = 60.0;
+/// Work of one submission, s, far from any watchdog; and its dispatches.
+const SUBMISSION_S: f64 = 0.1;
+const SUBMISSION_STEPS: usize = 24;
 
-/// Runs all ops in order, then each class alone, and verifies every op's output of the last whole run.
+/// A part of the step that is timed by itself: its dispatches in submissions, and what it took.
+#[derive(Default)]
+struct Part {
+    steps: Vec<usize>,
+    samples: Vec<f64>,
+}
+
+/// Runs each kind of op alone, each class alone and all ops in order, in turns, so that a machine whose speed drifts
+/// does not decide the comparison. Every op's output of the last whole run is verified.
 pub fn run(gpu: &Gpu, ops: &[Op], say: &dyn Fn(&str)) -> Result<StepTimes, Refusal> {
     let mut whole = Plan { label: "step".into(), programs: vec![], memory: vec![], steps: vec![], output: 0 };
-    let (mut outputs, mut truths, mut classes) = (Vec::new(), Vec::new(), BTreeMap::<&str, Vec<usize>>::new());
+    let (mut outputs, mut truths, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    let mut kinds: BTreeMap<String, Part> = BTreeMap::new();
+    let mut classes: BTreeMap<&str, Part> = BTreeMap::new();
+    let kind = |op: &Op| format!("{} {}", op.class, op.job.problem);
     for op in ops {
         say(&format!("{}: preparing {}", op.job.variant, op.job.problem));
         let data = Data::new(op.job.problem, op.job.variant.dtype, Fill::Real, op.job.seed);
         let part = plan(&op.job.variant, op.job.problem, &data, 1).map_err(Refusal::Unavailable)?;
         truths.push(twin::truth(op.job.problem, op.job.variant.dtype, &data));
         outputs.push(whole.memory.len() + part.output);
-        let steps = classes.entry(&op.class).or_default();
-        steps.extend(whole.steps.len()..whole.steps.len() + part.steps.len());
+        let steps = whole.steps.len()..whole.steps.len() + part.steps.len();
+        kinds.entry(kind(op)).or_default().steps.extend(steps.clone());
+        classes.entry(&op.class).or_default().steps.extend(steps);
+        expected.extend(part.steps.iter().map(|_| op.expected_s / part.steps.len() as f64));
         append(&mut whole, part);
     }
     let checks = if ops.iter().any(|o| o.job.checks) { Checks::On } else { Checks::Off };
     say("compiling the step");
-    let all: Vec<usize> = (0..whole.steps.len()).collect();
+    let mut all = Part { steps: (0..whole.steps.len()).collect(), samples: Vec::new() };
     let mut runner = Runner::new(gpu, whole, 1, checks)?;
-    runner.run_steps(&all, STEPS_PER_SUBMISSION)?;
     let mut time = |steps: &[usize]| -> Result<f64, Refusal> {
-        let mut samples = Vec::new();
-        for _ in 0..RUNS {
+        let mut wall_s = 0.0;
+        for submission in submissions(steps, &expected) {
             say("running the step");
-            samples.push(runner.run_steps(steps, STEPS_PER_SUBMISSION)?.wall_s);
+            wall_s += runner.run_steps(submission, usize::MAX)?.wall_s;
         }
-        Ok(stats::median(&samples).unwrap_or(f64::INFINITY))
+        Ok(wall_s)
     };
-    let mut times = StepTimes { classes: BTreeMap::new(), total_s: 0.0 };
-    for (class, steps) in &classes {
-        times.classes.insert((*class).into(), time(steps)?);
+    time(&all.steps)?;
+    let started = Instant::now();
+    while all.samples.len() < ROUNDS && (all.samples.len() < FEWEST || started.elapsed().as_secs_f64() < BUDGET_S) {
+        for part in kinds.values_mut().chain(classes.values_mut()).chain([&mut all]) {
+            let wall_s = time(&part.steps)?;
+            part.samples.push(wall_s);
+        }
     }
+    let median = |part: &Part| stats::median(&part.samples).unwrap_or(f64::INFINITY);
+    let alike = |op: &Op| ops.iter().filter(|o| kind(o) == kind(op)).count() as f64;
+    let times = StepTimes {
+        alone_s: ops.iter().map(|op| median(&kinds[&kind(op)]) / alike(op)).collect(),
+        classes: classes.iter().map(|(class, part)| (class.to_string(), median(part))).collect(),
+        total_s: median(&all),
+    };
     runner.poison()?;
-    let mut samples = Vec::new();
-    for _ in 0..RUNS {
-        samples.push(runner.run_steps(&all, STEPS_PER_SUBMISSION)?.wall_s);
+    for submission in submissions(&all.steps, &expected) {
+        say("running the step on poison");
+        runner.run_steps(submission, usize::MAX)?;
     }
-    times.total_s = stats::median(&samples).unwrap_or(f64::INFINITY);
     for ((op, truth), output) in ops.iter().zip(&truths).zip(outputs) {
         say(&format!("{}: verifying {}", op.job.variant, op.job.problem));
         let bytes = finish(&op.job.variant, op.job.problem, runner.memory(output)?);
@@ -58,6 +86,20 @@ pub fn run(gpu: &Gpu, ops: &[Op], say: &dyn Fn(&str)) -> Result<StepTimes, Refus
         Some(damage) => Err(Refusal::Wrong(damage)),
         None => Ok(times),
     }
+}
+
+/// Consecutive dispatches that are expected to keep the device busy for a tenth of a second at most, or one dispatch.
+fn submissions<'a>(steps: &'a [usize], expected_s: &'a [f64]) -> Vec<&'a [usize]> {
+    let (mut cuts, mut first, mut busy_s) = (Vec::new(), 0, 0.0);
+    for (at, &step) in steps.iter().enumerate() {
+        if at > first && (busy_s + expected_s[step] > SUBMISSION_S || at - first == SUBMISSION_STEPS) {
+            cuts.push(&steps[first..at]);
+            (first, busy_s) = (at, 0.0);
+        }
+        busy_s += expected_s[step];
+    }
+    cuts.push(&steps[first..]);
+    cuts
 }
 
 /// Adds a plan's programs, memory and steps behind another's.
