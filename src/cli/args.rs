@@ -107,6 +107,15 @@ pub struct Bench {
     /// Execute one decode step and one prefill chunk of a model instead: a catalogue name or a config.json.
     #[arg(long, value_name = "MODEL")]
     pub step: Option<String>,
+    /// Time the matrix products of a model instead: a catalogue name or a config.json.
+    #[arg(long, value_name = "MODEL", conflicts_with = "step")]
+    pub shapes: Option<String>,
+    /// Tokens the products of --shapes are computed for: a list or a range such as 1-256*4.
+    #[arg(long, default_value = "1,16,256", value_name = "TOKENS")]
+    pub batch: String,
+    /// Types of the products of --shapes: f32, f16, i8, q4.
+    #[arg(long, default_value = "f32,f16,i8,q4", value_name = "TYPES", value_delimiter = ',')]
+    pub dtype: Vec<String>,
     /// Layers of the step to execute; all of them when absent.
     #[arg(long, value_name = "COUNT", requires = "step", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub layers: Option<u64>,

@@ -26,7 +26,7 @@ impl From<MeasureError> for Failure {
     }
 }
 
-fn program() -> Result<PathBuf, Failure> {
+pub fn program() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe().context("the program's own file cannot be found")?)
 }
 
@@ -82,7 +82,10 @@ fn step(model: &ModelSpec, args: &Bench, bench: BenchOptions, cli: &Cli, output:
 
 /// `bench`: measures adapters and stores their profiles.
 pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let model = args.step.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose()?;
+    let load = |name: &Option<String>| {
+        name.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose()
+    };
+    let (model, shapes) = (load(&args.step)?, load(&args.shapes)?);
     let stop = interruptible()?;
     let options = BenchOptions {
         adapter: selector(&args.measure),
@@ -94,6 +97,9 @@ pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
     };
     if let Some(model) = model {
         return step(&model, args, options, cli, output);
+    }
+    if let Some(model) = shapes {
+        return super::shapes::shapes(&model, args, options, cli, output);
     }
     let profiles = {
         let bar = Bar::new(cli.common.quiet);

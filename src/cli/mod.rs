@@ -11,6 +11,7 @@ mod progress;
 mod reports;
 mod require;
 mod scenarios;
+mod shapes;
 mod show;
 mod simulate;
 mod sweep;

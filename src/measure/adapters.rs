@@ -26,8 +26,9 @@ pub struct AdapterRow {
     pub software: bool,
     /// Lanes of a subgroup, 0 where there are none or the size varies.
     pub lanes: u32,
-    /// Features the kernels can use.
-    pub features: Vec<String>,
+    /// Features the kernels can use, by their wgpu names. Absent where there are none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub features: String,
     /// Largest storage binding, bytes. Absent without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binding_bytes: Option<u64>,
@@ -171,7 +172,7 @@ fn row(found: &Found, target: Target) -> AdapterRow {
         kind: identity.kind.clone(),
         software: caps.software,
         lanes: caps.lanes,
-        features: identity.features.clone(),
+        features: identity.features.join(", "),
         binding_bytes: Some(caps.binding).filter(|&b| b != u64::MAX),
         workgroup_bytes: caps.workgroup_bytes,
         invocations: caps.invocations,
@@ -191,7 +192,7 @@ fn failure(driver: &Driver, why: String) -> AdapterRow {
         kind: "other".into(),
         software: false,
         lanes: 0,
-        features: Vec::new(),
+        features: String::new(),
         binding_bytes: None,
         workgroup_bytes: 0,
         invocations: 0,

@@ -139,6 +139,24 @@ const BENCH: &[(&str, &str, Shape)] = &[
     ("verified", "verified", Shape::Flag),
 ];
 
+const SHAPES: &[(&str, &str, Shape)] = &[
+    ("op", "matrix", Shape::Text),
+    ("batch", "tokens", Shape::Count),
+    ("dtype", "type", Shape::Text),
+    ("n", "n", Shape::Count),
+    ("k", "k", Shape::Count),
+    ("experts", "experts", Shape::Count),
+    ("calls", "calls", Shape::Count),
+    ("pieces", "pieces", Shape::Count),
+    ("time_s", "time s", Shape::Number),
+    ("spread", "spread", Shape::Number),
+    ("gflops", "GFLOP/s", Shape::Number),
+    ("gb_s", "GB/s", Shape::Number),
+    ("rung", "rung", Shape::Text),
+    ("variant", "variant", Shape::Text),
+    ("reason", "why not", Shape::Text),
+];
+
 /// The columns a person sees: the command's own list, or every field where it has none or all are asked for.
 ///
 /// A column that no row has a value for is left out.
@@ -151,6 +169,7 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
         "simulate" => SIMULATE,
         "model" => MODEL,
         "bench" => BENCH,
+        "bench-shapes" => SHAPES,
         _ => &[],
     };
     if all || listed.is_empty() {
