@@ -72,7 +72,9 @@ pub fn rows<T: Serialize>(typed: &[T]) -> Result<Vec<Row>, serde_json::Error> {
                 // serde_json writes a float that is not finite as null: such a number does not exist.
                 map.retain(|_, value| !value.is_null());
                 match map.iter().find(|(_, value)| value.is_array() || value.is_object()) {
-                    Some((field, _)) => Err(serde::ser::Error::custom(format!("the field {field} of a row is not flat"))),
+                    Some((field, _)) => {
+                        Err(serde::ser::Error::custom(format!("the field {field} of a row is not flat")))
+                    }
                     None => Ok(map),
                 }
             }

@@ -1,10 +1,10 @@
 //! Commands that measure this machine. The measuring itself happens in a worker process of the same program.
 
 use super::args::{Bench, Cli, Duel, Measure, Verify};
-use super::context;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bar;
+use super::{adapters, context};
 use crate::catalog::Catalog;
 use crate::device::Profile;
 use crate::measure::{self, BenchOptions, MeasureError, Selector, StepOptions, VerifyOptions};
@@ -82,9 +82,8 @@ fn step(model: &ModelSpec, args: &Bench, bench: BenchOptions, cli: &Cli, output:
 
 /// `bench`: measures adapters and stores their profiles.
 pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let load = |name: &Option<String>| {
-        name.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose()
-    };
+    let load =
+        |name: &Option<String>| name.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose();
     let (model, shapes) = (load(&args.step)?, load(&args.shapes)?);
     let stop = interruptible()?;
     let options = BenchOptions {
@@ -105,17 +104,7 @@ pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
         let bar = Bar::new(cli.common.quiet);
         measure::bench(&program()?, &options, &bar)?
     };
-    let rows: Vec<_> = profiles.iter().flat_map(measure::rows).collect();
-    let mut context = context::here();
-    context.seed = Some(cli.common.seed);
-    context.adapter = profiles.first().map(|p| p.adapter.name.clone());
-    let notes = profiles.iter().flat_map(|p| p.anomalies.clone()).collect();
-    let sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
-    if args.ladder {
-        let rungs: Vec<_> = profiles.iter().flat_map(measure::ladder).collect();
-        return output.write(&context::finished("bench-ladder", context, sentence, notes, &rungs)?);
-    }
-    output.write(&context::finished("bench", context, sentence, notes, &rows)?)?;
+    output.write(&adapters::measured(&profiles, catalog, cli.common.seed)?)?;
     if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
@@ -136,23 +125,6 @@ pub fn duel(args: &Duel, cli: &Cli, output: &Output) -> Result<(), Failure> {
         None => "The full adapter wins with every kernel.".to_owned(),
     };
     output.write(&context::finished("duel", context::here(), sentence, Vec::new(), &rows)?)
-}
-
-/// What an adapter sustains, in one sentence.
-fn summary(profile: &Profile) -> String {
-    let naive = measure::rows(profile)
-        .iter()
-        .filter(|r| r.kernel == "gemm")
-        .filter_map(|r| r.gain_over_naive)
-        .fold(1.0, f64::max);
-    let giga = |rate: Option<f64>| rate.map_or("?".to_owned(), |r| format!("{:.1}", r / 1e9));
-    format!(
-        "{} ({}) sustains {} GFLOP/s in f32 GEMM, {naive:.1} times the naive kernel, and reads {} GB/s.",
-        profile.adapter.name,
-        profile.adapter.backend,
-        giga(profile.roofs.gemm_f32_flop_s),
-        giga(profile.roofs.read_byte_s),
-    )
 }
 
 /// `verify`: every kernel variant against its CPU twin.

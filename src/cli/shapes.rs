@@ -12,13 +12,7 @@ use crate::model::ModelSpec;
 use crate::scenario::axis::Axis;
 
 /// Times every matrix of a model at the batch sizes and types asked for.
-pub fn shapes(
-    model: &ModelSpec,
-    args: &Bench,
-    bench: BenchOptions,
-    cli: &Cli,
-    output: &Output,
-) -> Result<(), Failure> {
+pub fn shapes(model: &ModelSpec, args: &Bench, bench: BenchOptions, cli: &Cli, output: &Output) -> Result<(), Failure> {
     let Axis(batches) = Axis::parse(&args.batch).map_err(|why| Failure::Usage(format!("--batch: {why}")))?;
     let dtypes = args.dtype.iter().map(|name| dtype(name.trim())).collect::<Result<Vec<_>, _>>()?;
     if let Some(batch) = batches.iter().find(|b| **b > MOST) {

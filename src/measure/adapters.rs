@@ -4,12 +4,13 @@ use super::protocol::{Reply, Request, Target};
 use super::supervisor::{Death, PROBE_DEADLINE, Worker};
 use super::{MeasureError, cpu};
 use crate::gpu::{Driver, Found, drivers};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::str::FromStr;
 
 /// One adapter, or one driver that could not be asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterRow {
     /// What `--adapter` takes; the best adapter is 0. Absent for a driver that failed.
     #[serde(skip_serializing_if = "Option::is_none")]

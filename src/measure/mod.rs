@@ -5,10 +5,13 @@
 //! result. Without any adapter the CPU executor is measured in the same way, with the same rows.
 
 mod adapters;
+mod anomalies;
 mod bench;
+mod beside;
 mod case;
 mod choices;
 mod cpu;
+mod curves;
 mod device;
 mod duel;
 mod fault;
@@ -29,6 +32,7 @@ mod worker;
 
 pub use adapters::{AdapterRow, Selector, adapters};
 pub use bench::{BenchOptions, bench, local};
+pub use beside::{BesideRow, beside};
 pub use duel::{DuelRow, duel};
 pub use fault::VARIABLE as FAULT_VARIABLE;
 pub use ladder::{LadderRow, ladder};

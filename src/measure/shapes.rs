@@ -160,7 +160,8 @@ fn fill(
         let task = Task { problem, dtype };
         let expected = session.history.of(task).first().map(|m| m.time_s * problem.flop() / m.task.problem.flop());
         if let Some(seconds) = expected.map(|s| RUNS * s).filter(|s| *s > left / 2.0) {
-            row.reason = Some(format!("left out: it needs about {seconds:.0} s, more than half of what is left of --budget"));
+            row.reason =
+                Some(format!("left out: it needs about {seconds:.0} s, more than half of what is left of --budget"));
             return Ok(());
         }
         if left == 0.0 {
@@ -243,7 +244,8 @@ fn matrices(model: &ModelSpec) -> Vec<Matrix> {
 /// The problems that make up one matrix on an adapter with bindings of `binding` bytes.
 fn pieces(matrix: &Matrix, batch: u64, dtype: Dtype, binding: u64) -> Result<Pieces, String> {
     let Matrix { n, k, .. } = *matrix;
-    let column = (dtype.weight_bytes() * k.next_multiple_of(TILE) as f64).max(4.0 * batch.next_multiple_of(TILE) as f64);
+    let column =
+        (dtype.weight_bytes() * k.next_multiple_of(TILE) as f64).max(4.0 * batch.next_multiple_of(TILE) as f64);
     if let Some((experts, topk)) = matrix.routed {
         if dtype != Dtype::F32 {
             return Err("unavailable: grouped experts exist in f32 only".into());
@@ -310,7 +312,10 @@ mod tests {
         assert_eq!(all, expected);
         let mixture = ModelSpec::load(&Catalog::embedded(), "qwen3-30b-a3b", Path::new("")).expect("a model");
         let experts: Vec<_> = matrices(&mixture).into_iter().filter(|m| m.routed == Some((128, 8))).collect();
-        assert_eq!(experts.iter().map(|m| (m.n, m.k, m.calls)).collect::<Vec<_>>(), [(1536, 2048, 48), (2048, 768, 48)]);
+        assert_eq!(
+            experts.iter().map(|m| (m.n, m.k, m.calls)).collect::<Vec<_>>(),
+            [(1536, 2048, 48), (2048, 768, 48)]
+        );
     }
 
     #[test]
