@@ -163,7 +163,7 @@ fn one_word(source: &str, input: Vec<u8>) -> Plan {
         label: "limit".into(),
         programs: vec![Program { label: "limit".into(), source: source.into() }],
         memory: vec![Memory::Input(input), Memory::Output(4)],
-        steps: vec![Step { program: 0, params: vec![0], grid: [1, 1, 1], bindings: vec![0, 1] }],
+        steps: vec![Step { program: 0, params: vec![0; 4], grid: [1, 1, 1], bindings: vec![0, 1] }],
         output: 1,
     }
 }
@@ -200,7 +200,14 @@ fn bindings_at_their_limit() {
                 input
             };
             for bytes in [limit - 4, limit] {
-                assert_eq!(word(&gpu, one_word(ENDS, input(bytes))), Ok(26), "{name}, {bytes} bytes");
+                match word(&gpu, one_word(ENDS, input(bytes))) {
+                    // SwiftShader names 1 GiB as its limit and then refuses to allocate it: unavailable, as it should be.
+                    Err(GpuError::TooLarge(why)) if name == "swiftshader" => eprintln!("{name}, {bytes} bytes: {why}"),
+                    result => assert_eq!(result, Ok(26), "{name}, {bytes} bytes"),
+                }
+            }
+            if name == "swiftshader" {
+                assert_eq!(word(&gpu, one_word(ENDS, input(limit - (1 << 20)))), Ok(26), "{name}");
             }
             let beyond = word(&gpu, one_word(ENDS, input(limit + 4)));
             assert!(matches!(&beyond, Err(GpuError::TooLarge(_))), "{name}: {beyond:?}");
@@ -252,9 +259,11 @@ var<workgroup> shared_words: array<u32, {words}>;
             assert_eq!((attention(limit - 4), attention(limit)), (Ok(()), Ok(())), "{name}");
             let refused = attention(limit + 4).expect_err("beyond the limit");
             assert!(refused.contains("workgroup memory"), "{name}: {refused}");
-            // Should one slip through, wgpu refuses it; the device survives and nothing comes out.
+            // Should one slip through, it is refused or right, and the device survives; wgpu does not always
+            // refuse it.
             let beyond = word(&gpu, one_word(&source(limit / 4 + 1), vec![9, 0, 0, 0]));
-            assert!(matches!(&beyond, Err(GpuError::Refused(_))), "{name}: {beyond:?}");
+            let right = Ok(sum(limit / 4 + 1));
+            assert!(matches!(&beyond, Err(GpuError::Refused(_))) || beyond == right, "{name}: {beyond:?}");
             assert_eq!(word(&gpu, one_word(&source(16), vec![9, 0, 0, 0])), Ok(120), "{name}: the device is gone");
         }
     });

@@ -27,6 +27,12 @@ impl BatchCurve {
         let single = single.map(|c: &Case| c.time_s_median / (c.n * c.k) as f64).reduce(f64::min)?;
         let mut points = vec![(1.0, single)];
         points.extend(curve.at.iter().zip(&curve.time_s).map(|(&m, &t)| (m, t / weights)).filter(|p| p.0 > 1.0));
+        // Fewer rows can always run as more, the rest being padding.
+        let mut least = f64::INFINITY;
+        for point in points.iter_mut().rev() {
+            least = least.min(point.1);
+            point.1 = least;
+        }
         let stream_s = WEIGHT / stream_byte_s;
         let (rows, excess_s) = points.into_iter().map(|(m, t)| (m, (t - stream_s).max(0.0))).unzip();
         Some(Self { rows, excess_s })
@@ -79,5 +85,9 @@ mod tests {
         near(128.0, 192e-8);
         near(0.5, 0.0);
         assert_eq!(BatchCurve::of(&Profile::default(), 1e8), None);
+        // Eight rows cannot take longer than sixty-four.
+        let mut odd = profile();
+        odd.curves[0].time_s[0] = 3e-4;
+        assert!((BatchCurve::of(&odd, 1e8).expect("a curve").excess_s(8.0) - 96e-8).abs() < 1e-15);
     }
 }

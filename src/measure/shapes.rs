@@ -141,7 +141,7 @@ pub fn shapes(
 }
 
 /// Times the pieces of one matrix and adds them up, or says why not. `waiting` products, this one included, share what
-/// is left of the budget; one may take up to half of it.
+/// is left of the budget; none may take more than half of it.
 fn fill(
     session: &mut Session<'_>,
     row: &mut ShapeRow,
@@ -159,13 +159,12 @@ fn fill(
         }
         let task = Task { problem, dtype };
         let expected = session.history.of(task).first().map(|m| m.time_s * problem.flop() / m.task.problem.flop());
-        if let Some(seconds) = expected.map(|s| RUNS * s).filter(|s| *s > left / 2.0) {
-            row.reason =
-                Some(format!("left out: it needs about {seconds:.0} s, more than half of what is left of --budget"));
-            return Ok(());
-        }
         if left == 0.0 {
             row.reason = Some("left out: --budget is spent".into());
+            return Ok(());
+        }
+        if let Some(seconds) = expected.map(|s| RUNS * s).filter(|s| *s > left / 2.0) {
+            row.reason = Some(format!("left out: it needs about {seconds:.1} s, --budget has {left:.1} s left"));
             return Ok(());
         }
         let chosen = session.cases.len();
