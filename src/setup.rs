@@ -59,7 +59,7 @@ pub struct Hardware {
     /// The data sheet, or one written from a measured profile.
     pub sheet: Arc<Device>,
     /// Present where this program's own kernels were measured on the device: its rates are sustained, not peak.
-    pub measured: Option<MeasuredRates>,
+    pub measured: Option<Arc<MeasuredRates>>,
     /// It computes on host cores: rows carry `software` and get no price verdict.
     pub software: bool,
     /// How much memory one device has is known.
@@ -273,7 +273,7 @@ impl Hardware {
         Ok(Self {
             sheet: Arc::new(sheet),
             provenance: if batch.is_some() { Provenance::Interpolated } else { Provenance::Measured },
-            measured: Some(MeasuredRates { gemm_flop_s, stream_byte_s, batch, launch, submit }),
+            measured: Some(Arc::new(MeasuredRates { gemm_flop_s, stream_byte_s, batch, launch, submit })),
             software: profile.adapter.software,
             memory_known: memory.is_some(),
         })

@@ -58,7 +58,8 @@ pub fn devices(output: &Output) -> Result<(), Failure> {
     let hardware = rows.iter().filter(|r| !r.software && r.index.is_some()).count();
     let software = rows.iter().filter(|r| r.software && r.backend != "cpu").count();
     let sentence = format!(
-        "{hardware} GPU adapters and {software} software adapters were found; the CPU fallback is always there."
+        "{hardware} GPU adapters and {software} software adapters were found; the CPU fallback is always there. \
+         `--adapter` of other commands takes the index or part of the name."
     );
     output.write(&context::finished("devices", context::here(), sentence, Vec::new(), &rows)?)
 }

@@ -272,7 +272,7 @@ fn pieces(matrix: &Matrix, batch: u64, dtype: Dtype, binding: u64) -> Result<Pie
 fn cut(whole: u64, part: u64, problem: impl Fn(u64) -> Problem) -> Pieces {
     let part = part.clamp(1, whole.max(1));
     let mut all = vec![(problem(part), whole / part)];
-    if whole % part > 0 {
+    if !whole.is_multiple_of(part) {
         all.push((problem(whole % part), 1));
     }
     Pieces(all)
@@ -291,7 +291,8 @@ fn small(problem: Problem) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Catalog;
+    use crate::model::spec::{Core, Experts, Layer, Linear, NativePrecision, Part, Shard};
+    use crate::precision::Precision;
 
     fn matrix(name: &'static str, n: u64, k: u64) -> Matrix {
         Matrix { name, n, k, calls: 1, routed: None }
@@ -299,22 +300,56 @@ mod tests {
 
     #[test]
     fn a_model_gives_its_own_matrices() {
-        let model = ModelSpec::load(&Catalog::embedded(), "llama-3.1-8b", Path::new("")).expect("a model");
-        let all: Vec<_> = matrices(&model).into_iter().map(|m| (m.name, m.n, m.k, m.calls)).collect();
+        let linear = |name, outputs, inputs| Linear {
+            name,
+            part: Part::Attention,
+            inputs,
+            outputs,
+            groups: 1,
+            shard: Shard::Columns,
+        };
+        let layer = |count, experts| Layer {
+            count,
+            linears: vec![linear("qkv", 6144, 4096), linear("o", 4096, 4096)],
+            core: Core::None,
+            experts,
+            other_params: 0,
+        };
+        let experts = Experts { count: 128, topk: 8, width: 4096, inter: 768, matrices: 3, bias: 0 };
+        let model = ModelSpec { layers: vec![layer(3, None), layer(5, Some(experts))], ..spec() };
+        let all: Vec<_> = matrices(&model).into_iter().map(|m| (m.name, m.n, m.k, m.calls, m.routed)).collect();
         let expected = [
-            ("qkv", 6144, 4096, 32),
-            ("o", 4096, 4096, 32),
-            ("gate_up", 28_672, 4096, 32),
-            ("down", 4096, 14_336, 32),
-            ("lm_head", 128_256, 4096, 1),
+            ("qkv", 6144, 4096, 8, None),
+            ("o", 4096, 4096, 8, None),
+            ("experts_gate_up", 1536, 4096, 5, Some((128, 8))),
+            ("experts_down", 4096, 768, 5, Some((128, 8))),
+            ("lm_head", 128_256, 4096, 1, None),
         ];
         assert_eq!(all, expected);
-        let mixture = ModelSpec::load(&Catalog::embedded(), "qwen3-30b-a3b", Path::new("")).expect("a model");
-        let experts: Vec<_> = matrices(&mixture).into_iter().filter(|m| m.routed == Some((128, 8))).collect();
-        assert_eq!(
-            experts.iter().map(|m| (m.n, m.k, m.calls)).collect::<Vec<_>>(),
-            [(1536, 2048, 48), (2048, 768, 48)]
-        );
+    }
+
+    fn spec() -> ModelSpec {
+        let format = Precision::Bf16;
+        ModelSpec {
+            name: "a model".into(),
+            architecture: String::new(),
+            hidden: 4096,
+            vocab: 128_256,
+            tied_embeddings: false,
+            layers: Vec::new(),
+            other_params: 0,
+            native: NativePrecision {
+                attention: format,
+                dense: format,
+                shared: format,
+                experts: format,
+                rest: format,
+                block_scaled: false,
+            },
+            max_context: None,
+            mtp_layers: 0,
+            notes: Vec::new(),
+        }
     }
 
     #[test]
