@@ -71,7 +71,12 @@ pub fn rows<T: Serialize>(typed: &[T]) -> Result<Vec<Row>, serde_json::Error> {
             Value::Object(mut map) => {
                 // serde_json writes a float that is not finite as null: such a number does not exist.
                 map.retain(|_, value| !value.is_null());
-                Ok(map)
+                match map.iter().find(|(_, value)| value.is_array() || value.is_object()) {
+                    Some((field, _)) => {
+                        Err(serde::ser::Error::custom(format!("the field {field} of a row is not flat")))
+                    }
+                    None => Ok(map),
+                }
             }
             other => Err(serde::ser::Error::custom(format!("a row must be an object, not {other}"))),
         })

@@ -3,6 +3,7 @@
 //! A scenario resolves to setups, a file of measured points does, and so will a search over layouts: they meet here
 //! so that `estimate` needs to know neither of them.
 
+use crate::device::batch::BatchCurve;
 use crate::device::{Device, Profile};
 use crate::model::spec::Part;
 use crate::model::{Class, ModelSpec, Weights};
@@ -58,7 +59,7 @@ pub struct Hardware {
     /// The data sheet, or one written from a measured profile.
     pub sheet: Arc<Device>,
     /// Present where this program's own kernels were measured on the device: its rates are sustained, not peak.
-    pub measured: Option<MeasuredRates>,
+    pub measured: Option<Arc<MeasuredRates>>,
     /// It computes on host cores: rows carry `software` and get no price verdict.
     pub software: bool,
     /// How much memory one device has is known.
@@ -68,12 +69,14 @@ pub struct Hardware {
 }
 
 /// Sustained rates that were measured through one access path.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MeasuredRates {
     /// f32 GEMM, FLOP/s.
     pub gemm_flop_s: f64,
     /// Weights streamed through a GEMV, byte/s.
     pub stream_byte_s: f64,
+    /// What more rows cost, where enough batch sizes were measured.
+    pub batch: Option<BatchCurve>,
     /// One dispatch among many.
     pub launch: Seconds,
     /// One submission, waited for: what a step costs the host.
@@ -258,6 +261,7 @@ impl Hardware {
         let stream_byte_s = stream.ok_or_else(|| missing("bandwidth"))?;
         let launch = Seconds::new(roofs.launch_s.ok_or_else(|| missing("launch time"))?);
         let submit = Seconds::new(roofs.submit_s.ok_or_else(|| missing("submission time"))?);
+        let batch = BatchCurve::of(profile, stream_byte_s);
         let memory = profile.record.host_memory_bytes.filter(|_| profile.adapter.software);
         let sheet = Device::measured(
             &profile.adapter.name,
@@ -268,10 +272,10 @@ impl Hardware {
         );
         Ok(Self {
             sheet: Arc::new(sheet),
-            measured: Some(MeasuredRates { gemm_flop_s, stream_byte_s, launch, submit }),
+            provenance: if batch.is_some() { Provenance::Interpolated } else { Provenance::Measured },
+            measured: Some(Arc::new(MeasuredRates { gemm_flop_s, stream_byte_s, batch, launch, submit })),
             software: profile.adapter.software,
             memory_known: memory.is_some(),
-            provenance: Provenance::Measured,
         })
     }
 

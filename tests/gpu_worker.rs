@@ -52,6 +52,9 @@ fn the_cpu_executor_yields_a_verified_profile() {
         assert!(profile.cases.iter().any(|c| c.kernel == kernel), "{kernel} is missing");
     }
     assert!(profile.cases.iter().all(|c| c.verified && c.samples_s.len() >= 3 && c.time_s_median > 0.0));
+    assert!(profile.curves.iter().any(|c| (c.kernel.as_str(), c.axis.as_str()) == ("gemm", "m") && c.at.len() >= 3));
+    assert!(profile.verification.passed >= profile.cases.len() as u64 && profile.verification.wrong.is_empty());
+    assert!(profile.anchor.len() >= 2 && profile.record.started < profile.record.ended);
     let roofs = [profile.roofs.gemm_f32_flop_s, profile.roofs.read_byte_s, profile.roofs.gemv_f32_byte_s];
     assert!(roofs.iter().all(|r| r.is_some_and(|r| r > 0.0)) && profile.roofs.launch_s.is_some());
 }
@@ -61,6 +64,7 @@ fn a_kernel_that_kills_its_worker_costs_one_result() {
     let profile = with_environment(&[(FAULT_VARIABLE, "abort:cpu_gemv/")], || one(bench(&exe(), &options(), &())));
     assert!(!profile.cases.iter().any(|c| c.kernel == "gemv"), "a number came out of a dead worker");
     assert!(profile.cases.iter().any(|c| c.kernel == "gemm"), "the death of one kernel took another with it");
+    assert!(profile.verification.quarantined.iter().any(|q| q.starts_with("cpu_gemv/f32")));
     assert_eq!(
         profile.anomalies.iter().filter(|a| a.starts_with("cpu_gemv/f32: the driver's process ended")).count(),
         2
@@ -88,7 +92,13 @@ fn an_adapter_that_kills_every_worker_is_given_up() {
 #[test]
 fn a_driver_that_writes_to_the_pipes_disturbs_nothing() {
     let profile = with_environment(&[(FAULT_VARIABLE, "noise:")], || one(bench(&exe(), &options(), &())));
-    assert!(profile.cases.len() >= 6 && profile.anomalies.is_empty(), "{:?}", profile.anomalies);
+    assert!(
+        profile.cases.len() >= 6
+            && profile.verification.wrong.is_empty()
+            && profile.verification.quarantined.is_empty(),
+        "{:?}",
+        profile.anomalies
+    );
 }
 
 #[test]
@@ -96,9 +106,9 @@ fn the_second_call_of_local_measures_nothing() {
     with_environment(&[], || {
         let first = local(&exe(), &Selector::Cpu, Seconds::new(2.0), &()).expect("measures");
         let second = local(&exe(), &Selector::Cpu, Seconds::new(2.0), &()).expect("loads");
-        assert_eq!(first, second);
+        assert_eq!((&first.record.started, first.cases.len()), (&second.record.started, second.cases.len()));
         let path = Store::open().path(&first.adapter);
-        std::fs::write(&path, "{\"schema\": \"underdog.profile/1\", \"adap").expect("writes");
+        std::fs::write(&path, "{\"schema\": \"underdog.profile/2\", \"adap").expect("writes");
         assert!(Store::open().load(&first.adapter).is_none());
         assert!(path.with_extension("damaged").exists(), "a damaged file was not set aside");
     });
@@ -126,4 +136,51 @@ fn a_worker_without_a_parent_ends() {
         .output()
         .expect("starts");
     assert!(child.status.success());
+}
+
+fn json(args: &[&str]) -> serde_json::Value {
+    let run = Command::new(exe()).args(args).output().expect("starts");
+    assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
+    serde_json::from_slice(&run.stdout).expect("one JSON object")
+}
+
+#[test]
+fn saved_profiles_are_compared_shape_by_shape() {
+    let profile = with_environment(&[], || one(bench(&exe(), &options(), &())));
+    let folder = tempfile::tempdir().expect("a folder");
+    let save = |name: &str, profile: &Profile| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, serde_json::to_string(profile).expect("writes")).expect("writes");
+        path.to_str().expect("a path").to_owned()
+    };
+    let mut slower = profile.clone();
+    slower.adapter.name = "a twentieth as fast".into();
+    for case in &mut slower.cases {
+        case.samples_s.iter_mut().for_each(|s| *s *= 20.0);
+        case.time_s_median *= 20.0;
+    }
+    let [a, b] = [save("a.json", &profile), save("b.json", &slower)];
+    let run = json(&["compare-adapters", &a, &b, "-f", "json"]);
+    let rows = run["rows"].as_array().expect("rows");
+    let of_gemm: Vec<_> = rows.iter().filter(|r| r["kernel"] == "gemm").map(|r| r["verdict"].as_str()).collect();
+    assert!(of_gemm.len() >= 4 && of_gemm.chunks(2).all(|v| v == [Some("reference"), Some("slower")]), "{of_gemm:?}");
+    let same = json(&["compare-adapters", &a, &a, "-f", "json"]);
+    let verdicts = same["rows"].as_array().expect("rows").iter().filter(|r| r["verdict"] == "cannot tell").count();
+    assert_eq!(2 * verdicts, same["rows"].as_array().expect("rows").len());
+}
+
+#[test]
+fn the_matrices_of_a_model_are_timed_by_name() {
+    let args =
+        ["bench", "--shapes", "qwen3-0.6b", "--adapter", "cpu", "--batch", "1,4", "--dtype", "f32,q4", "--budget"];
+    let run = json(&[&args[..], &["20", "-f", "json"]].concat());
+    let rows = run["rows"].as_array().expect("rows");
+    let timed = |batch: u64| -> Vec<&str> {
+        let own = rows.iter().filter(|r| r["batch"] == batch && r["dtype"] == "f32" && r["time_s"].is_f64());
+        own.filter_map(|r| r["op"].as_str()).collect()
+    };
+    assert_eq!(timed(1), ["qkv", "o", "gate_up", "down", "lm_head"]);
+    assert_eq!(timed(4), timed(1));
+    let refused = rows.iter().filter(|r| r["dtype"] == "q4");
+    assert!(refused.clone().count() == 10 && refused.clone().all(|r| r["reason"].is_string() && r["time_s"].is_null()));
 }

@@ -47,6 +47,8 @@ pub enum Command {
     Devices,
     /// Measure this machine's adapters with verified kernels; writes profile.json into the store.
     Bench(Bench),
+    /// Measured adapters side by side: the same shapes, ratios, and a verdict where the spreads allow one.
+    CompareAdapters(CompareAdapters),
     /// This adapter against itself with fewer threads: predict, execute, compare.
     Duel(Duel),
     /// Check every kernel variant against its CPU twin, without timing.
@@ -101,12 +103,18 @@ pub struct Bench {
     /// Up to 15 s a case, whatever the budget.
     #[arg(long)]
     pub thorough: bool,
-    /// Print the ladder, rung by rung over all shapes, instead of the single cases.
-    #[arg(long)]
-    pub ladder: bool,
     /// Execute one decode step and one prefill chunk of a model instead: a catalogue name or a config.json.
     #[arg(long, value_name = "MODEL")]
     pub step: Option<String>,
+    /// Time the matrix products of a model instead: a catalogue name or a config.json.
+    #[arg(long, value_name = "MODEL", conflicts_with = "step")]
+    pub shapes: Option<String>,
+    /// Tokens the products of --shapes are computed for: a list or a range such as 1-256*4.
+    #[arg(long, default_value = "1,16,256", value_name = "TOKENS")]
+    pub batch: String,
+    /// Types of the products of --shapes: f32, f16, i8, q4.
+    #[arg(long, default_value = "f32,f16,i8,q4", value_name = "TYPES", value_delimiter = ',')]
+    pub dtype: Vec<String>,
     /// Layers of the step to execute; all of them when absent.
     #[arg(long, value_name = "COUNT", requires = "step", value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub layers: Option<u64>,
@@ -116,6 +124,14 @@ pub struct Bench {
     /// Tokens of the prefill chunk.
     #[arg(long, default_value_t = 128, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(2..=8192))]
     pub chunk: u64,
+}
+
+/// `compare-adapters`.
+#[derive(Debug, Args)]
+pub struct CompareAdapters {
+    /// Profiles that `bench` stored; the first is what the others are compared with.
+    #[arg(required = true, num_args = 2.., value_name = "PROFILE.json")]
+    pub profiles: Vec<PathBuf>,
 }
 
 /// `duel`.
@@ -334,6 +350,22 @@ pub enum SchemaOf {
     Point,
     /// A slice of errors of `validate`.
     Slice,
+    /// A row of kind `case` of `bench`.
+    Bench,
+    /// A row of kind `rung` of `bench`.
+    Ladder,
+    /// A row of `compare-adapters`, and of kind `beside` of `bench --adapter all`.
+    Adapters,
+    /// A row of `bench --shapes`.
+    Shapes,
+    /// A row of `bench --step`.
+    Step,
+    /// A row of `duel`.
+    Duel,
+    /// A row of `verify`.
+    Verify,
+    /// A row of `devices`.
+    Devices,
 }
 
 /// `completions`.

@@ -1,8 +1,9 @@
 //! Where, when and on what a run is made.
 
 use crate::run::{Context, Run, SCHEMA, rows};
+use fnv::FnvHasher;
 use serde::Serialize;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::Hasher;
 
 /// The context of this process.
 pub fn here() -> Context {
@@ -19,10 +20,10 @@ pub fn here() -> Context {
     }
 }
 
-/// A name for a text that changes when the text does.
+/// A name for a text that changes when the text does: FNV-1a, the same on every platform and in every version.
 pub fn hash(text: &str) -> String {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
+    let mut hasher = FnvHasher::default();
+    hasher.write(text.as_bytes());
     format!("{:016x}", hasher.finish())
 }
 
@@ -38,4 +39,15 @@ pub fn finished<T: Serialize>(
     typed: &[T],
 ) -> Result<Run, serde_json::Error> {
     Ok(Run { schema: SCHEMA.to_owned(), command: command.to_owned(), context, sentence, notes, rows: rows(typed)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hash;
+
+    /// Saved runs are compared by it, so it must not change with the compiler. The value is FNV-1a's own test vector.
+    #[test]
+    fn the_hash_of_a_text_is_the_same_everywhere() {
+        assert_eq!(hash("foobar"), "85944171f73967e8");
+    }
 }

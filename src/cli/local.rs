@@ -1,10 +1,10 @@
 //! Commands that measure this machine. The measuring itself happens in a worker process of the same program.
 
 use super::args::{Bench, Cli, Duel, Measure, Verify};
-use super::context;
 use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bar;
+use super::{adapters, context};
 use crate::catalog::Catalog;
 use crate::device::Profile;
 use crate::measure::{self, BenchOptions, MeasureError, Selector, StepOptions, VerifyOptions};
@@ -26,7 +26,7 @@ impl From<MeasureError> for Failure {
     }
 }
 
-fn program() -> Result<PathBuf, Failure> {
+pub fn program() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe().context("the program's own file cannot be found")?)
 }
 
@@ -58,7 +58,8 @@ pub fn devices(output: &Output) -> Result<(), Failure> {
     let hardware = rows.iter().filter(|r| !r.software && r.index.is_some()).count();
     let software = rows.iter().filter(|r| r.software && r.backend != "cpu").count();
     let sentence = format!(
-        "{hardware} GPU adapters and {software} software adapters were found; the CPU fallback is always there."
+        "{hardware} GPU adapters and {software} software adapters were found; the CPU fallback is always there. \
+         `--adapter` of other commands takes the index or part of the name."
     );
     output.write(&context::finished("devices", context::here(), sentence, Vec::new(), &rows)?)
 }
@@ -82,7 +83,9 @@ fn step(model: &ModelSpec, args: &Bench, bench: BenchOptions, cli: &Cli, output:
 
 /// `bench`: measures adapters and stores their profiles.
 pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let model = args.step.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose()?;
+    let load =
+        |name: &Option<String>| name.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose();
+    let (model, shapes) = (load(&args.step)?, load(&args.shapes)?);
     let stop = interruptible()?;
     let options = BenchOptions {
         adapter: selector(&args.measure),
@@ -95,21 +98,14 @@ pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
     if let Some(model) = model {
         return step(&model, args, options, cli, output);
     }
+    if let Some(model) = shapes {
+        return super::shapes::shapes(&model, args, options, cli, output);
+    }
     let profiles = {
         let bar = Bar::new(cli.common.quiet);
         measure::bench(&program()?, &options, &bar)?
     };
-    let rows: Vec<_> = profiles.iter().flat_map(measure::rows).collect();
-    let mut context = context::here();
-    context.seed = Some(cli.common.seed);
-    context.adapter = profiles.first().map(|p| p.adapter.name.clone());
-    let notes = profiles.iter().flat_map(|p| p.anomalies.clone()).collect();
-    let sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
-    if args.ladder {
-        let rungs: Vec<_> = profiles.iter().flat_map(measure::ladder).collect();
-        return output.write(&context::finished("bench-ladder", context, sentence, notes, &rungs)?);
-    }
-    output.write(&context::finished("bench", context, sentence, notes, &rows)?)?;
+    output.write(&adapters::measured(&profiles, catalog, cli.common.seed)?)?;
     if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
@@ -130,23 +126,6 @@ pub fn duel(args: &Duel, cli: &Cli, output: &Output) -> Result<(), Failure> {
         None => "The full adapter wins with every kernel.".to_owned(),
     };
     output.write(&context::finished("duel", context::here(), sentence, Vec::new(), &rows)?)
-}
-
-/// What an adapter sustains, in one sentence.
-fn summary(profile: &Profile) -> String {
-    let naive = measure::rows(profile)
-        .iter()
-        .filter(|r| r.kernel == "gemm")
-        .filter_map(|r| r.gain_over_naive)
-        .fold(1.0, f64::max);
-    let giga = |rate: Option<f64>| rate.map_or("?".to_owned(), |r| format!("{:.1}", r / 1e9));
-    format!(
-        "{} ({}) sustains {} GFLOP/s in f32 GEMM, {naive:.1} times the naive kernel, and reads {} GB/s.",
-        profile.adapter.name,
-        profile.adapter.backend,
-        giga(profile.roofs.gemm_f32_flop_s),
-        giga(profile.roofs.read_byte_s),
-    )
 }
 
 /// `verify`: every kernel variant against its CPU twin.

@@ -1,5 +1,6 @@
 //! Arguments, progress, exit codes: the only room that prints, and the only one that sees all others.
 
+mod adapters;
 mod answers;
 mod args;
 mod calibrate;
@@ -11,6 +12,7 @@ mod progress;
 mod reports;
 mod require;
 mod scenarios;
+mod shapes;
 mod show;
 mod simulate;
 mod sweep;
@@ -56,6 +58,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
         Command::Bench(args) => local::bench(args, cli, &catalog, &output),
+        Command::CompareAdapters(args) => adapters::compare_adapters(args, &output),
         Command::Duel(args) => local::duel(args, cli, &output),
         Command::Verify(args) => local::verify(args, cli, &output),
         // Handled before anything is set up: its standard output is a protocol.

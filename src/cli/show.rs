@@ -111,6 +111,14 @@ pub fn schema(format: SchemaOf) -> Result<(), Failure> {
         SchemaOf::Model => schema_for!(ModelRow),
         SchemaOf::Device => schema_for!(DeviceRow),
         SchemaOf::Point => schema_for!(PointRow),
+        SchemaOf::Bench => schema_for!(crate::measure::BenchRow),
+        SchemaOf::Ladder => schema_for!(crate::measure::LadderRow),
+        SchemaOf::Adapters => schema_for!(crate::measure::BesideRow),
+        SchemaOf::Shapes => schema_for!(crate::measure::ShapeRow),
+        SchemaOf::Step => schema_for!(crate::measure::StepRow),
+        SchemaOf::Duel => schema_for!(crate::measure::DuelRow),
+        SchemaOf::Verify => schema_for!(crate::measure::VerifyRow),
+        SchemaOf::Devices => schema_for!(crate::measure::AdapterRow),
         SchemaOf::Slice => schema_for!(Slice),
     };
     output::print(&(serde_json::to_string_pretty(&schema)? + "\n"))

@@ -27,6 +27,8 @@ impl Device {
             pcie: None,
             compute_units: None,
             tdp: None,
+            pci: Vec::new(),
+            library: Vec::new(),
             rates: super::sheet::Rates { fp32: Some(gemm), ..Default::default() },
             source: format!("measured by underdog, {started}"),
             trust: super::sheet::Trust::A,

@@ -6,10 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of the file format. A file with another one is refused with a sentence.
-pub const SCHEMA: &str = "underdog.profile/1";
+pub const SCHEMA: &str = "underdog.profile/2";
 
 /// What one adapter was measured to do.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// [`SCHEMA`].
@@ -20,6 +20,14 @@ pub struct Profile {
     pub roofs: Roofs,
     /// Every timed case, in the order it ran.
     pub cases: Vec<Case>,
+    /// Time over one length at a time, from the fastest cases.
+    pub curves: Vec<Curve>,
+    /// What each rung of tuning is worth, from its slowest to its best.
+    pub ladder: Vec<Rung>,
+    /// What was verified, and what was refused.
+    pub verification: Verification,
+    /// The anchor kernel, timed between the cases: a device that throttles shows here.
+    pub anchor: Vec<Beat>,
     /// How and when it was measured.
     pub record: Record,
     /// What a reader should know before trusting the numbers.
@@ -27,7 +35,7 @@ pub struct Profile {
 }
 
 /// Which adapter, as its driver describes it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Adapter {
     /// The driver's name for the device, or the host CPU for the CPU executor.
@@ -59,6 +67,9 @@ pub struct Roofs {
     /// The best verified f32 GEMM, FLOP/s (a multiply-add counts as two).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gemm_f32_flop_s: Option<f64>,
+    /// Dependent multiply-adds without memory, FLOP/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fma_f32_flop_s: Option<f64>,
     /// The best verified streaming read, byte/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_byte_s: Option<f64>,
@@ -74,7 +85,7 @@ pub struct Roofs {
 }
 
 /// One kernel variant timed on one shape.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
     /// Kernel family: `gemm`, `gemv`, `read`, `launch`, ...
@@ -105,6 +116,11 @@ pub struct Case {
     pub first_s: f64,
     /// The output of the timed run was compared with the CPU twin and agreed.
     pub verified: bool,
+    /// How: `every element` against a bound or bit by bit, or `residual` (Freivalds) where a reference costs too much.
+    pub check: String,
+    /// Why the device's timestamps were not used although it has some, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestamps: Option<String>,
     /// The rung of the ladder this case stands for: `naive`, `tiled`, ..., `best`. Absent for cases off the ladder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rung: Option<String>,
@@ -114,7 +130,7 @@ pub struct Case {
 }
 
 /// How and when a profile was measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// Version of this program.
@@ -123,6 +139,11 @@ pub struct Record {
     pub libraries: Vec<String>,
     /// Start of the measurement, UTC, RFC 3339.
     pub started: String,
+    /// End of the measurement, UTC, RFC 3339.
+    pub ended: String,
+    /// Commit this program was built from, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// Duration of the whole measurement.
     pub duration_s: f64,
     /// The budget that was asked for.
@@ -136,4 +157,83 @@ pub struct Record {
     /// Memory of the host, bytes; what a software adapter has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_memory_bytes: Option<u64>,
+}
+
+/// The time of the best kernel over one length, the others fixed. Points are in ascending order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Curve {
+    /// Kernel family.
+    pub kernel: String,
+    /// Data type of the inputs.
+    pub dtype: String,
+    /// What varies: `m`, `n`, `k`, or `bytes` of a stream.
+    pub axis: String,
+    /// The shape; 0 for the length that varies.
+    pub m: u64,
+    /// See `m`.
+    pub n: u64,
+    /// See `m`.
+    pub k: u64,
+    /// The values of the length that varies.
+    pub at: Vec<f64>,
+    /// Median times of one run, s.
+    pub time_s: Vec<f64>,
+}
+
+/// One rung of the ladder of a kernel and type, over the shapes it was timed on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rung {
+    /// Kernel family.
+    pub kernel: String,
+    /// Data type of the inputs.
+    pub dtype: String,
+    /// The rung.
+    pub rung: String,
+    /// The variant on its largest shape.
+    pub variant: String,
+    /// Shapes behind the gains.
+    pub shapes: usize,
+    /// Median time on the largest shape, s.
+    pub time_s: f64,
+    /// FLOP/s on the largest shape; absent where the kernel computes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flop_s: Option<f64>,
+    /// Bytes that must move over time there, byte/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub byte_s: Option<f64>,
+    /// Rate over the adapter's best verified rate of the same kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_roof: Option<f64>,
+    /// Times faster than the next slower rung, geometric mean over the shapes both were timed on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain_over_below: Option<f64>,
+    /// Times faster than the naive rung, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain_over_naive: Option<f64>,
+}
+
+/// Counts of what the gates said during a measurement.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// Timed runs whose output passed, those that chose between candidates included.
+    pub passed: u64,
+    /// Candidates the adapter cannot run.
+    pub unavailable: u64,
+    /// Variants whose output, guards or inputs were wrong, with the reason.
+    pub wrong: Vec<String>,
+    /// Variants that killed two workers and are not tried again.
+    pub quarantined: Vec<String>,
+}
+
+/// The anchor kernel at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Beat {
+    /// Seconds since the measurement began.
+    pub at_s: f64,
+    /// Median time of one run, s.
+    pub time_s: f64,
 }

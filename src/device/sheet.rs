@@ -62,9 +62,15 @@ pub struct Device {
     /// Board power.
     #[serde(default, deserialize_with = "some_positive")]
     pub tdp: Option<Watts>,
+    /// PCI vendor and device numbers of boards that are this device, such as "10de:2330".
+    #[serde(default)]
+    pub pci: Vec<PciId>,
     /// Dense peak rates by format.
     #[serde(default)]
     pub rates: Rates,
+    /// What the maker's libraries or hand-written assembly were measured to reach.
+    #[serde(default)]
+    pub library: Vec<Library>,
     /// Where the numbers come from.
     pub source: String,
     /// How far to trust them.
@@ -75,6 +81,47 @@ pub struct Device {
     /// What a reader should know.
     #[serde(default)]
     pub notes: Option<String>,
+}
+
+/// A kernel below or beside WGSL, as somebody measured it on this device.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Library {
+    /// Kernel family: `gemm`.
+    pub kernel: String,
+    /// Type of the operands.
+    pub dtype: Precision,
+    /// Rows of the result.
+    pub m: u64,
+    /// Columns of the result.
+    pub n: u64,
+    /// Length of the sum.
+    pub k: u64,
+    /// Rate there.
+    #[serde(deserialize_with = "positive")]
+    pub rate: FlopRate,
+    /// The access path: `library` or `PTX`, with its name and version.
+    pub access: String,
+    /// Where it was printed.
+    pub source: String,
+}
+
+/// A PCI vendor and device number, written "10de:2330".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PciId {
+    /// Vendor.
+    pub vendor: u32,
+    /// Device.
+    pub device: u32,
+}
+
+impl<'de> Deserialize<'de> for PciId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let number = |part: &str| u32::from_str_radix(part, 16).ok().filter(|_| part.len() == 4);
+        let both = text.split_once(':').and_then(|(v, d)| Some(Self { vendor: number(v)?, device: number(d)? }));
+        both.ok_or_else(|| serde::de::Error::custom(format!("\"{text}\" is no PCI id; write one like \"10de:2330\"")))
+    }
 }
 
 /// The scale-up link of a device.
@@ -147,6 +194,14 @@ impl Device {
     /// When there is no such file, or it is no data sheet.
     pub fn load(catalog: &Catalog, name: &str, base: &Path) -> Result<Self, Diagnostic> {
         Self::parse(&catalog.device(name, base)?)
+    }
+
+    /// Every data sheet of the catalogue.
+    ///
+    /// # Errors
+    /// When one of them is wrong.
+    pub fn load_all(catalog: &Catalog) -> Result<Vec<Self>, Diagnostic> {
+        catalog.devices().iter().map(|name| Self::load(catalog, name, Path::new(""))).collect()
     }
 
     /// Reads a data sheet.

@@ -386,7 +386,9 @@ fn gemm(m: f64, n: f64, k: f64, path: &Path, kernel: &Kernel, machine: &Machine)
     let flop = 2.0 * (m - kernel.free).max(0.0) * n * k;
     let bytes = m * k * path.activation_bytes + n * k * path.weight_bytes + 2.0 * m * n;
     let waves = ((m / TILE).ceil() * (n / TILE).ceil() / machine.units).ceil();
-    roofed(flop, bytes, waves * k * kernel.wave, path.rate, kernel, machine)
+    // A measured device says what a batch of this size takes; elsewhere its kernels' constants do.
+    let rate = machine.batch.as_ref().map_or(path.rate, |curve| flop / (curve.excess_s(m) * n * k));
+    roofed(flop, bytes, waves * k * kernel.wave, rate, kernel, machine)
 }
 
 fn experts(tokens: f64, e: &Experts, machine: &Machine) -> Timed {

@@ -45,7 +45,7 @@ pub struct Gpu {
 #[derive(Default)]
 struct Faults {
     lost: Option<String>,
-    errors: Vec<String>,
+    errors: Vec<GpuError>,
 }
 
 impl Gpu {
@@ -75,7 +75,13 @@ impl Gpu {
             lock(&seen).lost.get_or_insert(format!("{reason:?} {message}"));
         });
         let seen = Arc::clone(&faults);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| lock(&seen).errors.push(error.to_string())));
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            lock(&seen).errors.push(match error {
+                // A driver may refuse an allocation well under the limits it names; the device stays usable.
+                wgpu::Error::OutOfMemory { .. } => GpuError::TooLarge("the driver is out of memory".into()),
+                other => GpuError::Refused(other.to_string()),
+            });
+        }));
         Ok(Self { found: describe(adapter, position), device, queue, faults, pipelines: RefCell::default() })
     }
 
@@ -91,7 +97,7 @@ impl Gpu {
             return Err(GpuError::Lost(why.clone()));
         }
         match std::mem::take(&mut faults.errors).into_iter().next() {
-            Some(error) => Err(GpuError::Refused(error)),
+            Some(error) => Err(error),
             None => Ok(()),
         }
     }

@@ -10,11 +10,13 @@ const U: f64 = 5.960_464_477_539_063e-8;
 ///
 /// Exact inputs: every word equals the twin's. Real inputs: |c - reference| <= min(gamma_K, 8 sqrt(K) u) (|A| |B|) for
 /// every element, gamma_K = K u / (1 - K u); the root holds with overwhelming probability for independent roundings
-/// (Higham and Mary 2019). A NaN, which is also the poison, fails both.
+/// (Higham and Mary 2019). A NaN, which is also the poison, fails both. A product too large for either is judged by its
+/// residual, whatever `fill` says: its inputs are exact.
 pub fn judge(output: &[u8], truth: &Truth, fill: Fill) -> Result<(), String> {
     let words: Vec<u32> = output.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]])).collect();
     match truth {
         Truth::Words(expected) => compare(&words, expected),
+        Truth::Product(residual) => residual.judge(&words),
         Truth::Reals { values, .. } if fill == Fill::Exact => {
             compare(&words, &values.iter().map(|&v| (v as f32).to_bits()).collect::<Vec<_>>())
         }

@@ -5,6 +5,7 @@
 //! pipeline serves every shape. [`plan`] turns a variant, a problem and its inputs into GPU work.
 
 pub mod data;
+pub mod freivalds;
 pub mod gate;
 mod gemm;
 mod gemv;

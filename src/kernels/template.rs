@@ -1,9 +1,11 @@
 //! From a template in `shaders/` and knobs to finished WGSL.
 
 use super::Variant;
+use fnv::FnvHasher;
 use include_dir::{Dir, include_dir};
 use minijinja::{Environment, Value};
 use std::collections::BTreeMap;
+use std::hash::Hasher;
 use std::sync::OnceLock;
 
 static SHADERS: Dir = include_dir!("$CARGO_MANIFEST_DIR/shaders");
@@ -41,10 +43,8 @@ pub fn render(name: &str, variant: &Variant, defaults: &[&str], extra: &[(&str, 
 pub fn source_hash() -> String {
     let mut files: Vec<_> = SHADERS.files().collect();
     files.sort_by_key(|f| f.path());
-    // FNV-1a, 64 bit: stable across platforms and versions, and nobody attacks it.
-    let hash = files
-        .iter()
-        .flat_map(|f| f.contents())
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    format!("{hash:016x}")
+    // Stable across platforms and versions, and nobody attacks it.
+    let mut hasher = FnvHasher::default();
+    files.iter().for_each(|f| hasher.write(f.contents()));
+    format!("{:016x}", hasher.finish())
 }

@@ -1,6 +1,7 @@
 //! The CPU twin of every kernel: what a correct one computes, in f64, with the magnitude its error is judged by.
 
-use super::data::Data;
+use super::data::{Data, Fill};
+use super::freivalds::{self, Residual};
 use super::host_gemm::gemm;
 use super::{Dtype, Problem};
 
@@ -18,6 +19,20 @@ pub enum Truth {
     },
     /// 32-bit words, to be met exactly.
     Words(Vec<u32>),
+    /// A product of exact inputs, too large for a full reference.
+    Product(Box<Residual>),
+}
+
+/// What the output of a timed run is compared with: every element where that costs little, else Freivalds' residual.
+/// `data` must be filled as [`timed_fill`] says.
+pub fn timed_truth(problem: Problem, dtype: Dtype, data: &Data, seed: u64) -> Truth {
+    let residual = if freivalds::is_for(problem) { Residual::new(problem, dtype, data, seed) } else { None };
+    residual.map_or_else(|| truth(problem, dtype, data), |r| Truth::Product(Box::new(r)))
+}
+
+/// Inputs of a timed run: random reals, but exact integers where only a residual can be afforded.
+pub fn timed_fill(problem: Problem) -> Fill {
+    if freivalds::is_for(problem) { Fill::Exact } else { Fill::Real }
 }
 
 /// What `problem` yields for `data`.

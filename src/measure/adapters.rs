@@ -4,12 +4,13 @@ use super::protocol::{Reply, Request, Target};
 use super::supervisor::{Death, PROBE_DEADLINE, Worker};
 use super::{MeasureError, cpu};
 use crate::gpu::{Driver, Found, drivers};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::str::FromStr;
 
 /// One adapter, or one driver that could not be asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AdapterRow {
     /// What `--adapter` takes; the best adapter is 0. Absent for a driver that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,17 +25,24 @@ pub struct AdapterRow {
     pub kind: String,
     /// It computes on the host's cores.
     pub software: bool,
-    /// Lanes of a subgroup, 0 where there are none or the size varies.
-    pub lanes: u32,
-    /// Features the kernels can use.
-    pub features: Vec<String>,
+    /// Lanes of a subgroup; absent where there are none or the size varies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<u32>,
+    /// Features the kernels can use, by their wgpu names. Absent where there are none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub features: String,
     /// Largest storage binding, bytes. Absent without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binding_bytes: Option<u64>,
-    /// Workgroup memory, bytes.
-    pub workgroup_bytes: u32,
-    /// Invocations of a workgroup.
-    pub invocations: u32,
+    /// Workgroup memory, bytes. Absent on the CPU executor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workgroup_bytes: Option<u32>,
+    /// Invocations of a workgroup. Absent on the CPU executor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invocations: Option<u32>,
+    /// PCI vendor and device number, as data sheets name boards. Absent where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pci: Option<String>,
     /// Why the driver could not be asked. Absent for an adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -163,6 +171,7 @@ fn ask(exe: &Path, driver: &Driver) -> Result<Vec<Found>, Death> {
 
 fn row(found: &Found, target: Target) -> AdapterRow {
     let (identity, caps) = (&found.identity, &found.caps);
+    let known = |number: u32| Some(number).filter(|n| *n > 0);
     AdapterRow {
         index: None,
         name: identity.name.clone(),
@@ -170,11 +179,12 @@ fn row(found: &Found, target: Target) -> AdapterRow {
         driver: format!("{} {}", identity.driver, identity.driver_info).trim().to_string(),
         kind: identity.kind.clone(),
         software: caps.software,
-        lanes: caps.lanes,
-        features: identity.features.clone(),
+        lanes: known(caps.lanes),
+        features: identity.features.join(", "),
         binding_bytes: Some(caps.binding).filter(|&b| b != u64::MAX),
-        workgroup_bytes: caps.workgroup_bytes,
-        invocations: caps.invocations,
+        workgroup_bytes: known(caps.workgroup_bytes),
+        invocations: known(caps.invocations),
+        pci: known(identity.pci[1]).map(|device| format!("{:04x}:{device:04x}", identity.pci[0])),
         problem: None,
         target: Some(target),
         found: Some(found.clone()),
@@ -190,11 +200,12 @@ fn failure(driver: &Driver, why: String) -> AdapterRow {
         driver: String::new(),
         kind: "other".into(),
         software: false,
-        lanes: 0,
-        features: Vec::new(),
+        lanes: None,
+        features: String::new(),
         binding_bytes: None,
-        workgroup_bytes: 0,
-        invocations: 0,
+        workgroup_bytes: None,
+        invocations: None,
+        pci: None,
         problem: Some(why),
         target: None,
         found: None,

@@ -8,10 +8,11 @@ use super::session::Session;
 use super::store::Store;
 use super::supervisor::{DEADLINE, Supervisor};
 use super::tuner::{History, Task};
-use super::{MeasureError, cpu};
+use super::{MeasureError, anomalies, cpu, curves, ladder};
 use crate::device::Profile;
-use crate::device::profile::{Adapter, Case, Record, Roofs, SCHEMA};
+use crate::device::profile::{Adapter, Beat, Case, Record, Roofs, SCHEMA};
 use crate::gpu::Found;
+use crate::kernels::{Dtype, Problem};
 use crate::progress::Progress;
 use crate::units::Seconds;
 use std::path::Path;
@@ -127,22 +128,8 @@ fn measure(
     let (started, wall) = (Instant::now(), jiff::Timestamp::now());
     let mut session = open(exe, target, options, progress)?;
     let found = session.supervisor.found().clone();
-    let problems = problems(&found, depth);
-    progress.stage(&format!("{} ({})", found.identity.name, found.identity.backend), problems.len() as u64);
-    for (at, &(problem, dtype)) in problems.iter().enumerate() {
-        if session.stopped() {
-            break;
-        }
-        let left = options.budget.get() - started.elapsed().as_secs_f64();
-        let weights: f64 = problems[at..].iter().map(|p| weight(p.0)).sum();
-        session.task(Task { problem, dtype }, depth, left * weight(problem) / weights)?;
-        progress.step(&problem.to_string());
-    }
+    let anchor = cases(&mut session, &found, depth, started)?;
     let Session { supervisor, cases, first_failure, left_out, .. } = session;
-    let mut anomalies = supervisor.anomalies;
-    if !left_out.is_empty() {
-        anomalies.push(format!("left out for lack of time: {}", left_out.join("; ")));
-    }
     if cases.is_empty() {
         let adapter = found.identity.name.clone();
         return Err(match first_failure {
@@ -150,10 +137,18 @@ fn measure(
             None => MeasureError::Interrupted,
         });
     }
+    let mut anomalies = supervisor.anomalies;
+    anomalies.extend(anomalies::of_cases(&cases));
+    anomalies.extend(anomalies::throttling(&anchor));
+    if !left_out.is_empty() {
+        anomalies.push(format!("Left out for lack of time: {}.", left_out.join("; ")));
+    }
     let record = Record {
         version: env!("CARGO_PKG_VERSION").into(),
         libraries: vec!["wgpu 30.0.1".into(), "naga 30.0.1".into()],
         started: wall.to_string(),
+        ended: jiff::Timestamp::now().to_string(),
+        commit: option_env!("UNDERDOG_COMMIT").map(str::to_owned),
         duration_s: started.elapsed().as_secs_f64(),
         budget_s: options.budget.get(),
         seed: options.seed,
@@ -162,7 +157,57 @@ fn measure(
         host_memory_bytes: cpu::host_memory(),
     };
     let roofs = roofs(&cases);
-    Ok(Profile { schema: SCHEMA.into(), adapter: adapter(&found), roofs, cases, record, anomalies })
+    Ok(Profile {
+        schema: SCHEMA.into(),
+        adapter: adapter(&found),
+        curves: curves::of(&cases),
+        ladder: ladder::climb(&cases, &roofs),
+        verification: supervisor.verification,
+        anchor,
+        roofs,
+        cases,
+        record,
+        anomalies,
+    })
+}
+
+/// Problems between two looks at the anchor.
+const ANCHOR_EVERY: usize = 4;
+
+/// Measures the problems of a profile, then the further points of its curves, and the anchor in between.
+fn cases(session: &mut Session<'_>, found: &Found, depth: Depth, started: Instant) -> Result<Vec<Beat>, MeasureError> {
+    let point = |p| (p, true);
+    let mut problems: Vec<_> = problems(found, depth).into_iter().map(|p| (p, false)).collect();
+    // The batches come before the largest GEMM: by then candidates are known, and time is left.
+    let largest =
+        problems.iter().rposition(|((p, d), _)| *d == Dtype::F32 && matches!(p, Problem::Gemm { m: 65.., .. }));
+    let at = largest.unwrap_or(problems.len());
+    problems.splice(at..at, curves::batches(found).into_iter().map(point));
+    problems.extend(curves::problems(found, depth).into_iter().map(point));
+    session.progress.stage(&format!("{} ({})", found.identity.name, found.identity.backend), problems.len() as u64);
+    let mut anchor: Vec<Beat> = Vec::new();
+    for (at, &((problem, dtype), point)) in problems.iter().enumerate() {
+        if session.stopped() {
+            break;
+        }
+        if at % ANCHOR_EVERY == 0 {
+            anchor.extend(anomalies::beat(session, started)?);
+        }
+        let left = session.options.budget.get() - started.elapsed().as_secs_f64();
+        let cost = |at: usize| if problems[at].1 { curves::WEIGHT } else { weight(problems[at].0.0) };
+        let share = left * cost(at) / (at..problems.len()).map(cost).sum::<f64>();
+        let task = Task { problem, dtype };
+        if !point {
+            session.task(task, depth, share)?;
+        } else if left > 0.0 {
+            curves::point(session, task, share)?;
+        } else {
+            session.left_out.push(format!("{problem}, {dtype}"));
+        }
+        session.progress.step(&problem.to_string());
+    }
+    anchor.extend(anomalies::beat(session, started)?);
+    Ok(anchor)
 }
 
 /// The best verified rates.
@@ -173,6 +218,7 @@ fn roofs(cases: &[Case]) -> Roofs {
     };
     Roofs {
         gemm_f32_flop_s: of("gemm", "f32", |c| c.flop / c.time_s_median),
+        fma_f32_flop_s: of("fma", "f32", |c| c.flop / c.time_s_median),
         read_byte_s: of("read", "u32", |c| c.bytes / c.time_s_median),
         gemv_f32_byte_s: of("gemv", "f32", |c| c.bytes / c.time_s_median),
         launch_s: of("launch", "u32", |c| -c.time_s_median).map(|t| -t),

@@ -38,7 +38,8 @@ pub fn time(
 ) -> Result<Case, Refusal> {
     stage("calibrating");
     let pace = pace(job.problem, session)?;
-    let gpu_clock = pace.pieces == 1 && timestamps_agree(session, &pace)?;
+    let rejected = if pace.pieces == 1 { timestamps_disagree(session, &pace)? } else { Some(None) };
+    let gpu_clock = rejected.is_none();
     stage("sampling");
     let (mut samples, started) = (Vec::new(), Instant::now());
     session.poison()?;
@@ -82,6 +83,8 @@ pub fn time(
         clock: if gpu_clock { "gpu" } else { "wall" }.into(),
         first_s,
         verified: true,
+        check: if matches!(truth, Truth::Product(_)) { "residual" } else { "every element" }.into(),
+        timestamps: rejected.flatten(),
         rung: job.rung.clone(),
         unmet: [cut, job.rule.unmet(&samples, spent_s)].into_iter().flatten().reduce(|a, b| format!("{a}; {b}")),
         samples_s: samples,
@@ -116,12 +119,19 @@ fn pace(problem: Problem, session: &mut dyn Session) -> Result<Pace, Refusal> {
     Ok(Pace { runs: runs(run_s), pieces, run_s })
 }
 
-/// The second clock is used where it agrees with the first on a batch long enough for both.
-fn timestamps_agree(session: &mut dyn Session, pace: &Pace) -> Result<bool, Refusal> {
+/// The second clock is used where it agrees with the first on a batch long enough for both: `None`. Otherwise what it
+/// said, where it said anything.
+fn timestamps_disagree(session: &mut dyn Session, pace: &Pace) -> Result<Option<Option<String>>, Refusal> {
     let runs = (AGREEMENT_S / pace.run_s.max(1e-9)).ceil().clamp(1.0, 20_000.0) as u32;
     let batch = session.run(runs)?;
-    Ok(batch.gpu_s.is_some_and(|gpu_s| AGREEMENT.contains(&(gpu_s / batch.wall_s)))
-        && batch.wall_s >= AGREEMENT_S / 2.0)
+    let Some(share) = batch.gpu_s.map(|gpu_s| gpu_s / batch.wall_s) else { return Ok(Some(None)) };
+    match (AGREEMENT.contains(&share), batch.wall_s >= AGREEMENT_S / 2.0) {
+        (true, true) => return Ok(None),
+        // Too short a batch proves nothing, and accuses nothing.
+        (true, false) => return Ok(Some(None)),
+        _ => {}
+    }
+    Ok(Some(Some(format!("{share:.2} of the wall clock over {:.0} ms", 1e3 * batch.wall_s))))
 }
 
 fn sample(elapsed: Elapsed, gpu_clock: bool) -> Result<f64, Refusal> {
@@ -208,6 +218,7 @@ mod tests {
         for (factor, clock) in [(0.95, "gpu"), (0.5, "wall"), (0.0, "wall"), (2.0, "wall"), (f64::NAN, "wall")] {
             let case = outcome(Liar { gpu_per_wall: Some(factor), ..honest() }).expect("a case");
             assert_eq!(case.clock, clock, "factor {factor}");
+            assert_eq!(case.timestamps.is_some(), clock == "wall", "factor {factor}");
             assert!(case.time_s_median >= 0.9e-3, "factor {factor} gave {}", case.time_s_median);
         }
     }

@@ -1,13 +1,16 @@
 //! Choices of the tuner that outlive the process: an append-only file, one checked record a line.
 //!
-//! Appending one short line is atomic on every system this runs on, so concurrent processes cannot mix their records,
-//! and a process killed in the middle leaves at most one line that does not check and is skipped.
+//! Concurrent processes take turns by an advisory lock on a file beside it, which the system drops with its holder. A
+//! process killed in the middle leaves at most one line that does not check and is skipped. When most lines are
+//! superseded or damaged, the live ones are written to a new file that replaces the old one whole; damaged lines are
+//! set aside, never deleted.
 
 use super::protocol::checksum;
 use crate::device::profile::Adapter;
 use crate::kernels::{Dtype, Problem, Variant, template};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -42,8 +45,11 @@ impl Choices {
     /// Reads `choices.jsonl` of a folder. Lines that do not check are skipped, later records replace earlier ones.
     pub fn load(folder: &Path) -> Self {
         let path = folder.join("choices.jsonl");
-        let text = std::fs::read(&path).unwrap_or_default();
-        let known = text.split(|&b| b == b'\n').filter_map(decode).map(|c| (c.key.clone(), c)).collect();
+        let (known, lines) = read(&path);
+        if lines > WASTE * (known.len() + 1) {
+            // A file that cannot be replaced is only longer than it needs to be.
+            let _ = compact(&path);
+        }
         Self { path: Some(path), known }
     }
 
@@ -61,10 +67,46 @@ impl Choices {
     }
 }
 
-fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
+/// Lines a live record may stand for before the file is written anew.
+const WASTE: usize = 64;
+
+/// The live records of a file, and how many lines it has.
+fn read(path: &Path) -> (HashMap<String, Choice>, usize) {
+    let text = std::fs::read(path).unwrap_or_default();
+    let lines = || text.split(|&b| b == b'\n').filter(|l| !l.is_empty());
+    (lines().filter_map(decode).map(|c| (c.key.clone(), c)).collect(), lines().count())
+}
+
+/// Held while the file is written; another process waits.
+fn lock(path: &Path) -> std::io::Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
+    let lock = File::create(path.with_extension("lock"))?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// Writes the live records to a new file, sync, and puts it in the place of the old one.
+fn compact(path: &Path) -> std::io::Result<()> {
+    let _turn = lock(path)?;
+    let text = std::fs::read(path)?;
+    let mut damaged = text.split(|&b| b == b'\n').filter(|l| !l.is_empty() && decode(l).is_none()).peekable();
+    if damaged.peek().is_some() {
+        let mut aside = File::options().append(true).create(true).open(path.with_extension("damaged"))?;
+        aside.write_all(&damaged.collect::<Vec<_>>().join(&b'\n'))?;
+    }
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    let mut live: Vec<Choice> = read(path).0.into_values().collect();
+    live.sort_by(|a, b| a.key.cmp(&b.key));
+    file.write_all(&live.iter().flat_map(encode).collect::<Vec<u8>>())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+fn append(path: &Path, line: &[u8]) -> std::io::Result<()> {
+    let _turn = lock(path)?;
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path)?;
     file.write_all(line)?;
     file.sync_data()
@@ -113,6 +155,66 @@ mod tests {
         let altered = String::from_utf8(bytes).expect("text").replace("wx64", "wx65");
         std::fs::write(&path, altered).expect("writes");
         assert_eq!(Choices::load(folder.path()).get("b"), None);
+    }
+
+    #[test]
+    fn a_file_of_superseded_and_damaged_records_is_replaced_by_the_live_ones() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("choices.jsonl");
+        let mut bytes: Vec<u8> = (0..400).flat_map(|at| encode(&choice(["a", "b"][at % 2], 1 + at as u32))).collect();
+        bytes.extend_from_slice(b"\n12345678 {\"key\": \"torn");
+        std::fs::write(&path, &bytes).expect("writes");
+        let read = Choices::load(folder.path());
+        assert_eq!((read.get("a"), read.get("b")), (Some(&choice("a", 399)), Some(&choice("b", 400))));
+        assert!(std::fs::metadata(&path).expect("is there").len() < bytes.len() as u64 / 50);
+        let aside = std::fs::read_to_string(path.with_extension("damaged")).expect("set aside");
+        assert!(aside.contains("torn"));
+        assert_eq!(Choices::load(folder.path()).known, read.known);
+    }
+
+    /// What the child of the next test does: appends until it is killed, and replaces the file now and then.
+    #[test]
+    #[ignore = "runs as a child process of another test"]
+    fn append_until_killed() {
+        let Some(folder) = std::env::var_os("UNDERDOG_TEST_FOLDER").map(PathBuf::from) else { return };
+        let me = std::process::id();
+        for at in 0..100_000 {
+            Choices::load(&folder).put(choice(&format!("{me}.{}", at % 3), 1 + at));
+            if at % 20 == 19 {
+                compact(&folder.join("choices.jsonl")).expect("replaces");
+            }
+        }
+    }
+
+    /// kill -9 at any moment, several times over, while another process writes: what was written before stays.
+    #[test]
+    fn killed_processes_damage_nothing_that_was_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        Choices::load(folder.path()).put(choice("mine", 77));
+        let child = || {
+            std::process::Command::new(std::env::current_exe().expect("this test"))
+                .args(["--ignored", "--exact", "measure::choices::tests::append_until_killed"])
+                .env("UNDERDOG_TEST_FOLDER", folder.path())
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .expect("starts")
+        };
+        for round in 0..4 {
+            let mut children = [child(), child()];
+            let ids = children.each_ref().map(std::process::Child::id);
+            let has = |id| Choices::load(folder.path()).known.keys().any(|k| k.starts_with(&format!("{id}.")));
+            let start = std::time::Instant::now();
+            while !ids.iter().all(|&id| has(id)) && start.elapsed().as_secs() < 20 {
+                std::thread::sleep(std::time::Duration::from_millis(7 + 3 * round));
+            }
+            children.iter_mut().for_each(|c| c.kill().and_then(|()| c.wait().map(|_| ())).expect("is killed"));
+            assert!(ids.iter().all(|&id| has(id)), "a process wrote nothing that could be read");
+            let key = format!("after.{round}");
+            Choices::load(folder.path()).put(choice(&key, 5));
+            let now = Choices::load(folder.path());
+            assert_eq!((now.get("mine"), now.get(&key)), (Some(&choice("mine", 77)), Some(&choice(&key, 5))));
+        }
+        assert_eq!(Choices::load(folder.path()).known.keys().filter(|k| k.starts_with("after.")).count(), 4);
     }
 
     #[test]

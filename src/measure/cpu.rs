@@ -13,7 +13,7 @@ pub fn found() -> Found {
         name: host_name(),
         backend: "cpu".into(),
         driver: "gemm".into(),
-        driver_info: format!("gemm 0.19.0, {} threads", rayon::current_num_threads()),
+        driver_info: format!("0.19.0, {} threads", rayon::current_num_threads()),
         kind: "cpu".into(),
         pci: [0, 0],
         subgroup: [0, 0],

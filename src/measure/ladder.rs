@@ -1,7 +1,10 @@
 //! The ladder: what each rung of tuning is worth on an adapter, from a profile.
 
 use crate::device::Profile;
-use crate::device::profile::Case;
+use crate::device::profile::{Case, Roofs, Rung};
+use crate::device::sheet::Library;
+use crate::precision::Precision;
+use crate::provenance::Provenance;
 use crate::stats::geometric_mean;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -29,8 +32,8 @@ pub struct LadderRow {
     /// Rate on the largest shape, 1e9 bytes per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gb_s: Option<f64>,
-    /// Rate over the adapter's best verified rate of the same kind: GEMM over the best f32 GEMM, GEMV and streams over
-    /// the best streaming read.
+    /// Rate over the adapter's roof as measured: the faster of bare multiply-adds and the best kernel of the same type
+    /// for what computes, of the streaming read and the best kernel for what moves bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_of_roof: Option<f64>,
     /// Times faster than the next slower rung, geometric mean over the shapes both were timed on.
@@ -39,22 +42,96 @@ pub struct LadderRow {
     /// Times faster than the naive rung, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain_over_naive: Option<f64>,
+    /// Times faster than the best WGSL rung: what the portable API costs. Only of a published library's rung.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_tax: Option<f64>,
+    /// `measured`, or `catalogued` for a published figure.
+    pub provenance: Provenance,
+    /// Where a published figure was printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
-/// The ladders of every kernel and type with more than one rung, each from its slowest rung to its best.
-pub fn ladder(profile: &Profile) -> Vec<LadderRow> {
+/// The ladders of a profile, each from its slowest rung to its best, and above it what the makers' libraries reach on
+/// the same device.
+pub fn ladder(profile: &Profile, libraries: &[Library]) -> Vec<LadderRow> {
+    let mut rows: Vec<LadderRow> = Vec::new();
+    for (at, rung) in profile.ladder.iter().enumerate() {
+        rows.push(row(profile, rung));
+        let next = profile.ladder.get(at + 1);
+        if next.is_none_or(|n| (&n.kernel, &n.dtype) != (&rung.kernel, &rung.dtype)) {
+            let naive = profile
+                .ladder
+                .iter()
+                .find(|r| (&r.kernel, &r.dtype) == (&rung.kernel, &rung.dtype) && r.rung == "naive");
+            rows.extend(libraries.iter().filter_map(|library| above(profile, rung, naive, library)));
+        }
+    }
+    rows
+}
+
+fn row(profile: &Profile, rung: &Rung) -> LadderRow {
+    LadderRow {
+        adapter: profile.adapter.name.clone(),
+        kernel: rung.kernel.clone(),
+        dtype: rung.dtype.clone(),
+        rung: rung.rung.clone(),
+        variant: rung.variant.clone(),
+        shapes: rung.shapes,
+        time_s: rung.time_s,
+        gflops: rung.flop_s.map(|r| r / 1e9),
+        gb_s: rung.byte_s.map(|r| r / 1e9),
+        share_of_roof: rung.share_of_roof,
+        gain_over_below: rung.gain_over_below,
+        gain_over_naive: rung.gain_over_naive,
+        api_tax: None,
+        provenance: Provenance::Measured,
+        source: None,
+    }
+}
+
+/// A published figure as a rung above the best WGSL one. Rates are compared, because shapes differ.
+fn above(profile: &Profile, best: &Rung, naive: Option<&Rung>, library: &Library) -> Option<LadderRow> {
+    // Half-precision and bfloat16 units have one rate.
+    let same_type = match best.dtype.as_str() {
+        "f16" => matches!(library.dtype, Precision::Bf16 | Precision::F16),
+        "i8" => library.dtype == Precision::Int8,
+        "f32" => library.dtype == Precision::F32,
+        _ => false,
+    };
+    let ours = best.flop_s.filter(|_| same_type && library.kernel == best.kernel)?;
+    let theirs = library.rate.get();
+    Some(LadderRow {
+        rung: library.access.clone(),
+        variant: format!("{} {} x {} x {}", library.dtype, library.m, library.n, library.k),
+        shapes: 1,
+        time_s: 2.0 * (library.m * library.n * library.k) as f64 / theirs,
+        gflops: Some(theirs / 1e9),
+        gb_s: None,
+        share_of_roof: None,
+        gain_over_below: Some(theirs / ours),
+        gain_over_naive: naive.and_then(|n| n.flop_s).map(|n| theirs / n),
+        api_tax: Some(theirs / ours),
+        provenance: Provenance::Catalogued,
+        source: Some(library.source.clone()),
+        ..row(profile, best)
+    })
+}
+
+/// The rungs of every kernel and type that has more than one.
+pub(super) fn climb(cases: &[Case], roofs: &Roofs) -> Vec<Rung> {
     let mut kernels: Vec<(&str, &str)> = Vec::new();
-    for case in &profile.cases {
+    for case in cases {
         if !kernels.contains(&(case.kernel.as_str(), case.dtype.as_str())) {
             kernels.push((&case.kernel, &case.dtype));
         }
     }
-    kernels.into_iter().flat_map(|(kernel, dtype)| of_kernel(profile, kernel, dtype)).collect()
+    kernels.into_iter().flat_map(|(kernel, dtype)| of_kernel(cases, roofs, kernel, dtype)).collect()
 }
 
-fn of_kernel(profile: &Profile, kernel: &str, dtype: &str) -> Vec<LadderRow> {
+fn of_kernel(cases: &[Case], roofs: &Roofs, kernel: &str, dtype: &str) -> Vec<Rung> {
     let mut rungs: Vec<(&str, Vec<&Case>)> = Vec::new();
-    for case in profile.cases.iter().filter(|c| c.kernel == kernel && c.dtype == dtype && c.verified) {
+    for case in cases.iter().filter(|c| c.kernel == kernel && c.dtype == dtype && c.verified) {
         let Some(rung) = case.rung.as_deref() else { continue };
         match rungs.iter_mut().find(|r| r.0 == rung) {
             Some((_, cases)) => cases.push(case),
@@ -72,22 +149,23 @@ fn of_kernel(profile: &Profile, kernel: &str, dtype: &str) -> Vec<LadderRow> {
     let rate = |c: &Case| size(c) / c.time_s_median;
     rungs.sort_by(|a, b| rate(a.1[0]).total_cmp(&rate(b.1[0])));
     let naive = rungs.iter().find(|r| r.0 == "naive").map(|r| r.1.clone());
+    let roof = roof(cases, roofs, kernel, dtype);
     (0..rungs.len())
         .map(|at| {
             let (rung, cases) = (rungs[at].0, &rungs[at].1);
             let case = cases[0];
-            let giga = |amount: f64| (amount > 0.0).then(|| amount / case.time_s_median / 1e9);
-            LadderRow {
-                adapter: profile.adapter.name.clone(),
+            let per_second = |amount: f64| (amount > 0.0).then(|| amount / case.time_s_median);
+            let (flop_s, byte_s) = (per_second(case.flop), per_second(case.bytes));
+            Rung {
                 kernel: kernel.into(),
                 dtype: dtype.into(),
                 rung: rung.into(),
                 variant: case.variant.clone(),
                 shapes: cases.len(),
                 time_s: case.time_s_median,
-                gflops: giga(case.flop),
-                gb_s: giga(case.bytes),
-                share_of_roof: share(profile, case),
+                flop_s,
+                byte_s,
+                share_of_roof: if computes(kernel) { flop_s } else { byte_s }.zip(roof).map(|(own, roof)| own / roof),
                 gain_over_below: at.checked_sub(1).and_then(|below| gain(cases, &rungs[below].1)),
                 gain_over_naive: naive.as_ref().and_then(|naive| gain(cases, naive)),
             }
@@ -102,10 +180,16 @@ fn gain(faster: &[&Case], slower: &[&Case]) -> Option<f64> {
     geometric_mean(&faster.iter().filter_map(on).collect::<Vec<_>>())
 }
 
-fn share(profile: &Profile, case: &Case) -> Option<f64> {
-    match case.kernel.as_str() {
-        "gemm" | "experts" => profile.roofs.gemm_f32_flop_s.map(|roof| case.flop / case.time_s_median / roof),
-        "gemv" | "copy" => profile.roofs.read_byte_s.map(|roof| case.bytes / case.time_s_median / roof),
-        _ => None,
-    }
+fn computes(kernel: &str) -> bool {
+    matches!(kernel, "gemm" | "experts" | "attention")
+}
+
+/// What a kernel can reach at most here: multiply-adds without memory, or a matrix unit that passes even those; the
+/// fastest stream for what moves bytes.
+fn roof(cases: &[Case], roofs: &Roofs, kernel: &str, dtype: &str) -> Option<f64> {
+    let own = cases.iter().filter(|c| c.kernel == kernel && c.dtype == dtype && c.verified);
+    let amount = |c: &Case| if computes(kernel) { c.flop } else { c.bytes };
+    let best = own.map(|c| amount(c) / c.time_s_median).reduce(f64::max);
+    let bare = if computes(kernel) { roofs.fma_f32_flop_s } else { roofs.read_byte_s };
+    [best, bare].into_iter().flatten().reduce(f64::max)
 }

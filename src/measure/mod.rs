@@ -5,10 +5,13 @@
 //! result. Without any adapter the CPU executor is measured in the same way, with the same rows.
 
 mod adapters;
+mod anomalies;
 mod bench;
+mod beside;
 mod case;
 mod choices;
 mod cpu;
+mod curves;
 mod device;
 mod duel;
 mod fault;
@@ -18,6 +21,7 @@ mod protocol;
 mod rows;
 mod rule;
 mod session;
+mod shapes;
 mod step;
 mod store;
 mod stream;
@@ -28,12 +32,14 @@ mod worker;
 
 pub use adapters::{AdapterRow, Selector, adapters};
 pub use bench::{BenchOptions, bench, local};
+pub use beside::{BesideRow, beside};
 pub use duel::{DuelRow, duel};
 pub use fault::VARIABLE as FAULT_VARIABLE;
 pub use ladder::{LadderRow, ladder};
 pub use protocol::{Job, Target};
 pub use rows::{BenchRow, rows};
 pub use rule::Rule;
+pub use shapes::{ShapeRow, ShapesOptions, shapes};
 pub use step::{StepOptions, StepRow, step};
 pub use store::Store;
 pub use verify::{VerifyOptions, VerifyRow, verify};

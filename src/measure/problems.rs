@@ -59,10 +59,11 @@ pub fn rungs(problem: Problem, dtype: Dtype, found: &Found) -> Vec<Rung> {
         return space::ladder(problem, dtype, &found.caps);
     }
     let family = match problem {
-        Problem::Gemm { .. } => Family::CpuGemm,
-        Problem::Gemv { .. } => Family::CpuGemv,
+        Problem::Gemm { .. } if dtype == Dtype::F32 => Family::CpuGemm,
+        Problem::Gemv { .. } if dtype == Dtype::F32 => Family::CpuGemv,
         Problem::Read { .. } => Family::CpuRead,
-        _ => Family::CpuLaunch,
+        Problem::Launch | Problem::Submit => Family::CpuLaunch,
+        _ => return Vec::new(),
     };
     vec![Rung { name: "host", variants: vec![Variant::new(family, dtype, &[])] }]
 }

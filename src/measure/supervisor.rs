@@ -2,7 +2,7 @@
 
 use super::MeasureError;
 use super::protocol::{Job, Message, Op, Reply, Request, StepTimes, Target, decode};
-use crate::device::profile::Case;
+use crate::device::profile::{Case, Verification};
 use crate::gpu::Found;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -151,6 +151,8 @@ pub struct Supervisor {
     kills: HashMap<String, u32>,
     /// Why each quarantined variant is, and every death, for the profile's anomalies.
     pub anomalies: Vec<String>,
+    /// What the gates said so far.
+    pub verification: Verification,
 }
 
 impl Supervisor {
@@ -177,6 +179,7 @@ impl Supervisor {
             deaths: 0,
             kills: HashMap::new(),
             anomalies: Vec::new(),
+            verification: Verification::default(),
         })
     }
 
@@ -218,11 +221,18 @@ impl Supervisor {
                 None => self.worker.insert(start(&self.exe, &self.target, self.deadline, &self.environment)?.0),
             };
             let why = match worker.ask(request, self.deadline) {
-                Ok(Reply::Case(case)) => return Ok(Outcome::Case(case)),
+                Ok(Reply::Case(case)) => {
+                    self.verification.passed += 1;
+                    return Ok(Outcome::Case(case));
+                }
                 Ok(Reply::Verified) => return Ok(Outcome::Verified),
                 Ok(Reply::Step(times)) => return Ok(Outcome::Step(times)),
-                Ok(Reply::Unavailable(why)) => return Ok(Outcome::Unavailable(why)),
+                Ok(Reply::Unavailable(why)) => {
+                    self.verification.unavailable += 1;
+                    return Ok(Outcome::Unavailable(why));
+                }
                 Ok(Reply::Wrong(why)) => {
+                    self.verification.wrong.push(format!("{variant}: {why}"));
                     self.anomalies.push(format!("{variant} is wrong here: {why}"));
                     return Ok(Outcome::Wrong(why));
                 }
@@ -232,7 +242,11 @@ impl Supervisor {
             };
             self.worker = None;
             self.deaths += 1;
-            *self.kills.entry(variant.clone()).or_default() += 1;
+            let kills = self.kills.entry(variant.clone()).or_default();
+            *kills += 1;
+            if *kills == KILLS {
+                self.verification.quarantined.push(format!("{variant}: {why}"));
+            }
             self.anomalies.push(format!("{variant}: {why}"));
             if self.deaths >= DEATHS {
                 return Err(MeasureError::GaveUp { adapter: self.found.identity.name.clone(), why });

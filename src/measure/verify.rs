@@ -7,6 +7,7 @@ use super::supervisor::{DEADLINE, Outcome, Supervisor};
 use super::{MeasureError, problems};
 use crate::kernels::space;
 use crate::progress::Progress;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub struct VerifyOptions {
 }
 
 /// One variant on one adapter.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct VerifyRow {
     /// The adapter's name.
     pub adapter: String,

@@ -139,6 +139,56 @@ const BENCH: &[(&str, &str, Shape)] = &[
     ("verified", "verified", Shape::Flag),
 ];
 
+const LADDER: &[(&str, &str, Shape)] = &[
+    ("adapter", "adapter", Shape::Text),
+    ("kernel", "kernel", Shape::Text),
+    ("dtype", "type", Shape::Text),
+    ("rung", "rung", Shape::Text),
+    ("shapes", "shapes", Shape::Count),
+    ("time_s", "time s", Shape::Number),
+    ("gflops", "GFLOP/s", Shape::Number),
+    ("gb_s", "GB/s", Shape::Number),
+    ("share_of_roof", "of roof", Shape::Number),
+    ("gain_over_below", "x below", Shape::Number),
+    ("gain_over_naive", "x naive", Shape::Number),
+    ("api_tax", "API tax", Shape::Number),
+    ("variant", "fastest variant", Shape::Text),
+];
+
+const BESIDE: &[(&str, &str, Shape)] = &[
+    ("kernel", "kernel", Shape::Text),
+    ("dtype", "type", Shape::Text),
+    ("m", "m", Shape::Count),
+    ("n", "n", Shape::Count),
+    ("k", "k", Shape::Count),
+    ("adapter", "adapter", Shape::Text),
+    ("backend", "backend", Shape::Text),
+    ("time_s", "time s", Shape::Band),
+    ("gflops", "GFLOP/s", Shape::Number),
+    ("gb_s", "GB/s", Shape::Number),
+    ("times_reference", "x reference", Shape::Number),
+    ("verdict", "verdict", Shape::Text),
+    ("variant", "fastest variant", Shape::Text),
+];
+
+const SHAPES: &[(&str, &str, Shape)] = &[
+    ("op", "matrix", Shape::Text),
+    ("batch", "tokens", Shape::Count),
+    ("dtype", "type", Shape::Text),
+    ("n", "n", Shape::Count),
+    ("k", "k", Shape::Count),
+    ("experts", "experts", Shape::Count),
+    ("calls", "calls", Shape::Count),
+    ("pieces", "pieces", Shape::Count),
+    ("time_s", "time s", Shape::Number),
+    ("spread", "spread", Shape::Number),
+    ("gflops", "GFLOP/s", Shape::Number),
+    ("gb_s", "GB/s", Shape::Number),
+    ("rung", "rung", Shape::Text),
+    ("variant", "variant", Shape::Text),
+    ("reason", "why not", Shape::Text),
+];
+
 /// The columns a person sees: the command's own list, or every field where it has none or all are asked for.
 ///
 /// A column that no row has a value for is left out.
@@ -150,7 +200,11 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
         "waterfall" => WATERFALL,
         "simulate" => SIMULATE,
         "model" => MODEL,
+        "bench" if rows.iter().any(|row| kind(row) == Some("beside")) => BESIDE,
+        "bench" if rows.iter().any(|row| kind(row) == Some("rung")) => LADDER,
         "bench" => BENCH,
+        "compare-adapters" => BESIDE,
+        "bench-shapes" => SHAPES,
         _ => &[],
     };
     if all || listed.is_empty() {
@@ -170,10 +224,13 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
 pub fn answering(rows: &[Row]) -> Vec<&Row> {
     let chosen = |row: &Row| row.get("chosen").and_then(Value::as_bool);
     let own = |row: &Row, name: Option<&Value>| row.get("contender") == name;
-    let kind = |row: &Row, name: &str| row.get("kind").and_then(Value::as_str) == Some(name);
-    if rows.iter().any(|row| kind(row, "answer")) {
+    if rows.iter().any(|row| kind(row) == Some("answer")) {
         // The sentence is the answer; of what it rests on, a terminal has room for what to tune.
-        return rows.iter().filter(|row| kind(row, "sensitivity")).collect();
+        return rows.iter().filter(|row| kind(row) == Some("sensitivity")).collect();
+    }
+    // Of a measurement: adapters side by side where there are several, else the ladder, else the single cases.
+    if let Some(most) = ["beside", "rung"].into_iter().find(|k| rows.iter().any(|row| kind(row) == Some(k))) {
+        return rows.iter().filter(|row| kind(row) == Some(most)).collect();
     }
     if rows.iter().all(|row| chosen(row).is_none()) {
         return rows.iter().collect();
@@ -188,6 +245,10 @@ pub fn answering(rows: &[Row]) -> Vec<&Row> {
         }
     }
     shown
+}
+
+fn kind(row: &Row) -> Option<&str> {
+    row.get("kind").and_then(Value::as_str)
 }
 
 fn shape_of(field: &str, rows: &[&Row]) -> Shape {

@@ -65,7 +65,7 @@ impl Axis {
             if value.fract() == 0.0 && (1.0..=1e9).contains(&value) {
                 Ok(value as u64)
             } else {
-                Err(format!("{value} is out of range: a concurrency is a whole number from 1 to 1000000000"))
+                Err(format!("{value} is out of range: give whole numbers from 1 to 1000000000"))
             }
         });
         counts.collect::<Result<_, _>>().map(Self)

@@ -5,6 +5,7 @@ use super::plan::{Basis, Contender, Objective, Offer, Plan, Price, TokenPrices, 
 use super::traffic::{self, Traffic};
 use super::{Source, price};
 use crate::catalog::Catalog;
+use crate::device::matching::{self, Match};
 use crate::device::{Device, PriceList, Profile};
 use crate::diagnostic::Diagnostic;
 use crate::model::{ModelSpec, Weights};
@@ -213,14 +214,11 @@ impl Lookup<'_> {
         let field = format!("{at}.device");
         let mut hardware = if name == "local" {
             match self.local {
-                Local::Measured(profile) => {
-                    Hardware::from_profile(profile).map_err(|why| self.source.error_at(&field, why))?
-                }
+                Local::Measured(profile) => self.measured(profile, &field)?,
                 Local::Pending => Hardware::pending(),
             }
         } else if name.ends_with(".json") {
-            let profile = Profile::load(&self.source.folder.join(name))?;
-            Hardware::from_profile(&profile).map_err(|why| self.source.error_at(&field, why))?
+            self.measured(&Profile::load(&self.source.folder.join(name))?, &field)?
         } else {
             let device = Device::load(self.catalog, name, &self.source.folder).map_err(|e| {
                 let own = e.span.is_some() || name.contains('/') || name.ends_with(".toml");
@@ -230,6 +228,18 @@ impl Lookup<'_> {
         };
         if let Some(memory) = typed.memory {
             Arc::make_mut(&mut hardware.sheet).memory = memory;
+            hardware.memory_known = true;
+        }
+        Ok(hardware)
+    }
+
+    /// A measured device; memory and power come from the catalogue where it is one of it.
+    fn measured(&self, profile: &Profile, field: &str) -> Result<Hardware, Diagnostic> {
+        let mut hardware = Hardware::from_profile(profile).map_err(|why| self.source.error_at(field, why))?;
+        let sheets = Device::load_all(self.catalog)?;
+        if let Match::Is(known) = matching::find(profile, &sheets) {
+            let sheet = Arc::make_mut(&mut hardware.sheet);
+            (sheet.memory, sheet.tdp) = (known.memory, known.tdp);
             hardware.memory_known = true;
         }
         Ok(hardware)

@@ -1,0 +1,109 @@
+//! What was measured of adapters: the cases, the ladder, what the catalogue says, and adapters side by side.
+
+use super::args::CompareAdapters;
+use super::context;
+use super::failure::Failure;
+use super::output::Output;
+use crate::catalog::Catalog;
+use crate::device::matching::{self, Match};
+use crate::device::{Device, Profile};
+use crate::measure;
+use crate::run::{Row, Run, rows};
+use serde::Serialize;
+
+/// The run of `bench`: every case, then the ladder; of several adapters the shapes they share as well.
+pub fn measured(profiles: &[Profile], catalog: &Catalog, seed: u64) -> Result<Run, Failure> {
+    let sheets = Device::load_all(catalog)?;
+    let mut context = context::here();
+    context.seed = Some(seed);
+    context.adapter = profiles.first().map(|p| p.adapter.name.clone());
+    let mut notes: Vec<String> = profiles.iter().filter_map(|p| known(p, &sheets)).collect();
+    let cases: Vec<_> = profiles.iter().flat_map(measure::rows).collect();
+    let rungs: Vec<_> = profiles.iter().flat_map(|p| measure::ladder(p, &libraries(p, &sheets))).collect();
+    let mut all = kinded("case", &cases)?;
+    all.extend(kinded("rung", &rungs)?);
+    let mut sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
+    if profiles.len() > 1 {
+        let (compared, rows) = measure::beside(profiles);
+        sentence = sentence + " " + &compared;
+        all.extend(kinded("beside", &rows)?);
+    }
+    let tax = rungs.iter().filter_map(|r| {
+        let times = r.api_tax?;
+        Some(format!(
+            "{} in {}: {} reaches {times:.1} times the best WGSL rung on this device (API tax); published figure, {}.",
+            r.kernel,
+            r.dtype,
+            r.rung,
+            r.source.as_deref().unwrap_or_default()
+        ))
+    });
+    notes.extend(tax);
+    notes.extend(profiles.iter().flat_map(|p| p.anomalies.clone()));
+    let paths = profiles.iter().map(|p| format!("profile: {}", measure::Store::open().path(&p.adapter).display()));
+    context.sources.extend(paths);
+    let run = context::finished::<Row>("bench", context, sentence, notes, &[])?;
+    Ok(Run { rows: all, ..run })
+}
+
+/// `compare-adapters`: saved profiles side by side.
+pub fn compare_adapters(args: &CompareAdapters, output: &Output) -> Result<(), Failure> {
+    let profiles = args.profiles.iter().map(|path| Profile::load(path)).collect::<Result<Vec<_>, _>>()?;
+    let (sentence, rows) = measure::beside(&profiles);
+    let mut context = context::here();
+    context.adapter = profiles.first().map(|p| p.adapter.name.clone());
+    context.sources = profiles.iter().map(|p| format!("{}, measured {}", p.adapter.name, p.record.started)).collect();
+    let mut notes: Vec<String> = Vec::new();
+    if profiles.iter().any(|p| p.adapter.software) && !profiles.iter().all(|p| p.adapter.software) {
+        notes.push("A software adapter computes on the host's cores; it is no rival of a GPU.".to_owned());
+    }
+    output.write(&context::finished("compare-adapters", context, sentence, notes, &rows)?)
+}
+
+fn kinded<T: Serialize>(kind: &str, typed: &[T]) -> Result<Vec<Row>, serde_json::Error> {
+    let mark = |row: Row| std::iter::once(("kind".to_owned(), kind.into())).chain(row).collect();
+    Ok(rows(typed)?.into_iter().map(mark).collect())
+}
+
+fn libraries(profile: &Profile, sheets: &[Device]) -> Vec<crate::device::sheet::Library> {
+    match matching::find(profile, sheets) {
+        Match::Is(device) => device.library.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// Which device of the catalogue this is, where it matters.
+fn known(profile: &Profile, sheets: &[Device]) -> Option<String> {
+    let name = &profile.adapter.name;
+    match matching::find(profile, sheets) {
+        Match::Is(d) => Some(format!("{name} is {} of the catalogue: memory and power are taken from there.", d.id)),
+        Match::Several(ids) => {
+            Some(format!("{name} may be {}: give memory and power in a scenario that uses it.", ids.join(" or ")))
+        }
+        Match::Differs(id, why) => Some(format!(
+            "{name} has the number and name of {id}, but {why}: memory and power are not taken from the catalogue."
+        )),
+        Match::Unknown if profile.adapter.software => None,
+        Match::Unknown => Some(format!(
+            "{name} ({:04x}:{:04x}) is not in the catalogue: give memory and power in a scenario that uses it.",
+            profile.adapter.vendor_id, profile.adapter.device_id
+        )),
+    }
+}
+
+/// What an adapter sustains, in one sentence.
+fn summary(profile: &Profile) -> String {
+    let naive = measure::rows(profile)
+        .iter()
+        .filter(|r| r.kernel == "gemm")
+        .filter_map(|r| r.gain_over_naive)
+        .fold(1.0, f64::max);
+    let giga = |rate: Option<f64>| rate.map_or("?".to_owned(), |r| format!("{:.1}", r / 1e9));
+    format!(
+        "{} ({}) sustains {} GFLOP/s in f32 GEMM, {naive:.1} times the naive kernel, and reads {} GB/s.",
+        profile.adapter.name,
+        profile.adapter.backend,
+        giga(profile.roofs.gemm_f32_flop_s),
+        giga(profile.roofs.read_byte_s),
+    )
+}
