@@ -57,6 +57,7 @@ impl<'a> Describer<'a> {
             batch_tokens: batch_tokens(engine),
             memory_fraction: if offline { 0.92 } else { 0.9 },
             older: is_older(point, engine),
+            communication_units: None,
         };
         let setup = Setup {
             formats: formats(point, &model)?,
