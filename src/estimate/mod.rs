@@ -19,7 +19,7 @@ pub mod serve;
 
 pub use calibration::{Calibration, Quantity, Situation};
 pub use machine::Unanswerable;
-pub use pools::Pools;
+pub use pools::{Pools, STEP_TOKENS};
 pub use serve::Loop;
 
 use crate::precision::Precision;

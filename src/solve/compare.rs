@@ -8,7 +8,7 @@ use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
 use crate::scenario::plan::{Objective, TokenPrices, Workload};
 use crate::scenario::{Basis, Contender, Offer, Plan, Power, Price};
-use crate::setup::{Formats, Load, Setup};
+use crate::setup::{Formats, Layout, Load, Setup};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -188,8 +188,7 @@ fn rows_of(
         Offer::Api { tokens, price } => Ok(vec![service(&contender.name, tokens, price, workload)]),
         Offer::Devices { setup, prefill: Some(layout), price, power } => {
             let decode = Compiled::new((**setup).clone(), calibration)?;
-            let readers = Setup { layout: *layout, speculation: None, ..(**setup).clone() };
-            let pools = Pools { prefill: Compiled::new(readers, calibration)?, decode };
+            let pools = Pools { prefill: reader(setup, *layout, calibration)?, decode };
             let row = |&concurrency| pool_row(&contender.name, &pools, price, *power, &workload.at(concurrency));
             Ok(workload.concurrency.iter().map(row).collect())
         }
@@ -199,6 +198,14 @@ fn rows_of(
             Ok(workload.concurrency.iter().map(row).collect())
         }
     }
+}
+
+/// The pool that reads prompts for a setup that writes answers.
+///
+/// # Errors
+/// When a data sheet lacks a number that its layout needs.
+pub fn reader(setup: &Setup, layout: Layout, calibration: &Calibration) -> Result<Compiled, Unanswerable> {
+    Compiled::new(Setup { layout, speculation: None, ..setup.clone() }, calibration)
 }
 
 /// A row without numbers.
@@ -289,7 +296,7 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
 }
 
 /// One contender with separate pools at one load, not yet judged.
-fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &Load) -> CompareRow {
+pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &Load) -> CompareRow {
     let (readers, writers) = (&pools.prefill.setup, &pools.decode.setup);
     let fits = pools.decode.fits(load);
     let row = CompareRow {
