@@ -198,3 +198,33 @@ fn a_browser_shows_it_without_overflow_in_light_and_dark() {
     assert!(backgrounds[0] == backgrounds[2] && backgrounds[1] == backgrounds[3], "{backgrounds:?}");
     assert_ne!(backgrounds[0], backgrounds[1], "light and dark look alike");
 }
+
+#[test]
+fn the_report_of_every_scenario_is_small_quick_and_fits_a_telephone() {
+    let browser = browser();
+    let files = fs::read_dir("scenarios").expect("the folder is there").map(|e| e.expect("an entry").path());
+    let answered = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        path.extension().is_some_and(|e| e == "toml")
+            && text.contains("[[contender]]")
+            && !text.contains("\"local\"")
+            && !text.contains("trace =")
+    };
+    let scenarios: Vec<PathBuf> = files.filter(answered).collect();
+    assert!(scenarios.len() >= 12, "only {} scenarios were found", scenarios.len());
+    for scenario in scenarios {
+        let name = scenario.display().to_string();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        underdog(&["compare", &name, "-q", "-o", &path("run.json")]);
+        let started = Instant::now();
+        underdog(&["report", &path("run.json"), "-q", "-o", &path("run.html")]);
+        assert!(started.elapsed().as_secs_f64() < 0.2, "{name}: {:?}", started.elapsed());
+        let html = fs::read_to_string(path("run.html")).expect("written");
+        assert!(html.len() < 400_000, "{name}: {} bytes", html.len());
+        let Some(browser) = &browser else { continue };
+        let (scroll, charts, _) = seen(browser, folder.path(), 390, false);
+        assert!(scroll <= 390, "{name}: {scroll} px wide");
+        assert!(charts >= 2, "{name}: {charts} charts");
+    }
+}

@@ -217,6 +217,12 @@ pub fn notes(game: &Match<'_>, row: &AnswerRow) -> Vec<String> {
             digits(plateau)
         ));
     }
+    if row.below_target.is_some() {
+        notes.push(
+            "The cost jumps because the operating point is one of the scenario's concurrencies; smaller steps, such as concurrency = \"32-4096*1.1\", make the jump smaller."
+                .to_owned(),
+        );
+    }
     if game.unknown == Unknown::Count {
         notes.push(
             "Every number of devices is offered the same concurrencies; a cost need not fall with the count."
