@@ -316,7 +316,7 @@ impl Forward<'_> {
                 let width = e.width as f64;
                 // Out as the experts read it, 8 bit with a scale per 128 values; back in 16 bit (DeepEP).
                 let out = match self.expert_path().0.activation_bytes {
-                    one if one == 1.0 => 1.0 + 4.0 / 128.0,
+                    1.0 => 1.0 + 4.0 / 128.0,
                     other => other,
                 };
                 for (name, bytes) in [(DISPATCH, width * out), ("combine", width * WIDE)] {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub enum Described {
     /// One kind of instance does everything.
-    One(Setup),
+    One(Box<Setup>),
     /// Separate pools.
     Pools {
         /// Reads prompts.
@@ -69,7 +69,7 @@ impl<'a> Describer<'a> {
             speculation: point.spec_decode.as_ref().map(|_| speculation(&point.phase)),
             speed: Speed::ONE,
         };
-        let Some(words) = point.disagg.as_deref() else { return Ok(Described::One(setup)) };
+        let Some(words) = point.disagg.as_deref() else { return Ok(Described::One(Box::new(setup))) };
         match pools(words) {
             Some((readers, writers)) => {
                 let limits = Limits { memory_fraction: 0.85, ..limits };
@@ -78,7 +78,7 @@ impl<'a> Describer<'a> {
                     decode: Box::new(Setup { layout: writers, limits, ..setup }),
                 })
             }
-            None if point.phase == "decode" || point.phase == "prefill" => Ok(Described::One(setup)),
+            None if point.phase == "decode" || point.phase == "prefill" => Ok(Described::One(Box::new(setup))),
             None => Err(format!("separate pools described as \"{words}\"")),
         }
     }
