@@ -218,6 +218,10 @@ quantity!(
     UsdPerKwh, "a price of electricity", "0.08 USD/kWh", [("USD/kWh", 1.0)]
 );
 quantity!(
+    /// Grams of CO2 per kWh of electricity.
+    GramPerKwh, "a carbon intensity", "350 g/kWh", [("g/kWh", 1.0), ("kg/kWh", 1e3), ("kg/MWh", 1.0)]
+);
+quantity!(
     /// A rate of events per second.
     PerSecond, "a rate", "4 /s", [("/s", 1.0), ("/min", 1.0 / 60.0), ("/h", 1.0 / 3600.0)]
 );

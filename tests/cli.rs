@@ -18,6 +18,23 @@ fn json(args: &[&str]) -> Value {
 
 const CUT: &str = "scenarios/h800-vs-h100.toml";
 
+/// Grams of CO2 are the joules times PUE and carbon intensity: 1 J is 1/3.6e6 kWh.
+#[test]
+fn grams_of_co2_follow_from_the_joules_and_the_grid() {
+    let row = |edits: &[&str]| {
+        let run = json(&[&["compare", "scenarios/rtx-4090-vs-h100.toml", "-f", "json"], edits].concat());
+        run["rows"].as_array().expect("rows").iter().find(|r| r["chosen"] == true).expect("a chosen row").clone()
+    };
+    assert!(row(&[]).get("gram_co2_per_mtok_output").is_none(), "no grid was given");
+    let owned = row(&["--set", "grid=350 g/kWh"]);
+    let joule = owned["joule_per_output_token"].as_f64().expect("joules");
+    let pue = 1.2;
+    let with_pue =
+        row(&["--set", "contender.owned-4090.own.pue=1.2", "--set", "contender.owned-4090.grid=0.35 kg/kWh"]);
+    let grams = with_pue["gram_co2_per_mtok_output"].as_f64().expect("grams");
+    assert!((grams / (joule * 1e6 / 3.6e6 * pue * 350.0) - 1.0).abs() < 1e-9, "{grams} g");
+}
+
 #[test]
 fn compare_gives_the_promised_fields() {
     let run = json(&["compare", CUT, "-f", "json"]);

@@ -55,6 +55,55 @@ fn every_chart_has_a_drawing_and_its_data_as_in_the_json() {
     }
 }
 
+/// A measured device in a report: its profile as a file, its rungs under the roof and on a ladder.
+fn measured() -> (tempfile::TempDir, Value, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let case = |rung: &str, time: f64| {
+        serde_json::json!({
+            "kernel": "gemm", "variant": format!("gemm_{rung}"), "dtype": "f32", "m": 512, "n": 512, "k": 512,
+            "flop": 2.68e8, "bytes": 3.1e6, "samples_s": [time], "time_s_median": time, "spread": 0.0,
+            "clock": "wall", "first_s": time, "verified": true, "rung": rung
+        })
+    };
+    let profile = serde_json::json!({
+        "schema": "underdog.profile/1",
+        "adapter": {
+            "name": "<b>card</b>", "backend": "vulkan", "driver": "d", "driver_info": "1", "kind": "discrete",
+            "vendor_id": 0, "device_id": 0, "software": false, "subgroup": [32, 32], "features": []
+        },
+        "roofs": { "gemm_f32_flop_s": 2.0e12, "read_byte_s": 3.0e11, "gemv_f32_byte_s": 2.9e11, "launch_s": 5e-6, "submit_s": 4e-5 },
+        "cases": [case("naive", 4e-3), case("tiled", 8e-4), case("best", 1.4e-4)],
+        "record": {
+            "version": "0", "libraries": [], "started": "2026-11-01T00:00:00Z", "duration_s": 1.0, "budget_s": 1.0,
+            "seed": 1, "runtime_checks": false, "host": "h"
+        },
+        "anomalies": []
+    });
+    fs::write(path("card.json"), profile.to_string()).expect("written");
+    let scenario = fs::read_to_string("scenarios/this-machine.toml").expect("a scenario");
+    fs::write(path("s.toml"), scenario.replace("\"local\"", "\"./card.json\"\nmemory = \"24 GiB\"")).expect("written");
+    underdog(&["compare", &path("s.toml"), "-q", "-o", &path("run.json"), "-o", &path("run.html")]);
+    let run = serde_json::from_str(&fs::read_to_string(path("run.json")).expect("written")).expect("JSON");
+    let html = fs::read_to_string(path("run.html")).expect("written");
+    (folder, run, html)
+}
+
+#[test]
+fn a_measured_contender_shows_its_rungs_under_the_roof_and_its_ladder() {
+    let (_folder, run, html) = measured();
+    assert_eq!((of_kind(&run, "rung").len(), of_kind(&run, "ladder").len()), (3, 3));
+    for (id, kinds) in [("ladder", &["ladder"][..]), ("roofline", &["roofline", "rung"])] {
+        let start = html.find(&format!("<figure id=\"{id}\"")).unwrap_or_else(|| panic!("{id} is missing"));
+        let figure = &html[start..start + html[start..].find("</figure>").expect("an end")];
+        let body = figure.split("<tbody>").nth(1).expect("data");
+        let rows: usize = kinds.iter().map(|kind| of_kind(&run, kind).len()).sum();
+        assert_eq!(body.matches("<tr>").count(), rows, "{id}");
+        assert!(!figure.contains("<b>"), "a name became markup");
+    }
+    assert!(html.contains("here: rungs of tuning, measured"));
+}
+
 #[test]
 fn a_document_asks_for_nothing_and_runs_nothing() {
     let hostile = "contender.weaker.name=<img src=x onerror=alert(1)>\"'&|`=cmd";
@@ -133,6 +182,7 @@ fn seen(browser: &Path, folder: &Path, width: u32, dark: bool) -> (u32, u32, Str
 fn a_browser_shows_it_without_overflow_in_light_and_dark() {
     let Some(browser) = browser() else { return };
     let (folder, ..) = saved(&["contender.stronger.price=1.60 USD/h"]);
+    let (other, ..) = measured();
     let mut backgrounds = Vec::new();
     for width in [390, 1280] {
         for dark in [false, true] {
@@ -141,7 +191,40 @@ fn a_browser_shows_it_without_overflow_in_light_and_dark() {
             assert_eq!(charts, 6, "at {width} px");
             backgrounds.push(background);
         }
+        let (scroll, charts, _) = seen(&browser, other.path(), width, false);
+        assert!(scroll <= width, "{scroll} px wide in a window of {width}");
+        assert_eq!(charts, 4, "parts, load, roofline and ladder at {width} px");
     }
     assert!(backgrounds[0] == backgrounds[2] && backgrounds[1] == backgrounds[3], "{backgrounds:?}");
     assert_ne!(backgrounds[0], backgrounds[1], "light and dark look alike");
+}
+
+#[test]
+fn the_report_of_every_scenario_is_small_quick_and_fits_a_telephone() {
+    let browser = browser();
+    let files = fs::read_dir("scenarios").expect("the folder is there").map(|e| e.expect("an entry").path());
+    let answered = |path: &PathBuf| {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        path.extension().is_some_and(|e| e == "toml")
+            && text.contains("[[contender]]")
+            && !text.contains("\"local\"")
+            && !text.contains("trace =")
+    };
+    let scenarios: Vec<PathBuf> = files.filter(answered).collect();
+    assert!(scenarios.len() >= 12, "only {} scenarios were found", scenarios.len());
+    for scenario in scenarios {
+        let name = scenario.display().to_string();
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        underdog(&["compare", &name, "-q", "-o", &path("run.json")]);
+        let started = Instant::now();
+        underdog(&["report", &path("run.json"), "-q", "-o", &path("run.html")]);
+        assert!(started.elapsed().as_secs_f64() < 0.2, "{name}: {:?}", started.elapsed());
+        let html = fs::read_to_string(path("run.html")).expect("written");
+        assert!(html.len() < 400_000, "{name}: {} bytes", html.len());
+        let Some(browser) = &browser else { continue };
+        let (scroll, charts, _) = seen(browser, folder.path(), 390, false);
+        assert!(scroll <= 390, "{name}: {scroll} px wide");
+        assert!(charts >= 2, "{name}: {charts} charts");
+    }
 }

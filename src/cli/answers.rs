@@ -4,8 +4,11 @@ use super::args::{Breakeven, Cli, Explain, TokensOf};
 use super::context;
 use super::failure::Failure;
 use super::output::Output;
-use super::scenarios::{Ready, prepare};
+use super::scenarios::prepare;
 use crate::catalog::Catalog;
+use crate::device::Profile;
+use crate::estimate::Calibration;
+use crate::measure;
 use crate::run::{Context, Row, Run, SCHEMA, rows};
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Contender, Plan};
@@ -40,7 +43,10 @@ pub fn breakeven(args: &Breakeven, cli: &Cli, catalog: &Catalog, output: &Output
     all.extend(rows(&levers)?);
     all.extend(rows(&steps)?);
     let both = Plan { contenders: vec![weaker, stronger], ..ready.plan.clone() };
-    all.extend(shown(&both, &ready)?);
+    let contenders = solve::compare(&both, &ready.calibration)?.rows;
+    let contenders: Vec<_> = contenders.into_iter().map(|row| Kinded { kind: "contender", row }).collect();
+    all.extend(rows(&contenders)?);
+    all.extend(evidence(&both, &ready.calibration, &ready.profiles)?);
     output.write(&finished("breakeven", ready.context, sentence, notes, all))
 }
 
@@ -61,17 +67,20 @@ pub fn explain(args: &Explain, cli: &Cli, catalog: &Catalog, output: &Output) ->
     output.write(&context::finished("waterfall", ready.context, sentence, notes, &steps)?)
 }
 
-/// What a report shows beside the answer: the contenders, the parts of their costs, their roofs, what all rests on.
-fn shown(plan: &Plan, ready: &Ready) -> Result<Vec<Row>, Failure> {
-    let (ops, comparison) = solve::explain(plan, &ready.calibration)?;
-    let parts = evidence::parts(&comparison.rows, &ops);
-    let roofs = evidence::roofline(plan, &ready.calibration, &ops)?;
-    let assumed = evidence::assumptions(plan, &ready.calibration)?;
-    let contenders: Vec<_> = comparison.rows.into_iter().map(|row| Kinded { kind: "contender", row }).collect();
-    let mut all = rows(&contenders)?;
-    all.extend(rows(&parts)?);
-    all.extend(rows(&roofs)?);
-    all.extend(rows(&assumed)?);
+/// What a report shows beside the answer: the parts of the contenders' costs, their roofs, the ladders of those that
+/// were measured, and what all rests on.
+pub fn evidence(plan: &Plan, calibration: &Calibration, profiles: &[(String, Profile)]) -> Result<Vec<Row>, Failure> {
+    let (ops, comparison) = solve::explain(plan, calibration)?;
+    let mut all = rows(&evidence::parts(&comparison.rows, &ops))?;
+    all.extend(rows(&evidence::roofline(plan, calibration, &ops)?)?);
+    let own = |name: &String| plan.contenders.iter().any(|c| c.name == *name);
+    for (name, profile) in profiles.iter().filter(|(name, _)| own(name)) {
+        all.extend(rows(&evidence::rungs(name, profile))?);
+        let ladder = measure::ladder(profile).into_iter().filter(|r| matches!(r.kernel.as_str(), "gemm" | "gemv"));
+        let ladder: Vec<_> = ladder.map(|row| Kinded { kind: "ladder", row }).collect();
+        all.extend(rows(&ladder)?);
+    }
+    all.extend(rows(&evidence::assumptions(plan, calibration)?)?);
     Ok(all)
 }
 

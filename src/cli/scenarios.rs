@@ -3,7 +3,7 @@
 use super::args::{Cli, Compare, Scenario};
 use super::failure::Failure;
 use super::output::Output;
-use super::{context, local, require};
+use super::{answers, context, local, require};
 use crate::catalog::{self, Catalog};
 use crate::device::Profile;
 use crate::diagnostic::Diagnostic;
@@ -24,6 +24,8 @@ pub struct Ready {
     pub context: Context,
     /// What was measured on this machine, where a contender is this machine.
     pub profile: Option<Profile>,
+    /// What was measured on the contenders' devices, by name of the contender: here, or saved earlier.
+    pub profiles: Vec<(String, Profile)>,
 }
 
 /// `compare`: contenders side by side.
@@ -38,7 +40,7 @@ pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) ->
         notes.insert(0, "No GPU adapter was found or asked for: the CPU fallback was measured.".to_owned());
     }
     let run = context::finished("compare", ready.context, answer.sentence, notes, &answer.rows)?;
-    output.write(&run)?;
+    output.write_with_evidence(&run, || answers::evidence(&ready.plan, &ready.calibration, &ready.profiles))?;
     require::check(&args.requirements, &run.rows)
 }
 
@@ -53,7 +55,7 @@ fn optimized(args: &Compare, ready: Ready, output: &Output) -> Result<(), Failur
         found.tried
     ));
     let run = context::finished("compare", ready.context, sentence, notes, &found.rows)?;
-    output.write(&run)?;
+    output.write_with_evidence(&run, || answers::evidence(&found.plan, &ready.calibration, &ready.profiles))?;
     require::check(&args.requirements, &run.rows)
 }
 
@@ -67,7 +69,22 @@ pub fn prepare(args: &Scenario, cli: &Cli, catalog: &Catalog) -> Result<Ready, F
     let (plan, profile) = resolved(&draft, args, cli, |local| resolve(&source, &draft, catalog, local))?;
     let context = context_of(&source, &plan, profile.as_ref());
     let calibration = calibration(args, &plan, catalog)?;
-    Ok(Ready { plan, calibration, context, profile })
+    let profiles = profiles(&source, &draft, profile.as_ref())?;
+    Ok(Ready { plan, calibration, context, profile, profiles })
+}
+
+/// The profiles behind the contenders that name one, or this machine.
+fn profiles(source: &Source, draft: &Draft, local: Option<&Profile>) -> Result<Vec<(String, Profile)>, Failure> {
+    let mut found = Vec::new();
+    for contender in &draft.contender {
+        let profile = match contender.device.as_deref() {
+            Some("local") => local.cloned(),
+            Some(name) if name.ends_with(".json") => Some(Profile::load(&source.folder.join(name))?),
+            _ => None,
+        };
+        found.extend(profile.map(|p| (contender.name.clone(), p)));
+    }
+    Ok(found)
 }
 
 /// Resolves a scenario, after measuring this machine where it asks for that.

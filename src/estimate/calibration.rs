@@ -291,11 +291,15 @@ pub struct Shared {
     pub pcie_two_shot: f64,
     /// Share of the network an all-reduce reaches.
     pub network_share: f64,
-    /// Share of link or network a dispatch or combine reaches.
-    pub exchange_share: f64,
-    /// Extra latency of a dispatch or combine, s.
+    /// Share of the link a dispatch or combine reaches.
+    pub exchange_link: f64,
+    /// Share of the network a dispatch or combine reaches.
+    pub exchange_network: f64,
+    /// Latency of a dispatch or combine beside that of the link, s.
     pub exchange_s: f64,
-    /// Compute units of 112 others that communicate while two half batches overlap.
+    /// What the network adds to it, s.
+    pub exchange_network_s: f64,
+    /// Compute units that prompt steps give to communication while two half batches overlap.
     pub overlap_units: f64,
     /// More data-parallel ranks than this overlap two half batches.
     pub overlap_ranks: f64,

@@ -4,6 +4,7 @@
 //! matrices, data-parallel attention replicates the projections around attention and shares the rest.
 
 use super::calibration::{Calibration, Kernel, Kind};
+use super::exchange::Exchange;
 use super::llama::{Llama, Situation};
 use super::machine::Machine;
 use super::op::{Attention, Class, Experts, Op, Rows, Span, Work};
@@ -18,6 +19,11 @@ const WIDE: f64 = 2.0;
 
 /// More expert-parallel ranks than this are served by kernels made for it.
 const WIDE_EXPERTS: u64 = 8;
+
+/// Names of the operations that [`super::Compiled`] overlaps with others.
+pub const DISPATCH: &str = "dispatch";
+pub const SHARED_UP: &str = "shared gate_up";
+pub const SHARED_DOWN: &str = "shared down";
 
 /// Kernels of a step outside the layers.
 const STEP_KERNELS: f64 = 6.0;
@@ -183,7 +189,12 @@ impl Forward<'_> {
             self.push("kv_up", Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::PromptCache, path, kernel });
             self.push("kv_up absorbed", Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::Decode, path, kernel });
         } else {
-            self.push(linear.name, Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::Rank, path, kernel });
+            let name = match (linear.part, linear.name) {
+                (Part::Shared, "gate_up") => SHARED_UP,
+                (Part::Shared, "down") => SHARED_DOWN,
+                (_, name) => name,
+            };
+            self.push(name, Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::Rank, path, kernel });
         }
     }
 
@@ -301,11 +312,18 @@ impl Forward<'_> {
             self.push("all-reduce attention", Class::Collectives, calls, reduce.clone());
         }
         match &layer.experts {
-            // One byte out, two bytes back (DeepEP).
             Some(e) if layout.dp > 1 => {
-                let copy_bytes = e.width as f64 * 3.0;
-                let work = Work::Exchange { bytes_per_token, copy_bytes, topk: e.topk as f64 };
-                self.push("dispatch, combine", Class::Collectives, calls, work);
+                let width = e.width as f64;
+                // Out as the experts read it, 8 bit with a scale per 128 values; back in 16 bit (DeepEP).
+                let out = match self.expert_path().0.activation_bytes {
+                    1.0 => 1.0 + 4.0 / 128.0,
+                    other => other,
+                };
+                for (name, bytes) in [(DISPATCH, width * out), ("combine", width * WIDE)] {
+                    let reach = e.groups_chosen as f64 / e.groups as f64;
+                    let exchange = Exchange { bytes, topk: e.topk as f64, reach };
+                    self.push(name, Class::Collectives, calls, Work::Exchange { bytes_per_token, exchange });
+                }
             }
             experts => {
                 let feeds = experts.is_some() || layer.linears.iter().any(|l| l.part == Part::Dense);

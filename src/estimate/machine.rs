@@ -44,13 +44,17 @@ pub struct Machine {
     pub expert_skew: f64,
     /// Tokens of the busiest rank over the mean.
     pub expert_imbalance: f64,
-    nodes: f64,
-    domain: f64,
+    /// Nodes the instance spans.
+    pub nodes: f64,
+    /// Devices of the instance that one link joins.
+    pub domain: f64,
     wire: Wire,
-    network: f64,
+    /// Scale-out network of one device, byte/s; 0 where the instance stays inside one domain.
+    pub network: f64,
     /// Efficiency of a two-shot all-reduce relative to the library's.
     pub two_shot: f64,
-    shared: Shared,
+    /// Constants that belong to no engine and no kernel family.
+    pub shared: Shared,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -117,33 +121,30 @@ impl Machine {
         })
     }
 
-    /// Nodes the instance spans.
-    pub const fn nodes(&self) -> f64 {
-        self.nodes
+    /// Link of one device, byte/s in one direction.
+    pub const fn link_rate(&self) -> f64 {
+        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
+        rate
     }
 
-    /// Latency of the smallest collective, s.
+    /// Latency of the smallest collective over all ranks, s.
     pub fn latency(&self) -> f64 {
+        self.latency_of(self.ranks)
+    }
+
+    /// Latency of the smallest collective over so many ranks, s.
+    pub fn latency_of(&self, ranks: f64) -> f64 {
         match self.wire {
-            _ if self.ranks <= 1.0 => 0.0,
-            Wire::Switch(_) => self.shared.link_latency_s + self.shared.link_latency_rank_s * self.ranks,
-            Wire::Pcie(_) => self.shared.pcie_latency_rank_s * self.ranks,
+            _ if ranks <= 1.0 => 0.0,
+            Wire::Switch(_) => self.shared.link_latency_s + self.shared.link_latency_rank_s * ranks,
+            Wire::Pcie(_) => self.shared.pcie_latency_rank_s * ranks,
         }
     }
 
     /// Least time of an all-reduce of `size` bytes over all ranks: links and network at their peak, no latency.
     pub fn reduce_roof(&self, size: f64) -> f64 {
-        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
-        let inside = 2.0 * size * (self.ranks - 1.0).max(0.0) / self.ranks / rate;
+        let inside = 2.0 * size * (self.ranks - 1.0).max(0.0) / self.ranks / self.link_rate();
         let between = if self.nodes > 1.0 { 2.0 * size / self.domain / self.network } else { 0.0 };
-        inside.max(between)
-    }
-
-    /// Least time of an exchange of [`Self::exchange`].
-    pub fn exchange_roof(&self, tokens: f64, copy_bytes: f64, topk: f64) -> f64 {
-        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
-        let inside = topk.min(self.ranks - 1.0) * tokens * copy_bytes / rate;
-        let between = if self.nodes > 1.0 { topk.min(self.nodes) * tokens * copy_bytes / self.network } else { 0.0 };
         inside.max(between)
     }
 
@@ -170,30 +171,9 @@ impl Machine {
         (two + between, if between > two { Bound::Network } else { Bound::Link })
     }
 
-    /// Time of a dispatch to experts and a combine of `copy_bytes` a token and copy, both ways together, for `tokens`
-    /// of one rank: a copy per expert over the link, or one per node over the network.
-    pub fn exchange(&self, tokens: f64, copy_bytes: f64, topk: f64) -> (f64, Bound) {
-        let s = &self.shared;
-        let fixed = 2.0 * (2.0 * self.latency() + s.exchange_s);
-        let (Wire::Switch(link) | Wire::Pcie(link)) = self.wire;
-        let inside = topk.min(self.ranks - 1.0) * tokens * copy_bytes / (link * s.exchange_share);
-        if self.nodes <= 1.0 {
-            return (fixed + inside, Bound::Link);
-        }
-        let between = topk.min(self.nodes) * tokens * copy_bytes / (self.network * s.exchange_share);
-        (fixed + inside.max(between), if between > inside { Bound::Network } else { Bound::Link })
-    }
-
     /// The instance is so wide that two half batches overlap.
     pub fn overlaps(&self) -> bool {
         self.dp > self.shared.overlap_ranks
-    }
-
-    /// What of the time of collectives is left where two half batches overlap: what the other half's compute does not
-    /// cover, and the compute units that communication takes from it (20 of 132 on H800, DeepSeek-V3,
-    /// arXiv 2412.19437).
-    pub fn exposed(&self, collectives: f64, compute: f64) -> f64 {
-        collectives.min((collectives - compute).max(0.0) + compute * self.shared.overlap_units / 112.0)
     }
 }
 

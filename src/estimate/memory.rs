@@ -77,7 +77,11 @@ fn weights(setup: &Setup) -> f64 {
                 values / ranks * bytes(Class::Part(l.part))
             })
             .sum();
-        let experts = layer.experts.map_or(0.0, |e| (e.count * e.params_each()) as f64 / all * bytes(Class::Experts));
+        // A rank holds whole experts, or its share of one that several ranks divide.
+        let experts = layer.experts.map_or(0.0, |e| {
+            let values = e.count.div_ceil(layout.ep) * layout.ep * e.params_each();
+            values as f64 / all * bytes(Class::Experts)
+        });
         layer.count as f64 * (linears + experts + layer.other_params as f64 * bytes(Class::Rest))
     };
     let tables = if model.tied_embeddings { 1.0 } else { 2.0 };

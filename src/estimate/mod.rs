@@ -6,6 +6,7 @@
 pub mod anchor;
 pub mod calibration;
 pub mod cost;
+mod exchange;
 mod forward;
 pub mod llama;
 pub mod machine;
@@ -18,7 +19,7 @@ pub mod serve;
 
 pub use calibration::{Calibration, Quantity, Situation};
 pub use machine::Unanswerable;
-pub use pools::Pools;
+pub use pools::{Pools, STEP_TOKENS};
 pub use serve::Loop;
 
 use crate::precision::Precision;
@@ -54,8 +55,54 @@ pub struct Compiled {
     /// Kernels of a step.
     kernels: f64,
     draft_launches: f64,
+    overlap_units: f64,
     /// The device generation has constants fitted on its own kernels, or was measured itself.
     pub calibrated: bool,
+}
+
+/// How a step runs: whole, or as two halves of the batch, each communicating while the other computes.
+struct Schedule {
+    /// 1 or 2.
+    halves: f64,
+    /// What one of them carries.
+    step: Step,
+    /// Share of the collectives' time that is not hidden.
+    exposed: f64,
+    /// Device time of the whole, s.
+    seconds: f64,
+}
+
+/// Seconds of a step by what can overlap.
+#[derive(Debug, Clone, Copy, Default)]
+struct Parts {
+    /// Everything between two exchanges but the routed experts.
+    attention: f64,
+    /// What of it is the shared expert.
+    shared: f64,
+    dispatch: f64,
+    experts: f64,
+    combine: f64,
+}
+
+impl Parts {
+    fn sum(&self) -> f64 {
+        self.attention + self.experts + self.travel()
+    }
+
+    fn travel(&self) -> f64 {
+        self.dispatch + self.combine
+    }
+
+    /// Seconds of both halves of a batch, each travelling while the other computes: A's dispatch behind B's attention,
+    /// B's behind A's experts, A's combine behind B's experts, B's behind A's next attention (DeepSeek-V3, arXiv
+    /// 2412.19437, section 3.4; DeepEP). Compute lacks the share `units` of the device while a collective holds it.
+    fn in_turns(&self, units: f64) -> f64 {
+        let turn = |compute: f64, travel: f64| travel.max(compute + travel * units);
+        turn(self.attention, self.dispatch)
+            + turn(self.experts, self.dispatch)
+            + turn(self.experts, self.combine)
+            + turn(self.attention, self.combine)
+    }
 }
 
 impl Compiled {
@@ -78,7 +125,7 @@ impl Compiled {
         let calibrated = setup.hardware.measured.is_some()
             || calibration.kernel(calibration::Kind::Gemm, architecture, family, Precision::Bf16).1;
         let kernels = ops.iter().map(Op::kernels).sum();
-        let draft_launches = calibration.shared().draft_launches;
+        let (draft_launches, overlap_units) = (calibration.shared().draft_launches, calibration.shared().overlap_units);
         let compiled = Self {
             correction: calibration.correction(&setup),
             bands: [None; 3],
@@ -90,6 +137,7 @@ impl Compiled {
             engine,
             kernels,
             draft_launches,
+            overlap_units,
             calibrated,
         };
         let situation = compiled.situation();
@@ -98,18 +146,21 @@ impl Compiled {
         Ok(Self { bands, ..compiled.with_engine(engine) })
     }
 
-    /// Every operation of a step that has something to do, with its cost.
+    /// Every operation of a step that has something to do, with its cost; collectives with what is not hidden of it.
     pub fn timed<'a>(&'a self, step: &Step) -> impl Iterator<Item = (&'a Op, Timed)> {
-        // Stages work on shares of the sequences; fewer sequences than stages leave stages idle.
-        let decode = (step.decode / self.pipeline()).max(step.decode.min(1.0));
-        let share = Step { decode, ..*step };
-        let exposed = self.exposed(&share);
+        let share = self.share(step);
+        let Schedule { halves, step: half, exposed, .. } = self.schedule(&share);
         self.list(step).iter().filter_map(move |op| {
-            let timed = op.time(&share, &self.machine)?;
+            let timed = op.time(&half, &self.machine)?.times(halves);
             let hidden = if op.class == Class::Collectives { exposed } else { 1.0 };
             let seconds = self.tuned(op, &timed) * hidden;
-            Some((op, Timed { seconds, launch: self.launch(op, &timed, step), ..timed }))
+            Some((op, Timed { seconds, launch: self.launch(op, &timed, &half), ..timed }))
         })
+    }
+
+    /// Stages work on shares of the sequences; fewer sequences than stages leave stages idle.
+    fn share(&self, step: &Step) -> Step {
+        Step { decode: (step.decode / self.pipeline()).max(step.decode.min(1.0)), ..*step }
     }
 
     /// Seconds of an operation at the setup's speed. Tuning ends at the roof; what is estimated below it (caches,
@@ -132,45 +183,56 @@ impl Compiled {
         timed.launch * self.launch_share(op) * guesses / self.setup.speed.host
     }
 
-    /// Share of the collectives' time that overlapped half batches leave exposed.
-    fn exposed(&self, step: &Step) -> f64 {
-        if !self.machine.overlaps() {
-            return 1.0;
-        }
-        let (mut collectives, mut compute) = (0.0, 0.0);
-        for op in self.list(step) {
-            let seconds = op.time(step, &self.machine).map_or(0.0, |t| t.seconds);
-            *if op.class == Class::Collectives { &mut collectives } else { &mut compute } += seconds;
-        }
-        if collectives > 0.0 { self.machine.exposed(collectives, compute) / collectives } else { 1.0 }
-    }
-
     /// Device time of a step, launches included, s.
     pub fn step(&self, step: &Step) -> f64 {
-        if self.machine.overlaps() {
-            return self.overlapped(step);
-        }
-        self.timed(step).map(|(_, t)| t.seconds + t.launch).sum()
+        self.schedule(&self.share(step)).seconds
     }
 
-    /// The same where collectives hide behind compute: one pass instead of one to learn what is hidden and one to sum.
-    fn overlapped(&self, step: &Step) -> f64 {
-        let decode = (step.decode / self.pipeline()).max(step.decode.min(1.0));
-        let share = Step { decode, ..*step };
-        let (mut collectives, mut compute, mut exchanged, mut rest) = (0.0, 0.0, 0.0, 0.0);
-        for op in self.list(step) {
-            let Some(timed) = op.time(&share, &self.machine) else { continue };
-            let (raw, tuned) = if op.class == Class::Collectives {
-                (&mut collectives, &mut exchanged)
-            } else {
-                (&mut compute, &mut rest)
-            };
-            *raw += timed.seconds;
-            *tuned += self.tuned(op, &timed);
-            rest += self.launch(op, &timed, step);
+    /// Whole, or in two halves in turns where the engine can and gains by it.
+    fn schedule(&self, step: &Step) -> Schedule {
+        let whole = self.parts(step);
+        if !self.machine.overlaps() || whole.travel() <= 0.0 {
+            return Schedule { halves: 1.0, step: *step, exposed: 1.0, seconds: whole.sum() };
         }
-        let exposed = if collectives > 0.0 { self.machine.exposed(collectives, compute) / collectives } else { 1.0 };
-        rest + exchanged * exposed
+        // Within one batch the shared expert alone runs beside the dispatch.
+        let hidden = whole.shared.min(whole.dispatch);
+        let exposed = 1.0 - hidden / whole.travel();
+        let alone = Schedule { halves: 1.0, step: *step, exposed, seconds: whole.sum() - hidden };
+        let Some(half) = step.half(self.machine.dp) else { return alone };
+        let parts = self.parts(&half);
+        let seconds = parts.in_turns(self.communication_units(step) / self.machine.units);
+        let exposed = (seconds - 2.0 * (parts.attention + parts.experts)) / (2.0 * parts.travel());
+        let turns = Schedule { halves: 2.0, step: half, exposed, seconds };
+        if seconds < alone.seconds { turns } else { alone }
+    }
+
+    /// Seconds of a step, launches included, by what can overlap.
+    fn parts(&self, step: &Step) -> Parts {
+        let mut parts = Parts::default();
+        for op in self.list(step) {
+            let Some(timed) = op.time(step, &self.machine) else { continue };
+            let seconds = self.tuned(op, &timed) + self.launch(op, &timed, step);
+            let part = match op.class {
+                Class::Collectives if op.name == forward::DISPATCH => &mut parts.dispatch,
+                Class::Collectives => &mut parts.combine,
+                Class::Experts => &mut parts.experts,
+                _ => &mut parts.attention,
+            };
+            *part += seconds;
+            if matches!(op.name, forward::SHARED_UP | forward::SHARED_DOWN) {
+                parts.shared += seconds;
+            }
+        }
+        parts
+    }
+
+    /// Compute units that collectives hold while they overlap with compute.
+    fn communication_units(&self, step: &Step) -> f64 {
+        match self.setup.limits.communication_units {
+            Some(units) => units as f64,
+            None if step.prefill > 0.0 => self.overlap_units,
+            None => 0.0,
+        }
     }
 
     /// Time of a step in which `running` sequences decode, host included, s.

@@ -4,6 +4,7 @@
 //! tiles blend smoothly; q, the efficiencies and w are constants of the kernel family. Times are per rank.
 
 use super::calibration::Kernel;
+use super::exchange::Exchange;
 use super::machine::Machine;
 use super::path::Path;
 
@@ -28,6 +29,20 @@ impl Step {
     /// Tokens that pass through every matrix.
     pub fn tokens(&self) -> f64 {
         self.generated() + self.prefill
+    }
+
+    /// One of two halves that run in turns on `ranks` data-parallel ranks: half of the sequences, and of the prompts; a
+    /// prompt that is alone on its rank is cut in two. `None` where a rank has nothing to divide.
+    pub fn half(&self, ranks: f64) -> Option<Self> {
+        if self.prefill <= 0.0 && self.decode < 2.0 * ranks {
+            return None;
+        }
+        let each = self.prefill / self.prompts.max(1.0);
+        let cut = self.prefill > 0.0 && self.prompts < 2.0 * ranks;
+        // Each half of a cut prompt sees what is before it: nothing more, or the other half.
+        let past = if cut { self.past + each / 4.0 } else { self.past };
+        let (prefill, prompts) = (self.prefill / 2.0, if cut { self.prompts } else { self.prompts / 2.0 });
+        Some(Self { decode: self.decode / 2.0, prefill, prompts, past, ..*self })
     }
 
     /// Tokens of the decoding sequences, guessed ones included.
@@ -171,15 +186,13 @@ pub enum Work {
     },
     /// A collective of next to nothing.
     Tiny,
-    /// Gathering and scattering around experts whose ranks have tokens of their own: by all-reduce, or by sending
-    /// each token to its experts and back, whichever is faster.
+    /// Gathering or scattering around experts whose ranks have tokens of their own: by half an all-reduce, or by
+    /// sending each token to its experts or back, whichever is faster.
     Exchange {
         /// Bytes of one token's vector in 16 bit.
         bytes_per_token: f64,
-        /// Bytes of one copy of a token, both ways together.
-        copy_bytes: f64,
-        /// Experts of a token.
-        topk: f64,
+        /// A token's way to its experts, or back.
+        exchange: Exchange,
     },
 }
 
@@ -204,6 +217,13 @@ pub struct Experts {
     pub path: Path,
     /// Their constants.
     pub kernel: Kernel,
+}
+
+impl Experts {
+    /// Experts that the fullest rank holds: whole ones.
+    fn local(&self) -> f64 {
+        (self.count / self.ep).ceil()
+    }
 }
 
 /// Shapes of attention on one rank.
@@ -285,16 +305,7 @@ impl Op {
 
     /// Cost of this operation in a step; `None` where the step gives it nothing to do.
     pub fn time(&self, step: &Step, machine: &Machine) -> Option<Timed> {
-        let one = self.one(step, machine)?;
-        let calls = self.calls;
-        Some(Timed {
-            flop: one.flop * calls,
-            bytes: one.bytes * calls,
-            wire: one.wire * calls,
-            seconds: one.seconds * calls,
-            launch: one.launch * calls,
-            ..one
-        })
+        Some(self.one(step, machine)?.times(self.calls))
     }
 
     fn one(&self, step: &Step, machine: &Machine) -> Option<Timed> {
@@ -329,12 +340,14 @@ impl Op {
                 Some(Timed { wire: size, ..Timed::new(0.0, 0.0, seconds, 0.0, bound) })
             }
             Work::Tiny => Some(Timed::new(0.0, 0.0, machine.latency(), 0.0, Bound::Link)),
-            Work::Exchange { bytes_per_token, copy_bytes, topk } => {
+            Work::Exchange { bytes_per_token, exchange } => {
                 let tokens = step.tokens();
                 let wire = tokens * bytes_per_token;
-                let (reduce, exchange) =
-                    (machine.reduce(wire), machine.exchange(tokens / machine.ranks, *copy_bytes, *topk));
-                let (seconds, bound) = if exchange.0 < reduce.0 { exchange } else { reduce };
+                let sent = machine.exchange(tokens / machine.ranks, exchange, step.prefill > 0.0);
+                // Half an all-reduce gathers, the other half scatters.
+                let (reduce, over) = machine.reduce(wire);
+                let reduce = (reduce / 2.0, over);
+                let (seconds, bound) = if sent.0 < reduce.0 { sent } else { reduce };
                 Some(Timed { wire, ..Timed::new(0.0, 0.0, seconds, 0.0, bound) })
             }
         }
@@ -342,6 +355,18 @@ impl Op {
 }
 
 impl Timed {
+    /// The same so many times over.
+    pub fn times(self, times: f64) -> Self {
+        Self {
+            flop: self.flop * times,
+            bytes: self.bytes * times,
+            wire: self.wire * times,
+            seconds: self.seconds * times,
+            launch: self.launch * times,
+            bound: self.bound,
+        }
+    }
+
     fn new(flop: f64, bytes: f64, seconds: f64, launch: f64, bound: Bound) -> Self {
         Self { flop, bytes, wire: 0.0, seconds, launch, bound }
     }
@@ -392,7 +417,7 @@ fn gemm(m: f64, n: f64, k: f64, path: &Path, kernel: &Kernel, machine: &Machine)
 }
 
 fn experts(tokens: f64, e: &Experts, machine: &Machine) -> Timed {
-    let local = e.count / e.ep;
+    let local = e.local();
     let active = touched(tokens, e, machine.expert_skew).min(local);
     let rows = tokens * e.topk / e.ep * machine.expert_imbalance;
     // Mat-vec kernels compute single rows and have no tiles to fill.
@@ -411,7 +436,7 @@ fn experts(tokens: f64, e: &Experts, machine: &Machine) -> Timed {
 /// Experts of one rank that a batch touches: E (1 - (1 + s x)^(-1/s)) with x = tokens k / E, which for s towards 0
 /// is the uniform E (1 - e^-x); s grows with the unevenness of routing.
 fn touched(tokens: f64, e: &Experts, skew: f64) -> f64 {
-    let local = e.count / e.ep;
+    let local = e.local();
     let x = tokens * e.topk / e.count;
     let spread = local * (1.0 - (1.0 + skew * x).powf(-1.0 / skew));
     spread.max((e.topk / e.ep).min(local)).min(tokens * e.topk)

@@ -4,7 +4,7 @@ use super::{Compiled, Loop};
 use crate::setup::Load;
 
 /// Tokens a prefill instance reads in one step per data-parallel rank.
-const STEP_TOKENS: f64 = 8192.0;
+pub const STEP_TOKENS: f64 = 8192.0;
 
 /// Iterations after which the batch has settled.
 const ITERATIONS: usize = 15;
@@ -29,8 +29,7 @@ impl Pools {
         let ranks = self.prefill.machine.dp;
         let together = (STEP_TOKENS / fresh).clamp(1.0, (clients / readers).max(1.0)) * ranks;
         let prompt_s = self.prefill.prompt_step(fresh, together) / together;
-        let first = self.decode.engine.first_s
-            + self.decode.engine.first_scale * (self.prefill.prompt_step(fresh, ranks) + self.transfer(load));
+        let first = self.first_token(load);
         let capacity = self.decode.memory.admits(load.input_tokens, load.output_tokens);
         let context = load.input_tokens + load.output_tokens / 2.0;
         let output = load.output_tokens;
@@ -61,6 +60,13 @@ impl Pools {
             step_s,
             step: self.decode.decoding(running, context),
         }
+    }
+
+    /// Time to the first token where nobody waits for others: a prompt a rank, and the way of its cache, s.
+    pub fn first_token(&self, load: &Load) -> f64 {
+        let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
+        let read = self.prefill.prompt_step(fresh, self.prefill.machine.dp);
+        self.decode.engine.first_s + self.decode.engine.first_scale * (read + self.transfer(load))
     }
 
     /// Time to move a prompt's cache from one pool to the other over the network of one device's share, s.

@@ -14,9 +14,9 @@ impl Op {
             Work::Decode(shape) | Work::Prefill(shape) => shape.rate,
             Work::Recurrent { .. } | Work::Elementwise { .. } => machine.wide_rate,
             Work::Reduce { .. } => return machine.reduce_roof(timed.wire),
-            Work::Exchange { bytes_per_token, copy_bytes, topk } => {
+            Work::Exchange { bytes_per_token, exchange } => {
                 let tokens = timed.wire / bytes_per_token / machine.ranks;
-                return machine.reduce_roof(timed.wire).min(machine.exchange_roof(tokens, *copy_bytes, *topk));
+                return (machine.reduce_roof(timed.wire) / 2.0).min(machine.exchange_roof(tokens, exchange));
             }
             Work::Tiny => return 0.0,
         };

@@ -200,6 +200,10 @@ pub struct Experts {
     pub count: u64,
     /// Experts a token goes through.
     pub topk: u64,
+    /// Groups the experts are divided into for routing; 1 where it is free.
+    pub groups: u64,
+    /// Groups that one token's experts come from.
+    pub groups_chosen: u64,
     /// Width of the vector an expert reads and writes (the residual stream, or a latent).
     pub width: u64,
     /// Width inside an expert.

@@ -104,7 +104,7 @@ fn contents(charts: &[Chart<'_>]) -> Markup {
 fn comparison(run: &Run) -> Markup {
     let marked: Vec<Row> = of_kind(run, "contender").into_iter().cloned().collect();
     let source = if marked.is_empty() && run.command == "compare" { &run.rows } else { &marked };
-    let rows = table::answering(source);
+    let rows: Vec<&Row> = table::answering(source);
     let columns = table::columns("compare", &rows, false);
     html! {
         @if !rows.is_empty() {
@@ -187,8 +187,18 @@ fn assumptions(run: &Run) -> Markup {
 
 /// Rows that no chart and no table above shows.
 fn others(run: &Run, charts: &[Chart<'_>]) -> Markup {
-    const SHOWN: [&str; 8] =
-        ["answer", "curve", "sensitivity", "waterfall", "contender", "part", "roofline", "assumption"];
+    const SHOWN: [&str; 10] = [
+        "answer",
+        "curve",
+        "sensitivity",
+        "waterfall",
+        "contender",
+        "part",
+        "roofline",
+        "rung",
+        "ladder",
+        "assumption",
+    ];
     let drawn = |row: &Row| charts.iter().any(|c| c.rows.iter().any(|r| std::ptr::eq(*r, row)));
     let rows: Vec<&Row> = run
         .rows

@@ -47,6 +47,7 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("usd_per_mtok_input", "$/Mtok input", Shape::Number),
     ("usd_per_mtok_output", "$/Mtok output", Shape::Band),
     ("usd_per_mtok_total", "$/Mtok total", Shape::Number),
+    ("gram_co2_per_mtok_output", "g CO2/Mtok output", Shape::Number),
     ("price_basis", "basis", Shape::Text),
     ("price_date", "price of", Shape::Text),
     ("binding", "binds", Shape::Text),
@@ -236,7 +237,7 @@ pub fn answering(rows: &[Row]) -> Vec<&Row> {
         return rows.iter().collect();
     }
     let mut shown: Vec<&Row> = Vec::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| chosen(row).is_some()) {
         let name = row.get("contender");
         let better = rows.iter().any(|r| own(r, name) && chosen(r) == Some(true));
         let first = !shown.iter().any(|r| own(r, name));

@@ -61,7 +61,13 @@ fn push_part(part: &str, values: &mut Vec<f64>) -> Result<(), String> {
 impl Axis {
     /// Reads an axis of counts from text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let counts = expand(text)?.into_iter().map(|value| {
+        let mut values = expand(text)?;
+        if text.contains('*') {
+            // A geometric range with a factor such as 1.25 meets no whole numbers: the nearest ones are meant.
+            values.iter_mut().for_each(|value| *value = value.round());
+            values.dedup();
+        }
+        let counts = values.into_iter().map(|value| {
             if value.fract() == 0.0 && (1.0..=1e9).contains(&value) {
                 Ok(value as u64)
             } else {

@@ -3,7 +3,9 @@
 use super::axis::Axis;
 use crate::precision::Precision;
 use crate::setup::Engine;
-use crate::units::{Bytes, Factor, Fraction, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts};
+use crate::units::{
+    Bytes, Factor, Fraction, GramPerKwh, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -22,6 +24,9 @@ pub struct Draft {
     /// Targets and what is minimised.
     #[serde(default)]
     pub objective: ObjectiveDraft,
+    /// Carbon intensity of the electricity, such as "350 g/kWh": rows then say grams of CO2 per million tokens, of the
+    /// accelerators, times `own.pue` where that is given.
+    pub grid: Option<GramPerKwh>,
 }
 
 /// Which model, in which number formats.
@@ -91,7 +96,7 @@ pub struct Tokens(pub u64);
 
 impl<'de> Deserialize<'de> for Tokens {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        counted(deserializer, "tokens", 100_000_000).map(Self)
+        counted(deserializer, "tokens", 1, 100_000_000).map(Self)
     }
 }
 
@@ -101,15 +106,30 @@ pub struct Count(pub u64);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        counted(deserializer, "a count", 1_000_000).map(Self)
+        counted(deserializer, "a count", 1, 1_000_000).map(Self)
     }
 }
 
-fn counted<'de, D: serde::Deserializer<'de>>(deserializer: D, what: &str, most: u64) -> Result<u64, D::Error> {
+/// A number of compute units, at least 0 and at most ten thousand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+pub struct Units(pub u64);
+
+impl<'de> Deserialize<'de> for Units {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        counted(deserializer, "compute units", 0, 10_000).map(Self)
+    }
+}
+
+fn counted<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+    what: &str,
+    least: u64,
+    most: u64,
+) -> Result<u64, D::Error> {
     let value = i64::deserialize(deserializer)?;
     match u64::try_from(value) {
-        Ok(count) if (1..=most).contains(&count) => Ok(count),
-        _ => Err(serde::de::Error::custom(format!("{value} is out of range: {what} must be from 1 to {most}"))),
+        Ok(count) if (least..=most).contains(&count) => Ok(count),
+        _ => Err(serde::de::Error::custom(format!("{value} is out of range: {what} must be from {least} to {most}"))),
     }
 }
 
@@ -137,7 +157,7 @@ pub struct Requests(pub u64);
 
 impl<'de> Deserialize<'de> for Requests {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        counted(deserializer, "requests", 1_000_000_000).map(Self)
+        counted(deserializer, "requests", 1, 1_000_000_000).map(Self)
     }
 }
 
@@ -222,6 +242,10 @@ pub struct ContenderDraft {
     /// What the engine is configured to.
     #[serde(default)]
     pub limits: LimitsDraft,
+    /// Compute units of a device that dispatch and combine hold while they overlap with compute: 20 of 132 on H800
+    /// (DeepSeek-V3), 0 where the network card or a copy engine moves the tokens. Where absent, 20 in prompt steps and
+    /// 0 in decode steps. Only wide expert parallelism (dp above 8) overlaps.
+    pub communication_units: Option<Units>,
     /// Speculative decoding or multi-token prediction.
     pub draft: Option<SpeculationDraft>,
     /// How `simulate` schedules requests.
@@ -242,6 +266,8 @@ pub struct ContenderDraft {
     pub memory: Option<Bytes>,
     /// Electrical power of one device under load.
     pub power: Option<Watts>,
+    /// Carbon intensity of its electricity, where it differs from the scenario's.
+    pub grid: Option<GramPerKwh>,
 }
 
 /// Prices per million tokens of somebody's service.

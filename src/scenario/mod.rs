@@ -11,7 +11,7 @@ mod resolve;
 pub mod traffic;
 
 pub use draft::Draft;
-pub use plan::{Basis, Contender, Offer, Parts, Plan, Price};
+pub use plan::{Basis, Contender, Offer, Parts, Plan, Power, Price};
 pub use resolve::{Local, resolve, resolve_in_time};
 
 use crate::diagnostic::Diagnostic;

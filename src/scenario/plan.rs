@@ -77,8 +77,8 @@ pub enum Offer {
         prefill: Option<Layout>,
         /// The price of a device.
         price: Price,
-        /// Electrical power of one device under load, W, where known.
-        power: Option<f64>,
+        /// What one device draws.
+        power: Power,
     },
     /// Somebody's service.
     Api {
@@ -87,6 +87,15 @@ pub enum Offer {
         /// The price's basis and date.
         price: Price,
     },
+}
+
+/// Electrical power of one device under load, and what it emits; absent where not known.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Power {
+    /// Of the accelerator, W.
+    pub watts: Option<f64>,
+    /// Grams of CO2 per hour of work: power x PUE (1 where the scenario gives none) x carbon intensity.
+    pub gram_per_hour: Option<f64>,
 }
 
 /// Prices per million tokens.

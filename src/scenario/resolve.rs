@@ -1,7 +1,7 @@
 //! `resolve(draft, catalogue, profile) -> Plan`: every name looked up, every field checked against the others.
 
 use super::draft::{ContenderDraft, Draft, LimitsDraft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
-use super::plan::{Basis, Contender, Objective, Offer, Plan, Price, TokenPrices, Workload};
+use super::plan::{Basis, Contender, Objective, Offer, Plan, Power, Price, TokenPrices, Workload};
 use super::traffic::{self, Traffic};
 use super::{Source, price};
 use crate::catalog::Catalog;
@@ -12,6 +12,7 @@ use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
 use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speculation, Speed};
+use crate::units::GramPerKwh;
 use std::sync::Arc;
 
 /// This machine, for contenders whose device is `local`.
@@ -78,7 +79,7 @@ pub fn resolve_in_time(
 
 fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) -> Result<Plan, Diagnostic> {
     let prices = PriceList::load(catalog)?;
-    let lookup = Lookup { source, catalog, prices: &prices, local };
+    let lookup = Lookup { source, catalog, prices: &prices, local, grid: draft.grid };
     if draft.contender.is_empty() {
         return Err(source
             .error(None, "there is no contender")
@@ -107,6 +108,7 @@ struct Lookup<'a> {
     catalog: &'a Catalog,
     prices: &'a PriceList,
     local: Local<'a>,
+    grid: Option<GramPerKwh>,
 }
 
 /// A model with the formats it is served in.
@@ -195,19 +197,36 @@ impl Lookup<'_> {
             None => None,
         };
         let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
+        let pue = typed.own.and_then(|own| own.pue).map_or(1.0, |p| p.get());
+        let grid = typed.grid.or(self.grid).map(|g| g.get());
+        let gram_per_hour = power.zip(grid).map(|(watts, grams)| watts / 1000.0 * pue * grams);
         let price = price::of_devices(self.prices, typed, &hardware.sheet, power, self.date(typed, at)?)
             .map_err(|why| self.source.error_at(at, why))?;
+        let communication_units = self.communication_units(typed, &hardware.sheet, at)?;
+        let limits = Limits { communication_units, ..limits(typed.limits) };
         let setup = Setup {
             model,
             formats,
             hardware,
             layout,
             engine,
-            limits: limits(typed.limits),
+            limits,
             speculation: typed.draft.map(|d| Speculation::new(d.tokens.0, d.acceptance.get())),
             speed: speed(typed.speed),
         };
-        Ok(Offer::Devices { setup: Box::new(setup), prefill, price, power })
+        Ok(Offer::Devices { setup: Box::new(setup), prefill, price, power: Power { watts: power, gram_per_hour } })
+    }
+
+    fn communication_units(&self, typed: &ContenderDraft, sheet: &Device, at: &str) -> Result<Option<u64>, Diagnostic> {
+        let Some(units) = typed.communication_units.map(|u| u.0) else { return Ok(None) };
+        match sheet.compute_units.map(u64::from) {
+            Some(all) if units >= all => {
+                let message =
+                    format!("{units} compute units for communication leave none of the {all} of {}", sheet.id);
+                Err(self.source.error_at(&format!("{at}.communication_units"), message))
+            }
+            _ => Ok(Some(units)),
+        }
     }
 
     fn hardware(&self, typed: &ContenderDraft, name: &str, at: &str) -> Result<Hardware, Diagnostic> {
@@ -331,7 +350,7 @@ fn limits(typed: LimitsDraft) -> Limits {
         max_sequences: typed.max_sequences.map(|c| c.0).or(default.max_sequences),
         batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
         memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
-        older: default.older,
+        ..default
     }
 }
 

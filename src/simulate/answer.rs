@@ -198,7 +198,7 @@ pub fn simulate(
                 name: &contender.name,
                 system: system.clone(),
                 price,
-                power: *power,
+                power: power.watts,
                 load,
                 index,
                 objective: plan.objective,

@@ -7,8 +7,8 @@ use crate::model::{ModelSpec, Weights};
 use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
 use crate::scenario::plan::{Objective, TokenPrices, Workload};
-use crate::scenario::{Basis, Contender, Offer, Plan, Price};
-use crate::setup::{Formats, Load, Setup};
+use crate::scenario::{Basis, Contender, Offer, Plan, Power, Price};
+use crate::setup::{Formats, Layout, Load, Setup};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -118,6 +118,16 @@ pub struct CompareRow {
     /// Joules of the accelerators per output token, for its share of the time, before PUE.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub joule_per_output_token: Option<f64>,
+    /// Grams of CO2 per million input tokens, for their share of the device time, where the scenario gives the carbon
+    /// intensity of its grid: the accelerators' energy, times the PUE where an `own` price gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gram_co2_per_mtok_input: Option<f64>,
+    /// The same per million output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gram_co2_per_mtok_output: Option<f64>,
+    /// The same per million tokens of either kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gram_co2_per_mtok_total: Option<f64>,
     /// The weakest kind of evidence the row rests on.
     pub provenance: Provenance,
     /// The device computes on host cores: there is no price verdict.
@@ -178,8 +188,7 @@ fn rows_of(
         Offer::Api { tokens, price } => Ok(vec![service(&contender.name, tokens, price, workload)]),
         Offer::Devices { setup, prefill: Some(layout), price, power } => {
             let decode = Compiled::new((**setup).clone(), calibration)?;
-            let readers = Setup { layout: *layout, speculation: None, ..(**setup).clone() };
-            let pools = Pools { prefill: Compiled::new(readers, calibration)?, decode };
+            let pools = Pools { prefill: reader(setup, *layout, calibration)?, decode };
             let row = |&concurrency| pool_row(&contender.name, &pools, price, *power, &workload.at(concurrency));
             Ok(workload.concurrency.iter().map(row).collect())
         }
@@ -189,6 +198,14 @@ fn rows_of(
             Ok(workload.concurrency.iter().map(row).collect())
         }
     }
+}
+
+/// The pool that reads prompts for a setup that writes answers.
+///
+/// # Errors
+/// When a data sheet lacks a number that its layout needs.
+pub fn reader(setup: &Setup, layout: Layout, calibration: &Calibration) -> Result<Compiled, Unanswerable> {
+    Compiled::new(Setup { layout, speculation: None, ..setup.clone() }, calibration)
 }
 
 /// A row without numbers.
@@ -230,6 +247,9 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         price_basis: price.basis,
         price_date: price.date.clone(),
         joule_per_output_token: None,
+        gram_co2_per_mtok_input: None,
+        gram_co2_per_mtok_output: None,
+        gram_co2_per_mtok_total: None,
         provenance: price.provenance,
         software: false,
         chosen: false,
@@ -254,7 +274,7 @@ fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload)
 }
 
 /// One contender at one load, not yet judged.
-pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, load: &Load) -> CompareRow {
     let setup = &compiled.setup;
     let fits = compiled.fits(load);
     let row = CompareRow {
@@ -276,7 +296,7 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Option<
 }
 
 /// One contender with separate pools at one load, not yet judged.
-fn pool_row(name: &str, pools: &Pools, price: &Price, power: Option<f64>, load: &Load) -> CompareRow {
+pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &Load) -> CompareRow {
     let (readers, writers) = (&pools.prefill.setup, &pools.decode.setup);
     let fits = pools.decode.fits(load);
     let row = CompareRow {
@@ -297,14 +317,7 @@ fn pool_row(name: &str, pools: &Pools, price: &Price, power: Option<f64>, load: 
     numbers(row, &pools.decode, &state, &flow, price, power)
 }
 
-fn numbers(
-    row: CompareRow,
-    compiled: &Compiled,
-    state: &Loop,
-    flow: &Flow,
-    price: &Price,
-    power: Option<f64>,
-) -> CompareRow {
+fn numbers(row: CompareRow, compiled: &Compiled, state: &Loop, flow: &Flow, price: &Price, power: Power) -> CompareRow {
     let layout = &compiled.setup.layout;
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
     let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
@@ -312,6 +325,8 @@ fn numbers(
     let token = ends(state.tpot * 1e3, Quantity::Tpot);
     let rate = ends(flow.output_tok_s / flow.devices, Quantity::Throughput);
     let share = compiled.band(Quantity::Throughput);
+    // What an hour emits divides between tokens as what it costs.
+    let grams = power.gram_per_hour.map(|g| flow.cost(g));
     // At one dollar an hour, money is device-hours.
     let hours = flow.cost(1.0);
     let limit = compiled.setup.limits.max_sequences.map(|m| (m * layout.dp) as f64);
@@ -346,7 +361,10 @@ fn numbers(
         usd_per_mtok_output_high: cost.zip(share).map(|(c, b)| c.output / b.0),
         usd_per_mtok_total: cost.map(|c| c.total),
         usd_per_mtok_output_all: cost.map(|c| c.output_all),
-        joule_per_output_token: power.map(|w| flow.joule_per_output_token(w)),
+        joule_per_output_token: power.watts.map(|w| flow.joule_per_output_token(w)),
+        gram_co2_per_mtok_input: grams.map(|g| g.input),
+        gram_co2_per_mtok_output: grams.map(|g| g.output),
+        gram_co2_per_mtok_total: grams.map(|g| g.total),
         ..row
     }
 }

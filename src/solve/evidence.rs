@@ -3,6 +3,8 @@
 
 use super::compare::CompareRow;
 use super::explain::ExplainRow;
+use crate::device::Profile;
+use crate::device::profile::Case;
 use crate::estimate::{Calibration, Compiled, Unanswerable};
 use crate::provenance::Provenance;
 use crate::scenario::{Contender, Offer, Plan};
@@ -53,10 +55,31 @@ pub struct RooflineRow {
     pub flop_s: f64,
     /// Time, launches included, over the step's.
     pub share: f64,
-    /// The device's peak 16-bit rate, FLOP/s.
+    /// The device's peak 16-bit rate, FLOP/s; of a measured adapter the best rate that was sustained.
     pub peak_flop_s: f64,
-    /// The device's peak bandwidth, byte/s.
+    /// The device's peak bandwidth, byte/s; of a measured adapter what was sustained.
     pub peak_byte_s: f64,
+}
+
+/// A measured kernel under the roof of its adapter: one rung of the ladder.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RungRow {
+    /// `rung`.
+    pub kind: &'static str,
+    /// Name of the contender.
+    pub contender: String,
+    /// Kernel family.
+    pub kernel: String,
+    /// The rung: `naive`, `tiled`, ..., `best`.
+    pub rung: String,
+    /// Data type of the inputs.
+    pub dtype: String,
+    /// The variant that was timed.
+    pub variant: String,
+    /// FLOP per byte it must move.
+    pub flop_per_byte: f64,
+    /// FLOP per second, measured and verified.
+    pub flop_s: f64,
 }
 
 /// Something the answer rests on.
@@ -137,6 +160,32 @@ pub fn roofline(plan: &Plan, calibration: &Calibration, ops: &[ExplainRow]) -> R
         }));
     }
     Ok(rows)
+}
+
+/// The fastest verified kernel of every rung, on the largest shape it was timed on.
+pub fn rungs(contender: &str, profile: &Profile) -> Vec<RungRow> {
+    let mut best: Vec<&Case> = Vec::new();
+    let rate = |c: &Case| c.flop / c.time_s_median;
+    for case in profile.cases.iter().filter(|c| c.verified && c.rung.is_some() && c.flop > 0.0 && c.bytes > 0.0) {
+        let same = |c: &&mut &Case| (&c.kernel, &c.dtype, &c.rung) == (&case.kernel, &case.dtype, &case.rung);
+        match best.iter_mut().find(same) {
+            Some(old) if (case.flop, rate(case)) > (old.flop, rate(old)) => *old = case,
+            Some(_) => {}
+            None => best.push(case),
+        }
+    }
+    best.into_iter()
+        .map(|case| RungRow {
+            kind: "rung",
+            contender: contender.to_owned(),
+            kernel: case.kernel.clone(),
+            rung: case.rung.clone().unwrap_or_default(),
+            dtype: case.dtype.clone(),
+            variant: case.variant.clone(),
+            flop_per_byte: case.flop / case.bytes,
+            flop_s: rate(case),
+        })
+        .collect()
 }
 
 /// What the answer rests on, contender by contender.

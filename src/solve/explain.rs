@@ -1,8 +1,8 @@
 //! Op by op: what a decode step and a prompt are made of, for every contender at the load it is judged by.
 
-use super::compare::{Comparison, compare};
+use super::compare::{Comparison, compare, reader};
 use crate::estimate::op::{Class, Step};
-use crate::estimate::{Calibration, Compiled, Unanswerable};
+use crate::estimate::{Calibration, Compiled, Pools, Unanswerable};
 use crate::scenario::{Offer, Plan};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,7 +12,8 @@ use serde::Serialize;
 pub struct ExplainRow {
     /// Name of the contender.
     pub contender: String,
-    /// `decode`: one step at the mean batch; `prefill`: one prompt alone.
+    /// `decode`: one step at the mean batch; `prefill`: one prompt alone, on the devices of its pool where there are
+    /// pools.
     pub phase: &'static str,
     /// The operation.
     pub op: String,
@@ -47,18 +48,26 @@ pub fn explain(plan: &Plan, calibration: &Calibration) -> Result<(Vec<ExplainRow
     let comparison = compare(plan, calibration)?;
     let mut rows = Vec::new();
     for contender in &plan.contenders {
-        let Offer::Devices { setup, .. } = &contender.offer else { continue };
+        let Offer::Devices { setup, prefill, .. } = &contender.offer else { continue };
         let own: Vec<_> = comparison.rows.iter().filter(|r| r.contender == contender.name).collect();
         let Some(row) = own.iter().find(|r| r.chosen).or(own.first()).filter(|r| r.fits != Some(false)) else {
             continue;
         };
-        let compiled = Compiled::new((**setup).clone(), calibration)?;
+        let writer = Compiled::new((**setup).clone(), calibration)?;
         let load = plan.workload.at(row.concurrency);
-        let state = compiled.closed_loop(&load);
-        rows.extend(phase(&contender.name, "decode", &compiled, &state.step, compiled.host(state.running)));
-        let chunk = load.input_tokens.min(compiled.setup.limits.batch_tokens as f64);
+        // Prompts have devices and a layout of their own where there are pools.
+        let pools = match prefill {
+            Some(layout) => Some(Pools { prefill: reader(setup, *layout, calibration)?, decode: writer.clone() }),
+            None => None,
+        };
+        let (state, reader) = match &pools {
+            Some(pools) => (pools.closed_loop(&load), &pools.prefill),
+            None => (writer.closed_loop(&load), &writer),
+        };
+        rows.extend(phase(&contender.name, "decode", &writer, &state.step, writer.host(state.running)));
+        let chunk = load.input_tokens.min(reader.setup.limits.batch_tokens as f64);
         let prompt = Step { prefill: chunk, past: (load.input_tokens - chunk) / 2.0, prompts: 1.0, ..Step::default() };
-        rows.extend(phase(&contender.name, "prefill", &compiled, &prompt, compiled.host(1.0) + compiled.eager()));
+        rows.extend(phase(&contender.name, "prefill", reader, &prompt, reader.host(1.0) + reader.eager()));
     }
     Ok((rows, comparison))
 }

@@ -5,6 +5,7 @@ mod compare;
 pub mod evidence;
 mod explain;
 mod optimize;
+mod pooled;
 mod sensitivity;
 mod sentence;
 pub mod sweep;

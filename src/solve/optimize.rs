@@ -2,9 +2,10 @@
 //!
 //! Tensor and pipeline parallelism in powers of two inside a node, data-parallel attention with experts spread over
 //! all its ranks on whole nodes, up to 320 devices. Instances that share nothing behave alike, so one instance is
-//! estimated and repeated until nodes are full. Concurrencies are the search's own: doublings per device.
+//! estimated and repeated until nodes are full. Separate pools for prompts and answers are matched in `pooled`. Concurrencies are the search's own: doublings per device.
 
 use super::compare::{self, CompareRow};
+use super::pooled;
 use crate::estimate::{Calibration, Compiled, Unanswerable};
 use crate::scenario::{Contender, Offer, Plan};
 use crate::setup::{Layout, Setup};
@@ -13,13 +14,17 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Most devices of a contender.
-const MOST_DEVICES: u64 = 320;
+pub const MOST_DEVICES: u64 = 320;
 /// Devices of a node that has no link of its own: what a host has slots for.
 const HOST: u64 = 8;
 /// Nodes of one wide instance that are tried; 18 is what DeepSeek decodes on.
 const NODES: [u64; 13] = [1, 2, 3, 4, 6, 8, 12, 16, 18, 20, 24, 32, 40];
 /// Requests in flight per device, coarse first.
-const PER_DEVICE: [f64; 13] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+pub const PER_DEVICE: [f64; 13] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// How a contender is spread: the layout of all its devices, or of those that write answers with that of those that
+/// read prompts.
+type Spread = (Layout, Option<Layout>);
 
 /// A layout at one load.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -62,9 +67,11 @@ pub fn optimize(plan: &Plan, calibration: &Calibration) -> Result<Layouts, Unans
             continue;
         };
         let layouts = layouts(setup);
-        let mut all: Vec<(Layout, CompareRow)> =
+        let mut all: Vec<(Spread, CompareRow)> =
             layouts.par_iter().flat_map_iter(|layout| rows_of(contender, *layout, plan, calibration)).collect();
-        found.tried += all.iter().map(|(layout, _)| layout).collect::<std::collections::HashSet<_>>().len();
+        let pooled = pooled::rows(contender, &layouts, plan, calibration);
+        all.extend(pooled.into_iter().map(|((reads, writes), row)| ((writes, Some(reads)), row)));
+        found.tried += all.iter().map(|(spread, _)| spread).collect::<std::collections::HashSet<_>>().len();
         if all.is_empty() {
             let rows = compare::judged(contender, plan, calibration)?;
             found.rows.extend(rows.into_iter().map(|row| LayoutRow {
@@ -75,8 +82,8 @@ pub fn optimize(plan: &Plan, calibration: &Calibration) -> Result<Layouts, Unans
             continue;
         }
         let chosen = best(&mut all, plan);
-        if let (Some(layout), Offer::Devices { setup, prefill, .. }) = (chosen, &mut contender.offer) {
-            (setup.layout, *prefill) = (layout, None);
+        if let (Some(spread), Offer::Devices { setup, prefill, .. }) = (chosen, &mut contender.offer) {
+            (setup.layout, *prefill) = spread;
         }
         found.rows.extend(front(all));
     }
@@ -122,7 +129,7 @@ fn layouts(setup: &Setup) -> Vec<Layout> {
 }
 
 /// A layout at rising loads, until it holds no more.
-fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Calibration) -> Vec<(Layout, CompareRow)> {
+fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Calibration) -> Vec<(Spread, CompareRow)> {
     let Offer::Devices { setup, price, power, .. } = &contender.offer else { return Vec::new() };
     let mut setup = (**setup).clone();
     setup.layout = layout;
@@ -139,23 +146,23 @@ fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Cal
         if row.saturated == Some(true) {
             break;
         }
-        rows.push((layout, row));
+        rows.push(((layout, None), row));
     }
     rows
 }
 
 /// Marks the best row that meets the targets and returns its layout.
-fn best(all: &mut [(Layout, CompareRow)], plan: &Plan) -> Option<Layout> {
+fn best(all: &mut [(Spread, CompareRow)], plan: &Plan) -> Option<Spread> {
     let mut rows: Vec<CompareRow> = all.iter().map(|(_, row)| row.clone()).collect();
     compare::choose(&mut rows, &plan.objective);
     for ((_, row), judged) in all.iter_mut().zip(rows) {
         *row = judged;
     }
-    all.iter().find(|(_, row)| row.chosen).map(|(layout, _)| *layout)
+    all.iter().find(|(_, row)| row.chosen).map(|(spread, _)| *spread)
 }
 
 /// Rows that no other beats both per device and per user, the chosen one before them.
-fn front(all: Vec<(Layout, CompareRow)>) -> Vec<LayoutRow> {
+fn front(all: Vec<(Spread, CompareRow)>) -> Vec<LayoutRow> {
     let user = |row: &CompareRow| row.tpot_ms.map(|ms| 1e3 / ms);
     let mut rows: Vec<CompareRow> = all.into_iter().map(|(_, row)| row).collect();
     let key = |row: &CompareRow| (user(row).unwrap_or(0.0), row.output_tok_s_per_device.unwrap_or(0.0));

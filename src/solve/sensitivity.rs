@@ -141,10 +141,10 @@ fn lever(
 
 /// Price, power and utilisation: exact, because they scale the price of an hour alone.
 fn money(contender: &Contender, row: &CompareRow, cost: f64) -> Vec<SensitivityRow> {
-    let Offer::Devices { setup, price, .. } = &contender.offer else { return Vec::new() };
+    let Offer::Devices { price, .. } = &contender.offer else { return Vec::new() };
     let Some(per_hour) = price.usd_per_hour.map(|p| p.get()) else { return Vec::new() };
     let saved = |unknown: Unknown, factor: f64| -> Option<f64> {
-        let now = unknown.now(setup, price)?;
+        let now = unknown.now(contender)?;
         let Offer::Devices { price: changed, .. } = unknown.apply(contender, now * factor)?.offer else { return None };
         Some(cost * (1.0 - changed.usd_per_hour.map(UsdPerHour::get)? / per_hour))
     };

@@ -28,8 +28,10 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
     let Some(first) = judged.first() else {
         return format!("No contender can serve this within the targets: {}.", reasons(rows));
     };
-    let mut parts = vec![alone(first, plan.objective.minimize)];
-    for (index, other) in judged.iter().enumerate().skip(1) {
+    let ranked = if judged.len() > MOST_PAIRWISE { ranking(&judged, plan, calibration) } else { None };
+    let all = if ranked.is_some() { &judged[..0] } else { &judged[..] };
+    let mut parts = vec![ranked.unwrap_or_else(|| alone(first, plan.objective.minimize))];
+    for (index, other) in all.iter().enumerate().skip(1) {
         // Only contenders that serve the same model compete; a service competes with all, a GPU before software.
         let competes = |j: &&Judged<'_>| j.row.model == other.row.model || other.row.devices.is_none();
         let before = || judged[..index].iter().filter(competes);
@@ -50,6 +52,43 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
         parts.push(format!("{} cannot serve this within the targets ({})", out.join(" and "), reasons(&own)));
     }
     parts.join("; ") + "."
+}
+
+/// More contenders than this are ranked, not told pair by pair.
+const MOST_PAIRWISE: usize = 4;
+
+/// The cheapest, who cannot be told apart from it, and by how much the others are dearer; `None` where they do not all
+/// serve one model at prices that may be compared.
+fn ranking(judged: &[Judged<'_>], plan: &Plan, calibration: &Calibration) -> Option<String> {
+    let minimize = plan.objective.minimize;
+    let cost = |j: &Judged<'_>| metric(j.row, minimize).unwrap_or(f64::INFINITY);
+    let mut order: Vec<&Judged<'_>> = judged.iter().collect();
+    order.sort_by(|a, b| cost(a).total_cmp(&cost(b)));
+    let (best, others) = order.split_first()?;
+    let like = |j: &&Judged<'_>| {
+        !j.row.software && j.row.model == best.row.model && j.price.comparable(best.price) && cost(j).is_finite()
+    };
+    if best.row.software || !others.iter().all(like) {
+        return None;
+    }
+    let error = calibration.shared().pair_error;
+    let (near, far): (Vec<_>, Vec<_>) = others.iter().partition(|j| cost(j) / cost(best) <= 1.0 + error);
+    let list = |items: &[&&Judged<'_>]| {
+        let one = |j: &&&Judged<'_>| format!("{} ({} times)", j.row.contender, digits(cost(j) / cost(best)));
+        items.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    let mut text = format!("{} is the cheapest at {}", named(best.row), dollars(cost(best), minimize, best.price));
+    if !near.is_empty() {
+        text += &format!(
+            "; not to be told apart from it, because the estimate may miss {:.0} %: {}",
+            error * 100.0,
+            list(&near)
+        );
+    }
+    if !far.is_empty() {
+        text += &format!("; dearer: {}", list(&far));
+    }
+    Some(text)
 }
 
 fn reasons(rows: &[CompareRow]) -> String {

@@ -126,7 +126,7 @@ fn served<'a>(points: &'a [Point], catalog: &Catalog, calibration: &Calibration)
     usable
         .filter_map(|point| {
             let Ok(Described::One(setup)) = describer.point(point) else { return None };
-            let compiled = Compiled::new(setup, calibration).ok()?;
+            let compiled = Compiled::new(*setup, calibration).ok()?;
             let load = super::answer::load(point, point.concurrency?).ok()?;
             // Large groups of like rows count less than their number, so that no benchmark decides alone.
             Some(Served { point, compiled, load, weight: sizes[&key(point)].powf(-0.25) })
@@ -264,7 +264,7 @@ pub fn cross_validate<'a>(
         own.set_engine(engine, constants);
         let mine = of_engine().filter(|r| fold.key(r.point) == key);
         unseen.extend(mine.filter_map(|r| {
-            let setup = Described::One(r.compiled.setup.clone());
+            let setup = Described::One(Box::new(r.compiled.setup.clone()));
             Some(Unseen { point: r.point, prediction: predict(r.point, &setup, &own).ok()? })
         }));
         progress.step(&key);

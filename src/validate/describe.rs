@@ -14,7 +14,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub enum Described {
     /// One kind of instance does everything.
-    One(Setup),
+    One(Box<Setup>),
     /// Separate pools.
     Pools {
         /// Reads prompts.
@@ -57,6 +57,7 @@ impl<'a> Describer<'a> {
             batch_tokens: batch_tokens(engine),
             memory_fraction: if offline { 0.92 } else { 0.9 },
             older: is_older(point, engine),
+            communication_units: None,
         };
         let setup = Setup {
             formats: formats(point, &model)?,
@@ -68,7 +69,7 @@ impl<'a> Describer<'a> {
             speculation: point.spec_decode.as_ref().map(|_| speculation(&point.phase)),
             speed: Speed::ONE,
         };
-        let Some(words) = point.disagg.as_deref() else { return Ok(Described::One(setup)) };
+        let Some(words) = point.disagg.as_deref() else { return Ok(Described::One(Box::new(setup))) };
         match pools(words) {
             Some((readers, writers)) => {
                 let limits = Limits { memory_fraction: 0.85, ..limits };
@@ -77,7 +78,7 @@ impl<'a> Describer<'a> {
                     decode: Box::new(Setup { layout: writers, limits, ..setup }),
                 })
             }
-            None if point.phase == "decode" || point.phase == "prefill" => Ok(Described::One(setup)),
+            None if point.phase == "decode" || point.phase == "prefill" => Ok(Described::One(Box::new(setup))),
             None => Err(format!("separate pools described as \"{words}\"")),
         }
     }

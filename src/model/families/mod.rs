@@ -80,5 +80,10 @@ fn gated_experts(c: &Config<'_>, hidden: u64, inter: u64) -> Result<crate::model
         let key = chosen.iter().find(|key| c.has(key)).copied().unwrap_or_default();
         return Err(c.wrong(key, &format!("must be at most the {count} experts there are")));
     }
-    Ok(crate::model::spec::Experts { count, topk, width: hidden, inter, matrices: 3, bias: 0 })
+    let groups = c.number_or_zero("n_group")?.max(1);
+    let groups_chosen = match c.number_or_zero("topk_group")? {
+        0 => groups,
+        chosen => chosen.min(groups),
+    };
+    Ok(crate::model::spec::Experts { count, topk, groups, groups_chosen, width: hidden, inter, matrices: 3, bias: 0 })
 }

@@ -79,20 +79,31 @@ const fn line(index: usize) -> Mark {
     if index.is_multiple_of(2) { Mark::Line } else { Mark::Dashed }
 }
 
+/// The colour of measured rungs, apart from those of the first contenders.
+const MEASURED: usize = 4;
+
 /// Operations under the roofs of their devices.
 pub fn roofline(run: &Run) -> Option<Chart<'_>> {
-    let rows = kind(run, "roofline");
+    let mut rows = kind(run, "roofline");
+    rows.extend(kind(run, "rung"));
     let mut series = Vec::new();
     let intensities = || rows.iter().filter_map(|r| number(r, "flop_per_byte"));
     let (low, high) = (intensities().fold(f64::INFINITY, f64::min), intensities().fold(0.0, f64::max));
     for (color, name) in distinct(&rows, "contender").into_iter().enumerate() {
         let own = || rows.iter().filter(|r| text(r, "contender") == name);
+        let measured = |r: &&&Row| text(r, "kind") == "rung";
         let Some((flop, byte)) = own().find_map(|r| Some((number(r, "peak_flop_s")?, number(r, "peak_byte_s")?)))
         else {
             continue;
         };
         let roof = |x: f64| (x, (x * byte).min(flop));
-        let points = own().filter_map(|r| Some((number(r, "flop_per_byte")?, number(r, "flop_s")?))).collect();
+        let point = |r: &&Row| Some((number(r, "flop_per_byte")?, number(r, "flop_s")?));
+        let points = own().filter(|r| !measured(r)).filter_map(point).collect();
+        let rungs: Vec<(f64, f64)> = own().filter(measured).filter_map(point).collect();
+        if !rungs.is_empty() {
+            let name = format!("{name}: rungs of tuning, measured");
+            series.push(Series { name, color: MEASURED, mark: Mark::Dots, points: rungs });
+        }
         series.push(Series {
             name,
             color,
@@ -116,6 +127,8 @@ pub fn roofline(run: &Run) -> Option<Chart<'_>> {
         ("contender", "contender", Shape::Text),
         ("phase", "phase", Shape::Text),
         ("op", "op", Shape::Text),
+        ("rung", "rung", Shape::Text),
+        ("variant", "variant", Shape::Text),
         ("flop_per_byte", "FLOP/byte", Shape::Number),
         ("flop_s", "FLOP/s", Shape::Big),
         ("share", "share of the step", Shape::Number),
@@ -131,7 +144,7 @@ pub fn ladder(run: &Run) -> Option<Chart<'_>> {
         .iter()
         .filter_map(|row| {
             let rate = number(row, "gflops")?;
-            let name = format!("{} {}", text(row, "rung"), text(row, "dtype"));
+            let name = [text(row, "kernel"), text(row, "rung"), text(row, "dtype")].join(" ");
             Some(Bar { name, segments: vec![(0.0, rate, 0)], number: significant(rate) })
         })
         .collect();

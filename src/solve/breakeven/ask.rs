@@ -1,6 +1,6 @@
 //! A question about two contenders, checked: who they are, in what they are compared, and what they cost now.
 
-use super::Unknown;
+use super::{Unknown, unknown};
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Contender, Offer, Plan, Price};
@@ -9,6 +9,8 @@ use crate::solve::compare::{self, CompareRow};
 
 /// Most devices a count is looked for among: what a layout search covers too.
 const MOST_DEVICES: u64 = 320;
+/// Multiples of the smallest pair of pools that are tried at least.
+const MULTIPLES: u64 = 8;
 /// Most counts that are tried.
 const MOST_COUNTS: u64 = 40;
 
@@ -67,12 +69,7 @@ impl<'a> Match<'a> {
     pub fn new(plan: &Plan, calibration: &'a Calibration, ask: &Ask) -> Result<Self, Unsolvable> {
         let weaker = pick(plan, ask.weaker.as_deref(), "weaker", None)?;
         let stronger = pick(plan, ask.stronger.as_deref(), "stronger", Some(&weaker.name))?;
-        let (setup, price) = devices(weaker)?;
-        if ask.unknown == Unknown::Count && matches!(weaker.offer, Offer::Devices { prefill: Some(_), .. }) {
-            let message =
-                format!("{} has two pools, so that a number of devices does not say which grows", weaker.name);
-            return Err(Unsolvable::Question(message));
-        }
+        devices(weaker)?;
         let by_time = by_time(ask.unknown, weaker, stronger)?;
         let mut plan = plan.clone();
         plan.objective.minimize =
@@ -89,7 +86,7 @@ impl<'a> Match<'a> {
         let weaker_rows = compare::judged(weaker, &plan, calibration)?;
         Ok(Self {
             unknown: ask.unknown,
-            now: ask.unknown.now(setup, price),
+            now: ask.unknown.now(weaker),
             weaker: weaker.clone(),
             stronger: stronger.clone(),
             error: calibration.shared().pair_error,
@@ -151,8 +148,13 @@ impl<'a> Match<'a> {
 
     /// Numbers of devices the weaker's layout can be spread on.
     pub fn counts(&self) -> Vec<f64> {
-        let Offer::Devices { setup, .. } = &self.weaker.offer else { return Vec::new() };
+        let Offer::Devices { setup, prefill, .. } = &self.weaker.offer else { return Vec::new() };
         let layout = &setup.layout;
+        if let Some(readers) = prefill {
+            let unit = unknown::least_pools(readers, layout);
+            let most = (MOST_DEVICES / unit).max(MULTIPLES);
+            return (1..=most.min(MOST_COUNTS)).map(|i| (i * unit) as f64).collect();
+        }
         let unit = if layout.replicas == 1 && layout.dp > 1 { layout.tp * layout.pp } else { layout.instance() };
         let most = MOST_DEVICES.max(layout.devices());
         let step = unit.max(most.div_ceil(MOST_COUNTS).next_multiple_of(unit));

@@ -115,10 +115,14 @@ fn extra(row: &AnswerRow) -> String {
     text
 }
 
+/// A kernel that has to run faster by less than this is fast enough: what a break-even promises to meet.
+const SAME: f64 = 0.005;
+
 fn meets(row: &AnswerRow) -> String {
     let Some(value) = row.value else { return "They cost the same.".to_owned() };
     let tuning = match (row.tuning_factor, row.reference) {
-        (Some(factor), Some(reference)) if factor > 1.0 + 1e-6 => {
+        (Some(factor), Some(_)) if factor <= 1.0 + SAME => ": as it is now".to_owned(),
+        (Some(factor), Some(reference)) => {
             let faster = if factor < 1.1 {
                 format!("{} % faster", digits((factor - 1.0) * 100.0))
             } else {
@@ -212,6 +216,12 @@ pub fn notes(game: &Match<'_>, row: &AnswerRow) -> Vec<String> {
             "Below a debt of {} the curve is flat (less than 5 % of what tuning can save is left): {binds} binds.",
             digits(plateau)
         ));
+    }
+    if row.below_target.is_some() {
+        notes.push(
+            "The cost jumps because the operating point is one of the scenario's concurrencies; smaller steps, such as concurrency = \"32-4096*1.1\", make the jump smaller."
+                .to_owned(),
+        );
     }
     if game.unknown == Unknown::Count {
         notes.push(

@@ -2,7 +2,7 @@
 
 use crate::estimate::op::Class;
 use crate::scenario::{Contender, Offer, Parts, Price};
-use crate::setup::{Layout, Setup, Speed};
+use crate::setup::{Layout, Speed};
 use crate::units::UsdPerHour;
 
 /// The field that is solved for.
@@ -71,7 +71,8 @@ impl Unknown {
     }
 
     /// The value a contender has now; absent where it has none.
-    pub fn now(self, setup: &Setup, price: &Price) -> Option<f64> {
+    pub fn now(self, contender: &Contender) -> Option<f64> {
+        let Offer::Devices { setup, prefill, price, .. } = &contender.offer else { return None };
         let speed = &setup.speed;
         match self {
             Self::Debt => {
@@ -83,21 +84,24 @@ impl Unknown {
             Self::Price => price.usd_per_hour.map(|p| p.get()),
             Self::Utilisation => price.parts.map(|p| p.utilisation),
             Self::Electricity => price.parts.filter(|p| p.kilowatts > 0.0).map(|p| p.tariff),
-            Self::Count => Some(setup.layout.devices() as f64),
+            Self::Count => Some((setup.layout.devices() + prefill.map_or(0, |p| p.devices())) as f64),
         }
     }
 
     /// The contender with this value; `None` where the field does not exist or the value does not fit it.
     pub fn apply(self, contender: &Contender, value: f64) -> Option<Contender> {
         let mut changed = contender.clone();
-        let Offer::Devices { setup, price, .. } = &mut changed.offer else { return None };
+        let Offer::Devices { setup, prefill, price, .. } = &mut changed.offer else { return None };
         match self {
             Self::Debt => setup.speed = Speed::all(1.0 / value),
             Self::DebtOf(class) => *speed_mut(&mut setup.speed, class) = 1.0 / value,
             Self::Price => price.usd_per_hour = Some(UsdPerHour::new(value)),
             Self::Utilisation => owned(price, |p| p.utilisation = value)?,
             Self::Electricity => owned(price, |p| p.tariff = value)?,
-            Self::Count => setup.layout = resized(&setup.layout, value as u64)?,
+            Self::Count => match prefill {
+                Some(readers) => (*readers, setup.layout) = pools(readers, &setup.layout, value as u64)?,
+                None => setup.layout = resized(&setup.layout, value as u64)?,
+            },
         }
         Some(changed)
     }
@@ -105,7 +109,7 @@ impl Unknown {
     /// The `--set` arguments that put the value into the scenario; absent where one field cannot hold it.
     pub fn edit(self, contender: &Contender, value: f64) -> Option<String> {
         let changed = self.apply(contender, value)?;
-        let Offer::Devices { setup, price, .. } = &changed.offer else { return None };
+        let Offer::Devices { setup, prefill, price, .. } = &changed.offer else { return None };
         let at = format!("contender.{}", contender.name);
         match self {
             Self::Debt => Some(format!("--set '{at}.speed={}'", 1.0 / value)),
@@ -122,15 +126,14 @@ impl Unknown {
                 Some(format!("--set '{at}.{key}={value} USD/kWh'"))
             }
             Self::Count => {
-                let l = setup.layout;
-                Some(format!(
-                    "--set '{at}.count={}' --set '{at}.parallel={{ tp = {}, pp = {}, dp = {}, ep = {} }}'",
-                    l.devices(),
-                    l.tp,
-                    l.pp,
-                    l.dp,
-                    l.ep
-                ))
+                let spread = |l: &Layout| format!("{{ tp = {}, pp = {}, dp = {}, ep = {} }}", l.tp, l.pp, l.dp, l.ep);
+                let (own, count) = (spread(&setup.layout), setup.layout.devices());
+                Some(match prefill.map(|p| p.devices()) {
+                    Some(readers) => {
+                        format!("--set '{at}.prefill.count={readers}' --set '{at}.decode.count={count}'")
+                    }
+                    None => format!("--set '{at}.count={count}' --set '{at}.parallel={own}'"),
+                })
             }
         }
     }
@@ -154,6 +157,24 @@ fn owned(price: &mut Price, change: impl FnOnce(&mut Parts)) -> Option<()> {
     change(parts);
     price.usd_per_hour = Some(UsdPerHour::new(parts.per_hour()));
     Some(())
+}
+
+/// Devices of the smallest pair of pools in the proportion of these two.
+pub fn least_pools(readers: &Layout, writers: &Layout) -> u64 {
+    (readers.devices() + writers.devices()) / common(readers.replicas, writers.replicas)
+}
+
+/// Two pools on another number of devices in all: instances grow in number, in proportion.
+fn pools(readers: &Layout, writers: &Layout, devices: u64) -> Option<(Layout, Layout)> {
+    let times = devices / least_pools(readers, writers);
+    let parts = common(readers.replicas, writers.replicas);
+    let grown = |l: &Layout| Layout { replicas: l.replicas / parts * times, ..*l };
+    (times > 0 && times * least_pools(readers, writers) == devices).then_some((grown(readers), grown(writers)))
+}
+
+/// The greatest common divisor.
+fn common(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { common(b, a % b) }
 }
 
 /// The layout on another number of devices: one wide instance grows by its data-parallel ranks, and its experts
