@@ -11,6 +11,7 @@
 pub mod answer;
 pub mod batch;
 pub mod blocks;
+pub mod detail;
 pub mod export;
 pub mod lengths;
 pub mod percentile;
@@ -26,10 +27,12 @@ pub mod source;
 pub mod system;
 pub mod table;
 pub mod tally;
+pub mod timeline;
 pub mod trace;
 pub mod world;
 
 pub use answer::{Answer, Options, SimulateError, Spectator, simulate};
+pub use detail::{Detail, DistributionRow, TimelineRow};
 pub use lengths::Lengths;
 pub use row::SimulateRow;
 pub use run::IDLE_POWER;
