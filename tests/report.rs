@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const CUT: &str = "scenarios/h800-vs-h100.toml";
+const AZURE: &str = "scenarios/azure-conversation.toml";
 
 fn underdog(args: &[&str]) {
     let out = Command::cargo_bin("underdog").expect("built").args(args).output().expect("it starts");
@@ -15,12 +16,16 @@ fn underdog(args: &[&str]) {
 
 /// A break-even saved as JSON and as a document, in a folder of its own.
 fn saved(edits: &[&str]) -> (tempfile::TempDir, Value, String) {
+    let edits = edits.iter().flat_map(|e| ["--set", e]);
+    saved_run(&["breakeven", CUT].into_iter().chain(edits).collect::<Vec<_>>())
+}
+
+/// Any run saved so.
+fn saved_run(command: &[&str]) -> (tempfile::TempDir, Value, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (json, html) = (path("run.json"), path("run.html"));
-    let mut args = vec!["breakeven", CUT, "-q", "-o", &json, "-o", &html];
-    args.extend(edits.iter().flat_map(|e| ["--set", e]));
-    underdog(&args);
+    underdog(&[command, &["-q", "-o", &json, "-o", &html]].concat());
     let run = serde_json::from_str(&fs::read_to_string(&json).expect("written")).expect("JSON");
     let text = fs::read_to_string(&html).expect("written");
     (folder, run, text)
@@ -28,6 +33,88 @@ fn saved(edits: &[&str]) -> (tempfile::TempDir, Value, String) {
 
 fn of_kind<'a>(run: &'a Value, kind: &str) -> Vec<&'a Value> {
     run["rows"].as_array().expect("rows").iter().filter(|r| r["kind"] == kind).collect()
+}
+
+/// A chart with its data.
+fn figure<'a>(html: &'a str, id: &str) -> &'a str {
+    let start = html.find(&format!("<figure id=\"{id}\"")).unwrap_or_else(|| panic!("{id} is missing"));
+    &html[start..start + html[start..].find("</figure>").expect("an end")]
+}
+
+/// The cells of a chart's data, row by row.
+fn cells(figure: &str) -> Vec<Vec<String>> {
+    let body = figure.split("<tbody>").nth(1).expect("data");
+    let row = |row: &str| {
+        let cells = row.split("<td").skip(1);
+        cells.map(|c| c.split('>').nth(1).unwrap_or_default().trim_end_matches("</td").to_owned()).collect()
+    };
+    body.split("<tr>").skip(1).map(row).collect()
+}
+
+/// The charts of a simulation at one load, with the kind and the field of what each draws.
+const SERVED: [(&str, &str, &str); 7] = [
+    ("cost", "", "usd_per_mtok_output"),
+    ("ttft", "distribution", "ttft_ms"),
+    ("tpot", "distribution", "tpot_ms"),
+    ("e2e", "distribution", "e2e_ms"),
+    ("batch", "timeline", "batch"),
+    ("kv", "timeline", "kv_occupancy"),
+    ("queue", "timeline", "queue_requests"),
+];
+
+/// Those that a run over several loads has beside.
+const LOADS: [(&str, &str, &str); 3] =
+    [("ttft-load", "", "ttft_ms_p99"), ("tpot-load", "", "tpot_ms_p99"), ("goodput", "", "goodput_requests_s")];
+
+#[test]
+fn a_simulation_shows_its_charts_with_their_data_as_in_the_json() {
+    let one = saved_run(&["simulate", AZURE]);
+    let many = saved_run(&["simulate", AZURE, "--rates", "1-32*2"]);
+    for ((_folder, run, html), charts) in [(&one, SERVED.to_vec()), (&many, [&SERVED[..], &LOADS[..]].concat())] {
+        assert!(html.len() < 400_000, "{} bytes", html.len());
+        for (id, kind, field) in charts {
+            let figure = figure(html, id);
+            assert!(figure.contains("<svg") && figure.contains("<h3>") && figure.contains("h100"), "{id}");
+            assert!(["(ms)", "(s)", "share of", "requests", "USD per Mtok"].iter().any(|u| figure.contains(u)), "{id}");
+            let rows = run["rows"].as_array().expect("rows").iter();
+            let own: Vec<&Value> = if kind.is_empty() {
+                rows.filter(|r| r.get("kind").is_none()).collect()
+            } else {
+                rows.filter(|r| r["kind"] == kind && r.get(field).is_some()).collect()
+            };
+            // At most 240 rows are written out.
+            let shown: Vec<&&Value> = own.iter().step_by(own.len().div_ceil(240)).collect();
+            let cells = cells(figure);
+            assert_eq!(cells.len(), shown.len(), "{id}: rows of the table and of the JSON");
+            for (cells, row) in cells.iter().zip(shown) {
+                assert_eq!(cells[0], row["contender"].as_str().expect("a name"), "{id}");
+                let Some(number) = row.get(field).and_then(Value::as_f64) else { continue };
+                let read = cells.iter().filter_map(|c| c.replace(',', "").parse::<f64>().ok());
+                let close = |read: f64| (read - number).abs() <= 0.005 * number.abs();
+                assert!(read.into_iter().any(close), "{id}: {field} {number} is not in {cells:?}");
+            }
+        }
+    }
+    // The targets are in the charts they are about.
+    for (id, target) in [("ttft", "target: 2,000 ms"), ("tpot", "target: 60 ms"), ("ttft-load", "target: 2,000 ms")] {
+        assert!(figure(&many.2, id).contains(target), "{id} has no {target}");
+    }
+}
+
+#[test]
+fn a_saved_simulation_renders_again_and_shows_the_same_table() {
+    let (folder, _, html) = saved_run(&["simulate", AZURE, "--rates", "1-32*2"]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let started = Instant::now();
+    underdog(&["report", &path("run.json"), "-q", "-o", &path("again.html")]);
+    let took = started.elapsed();
+    assert_eq!(fs::read_to_string(path("again.html")).expect("written"), html);
+    assert!(took.as_secs_f64() < 0.2, "{took:?}");
+    let table = |args: &[&str]| {
+        let out = Command::cargo_bin("underdog").expect("built").args(args).output().expect("it starts");
+        String::from_utf8(out.stdout).expect("UTF-8")
+    };
+    assert_eq!(table(&["report", &path("run.json")]), table(&["simulate", AZURE, "--rates", "1-32*2"]));
 }
 
 #[test]
@@ -41,8 +128,7 @@ fn every_chart_has_a_drawing_and_its_data_as_in_the_json() {
         ("load", "contender"),
         ("roofline", "roofline"),
     ] {
-        let start = html.find(&format!("<figure id=\"{id}\"")).unwrap_or_else(|| panic!("{id} is missing"));
-        let figure = &html[start..start + html[start..].find("</figure>").expect("an end")];
+        let figure = figure(&html, id);
         assert!(figure.contains("<svg") && figure.contains("<h3>") && figure.contains("<thead>"), "{id}");
         let body = figure.split("<tbody>").nth(1).expect("data");
         assert_eq!(body.matches("<tr>").count(), of_kind(&run, kind).len(), "{id}: rows of the table and of the JSON");
@@ -132,16 +218,19 @@ fn seen(browser: &Path, folder: &Path, width: u32, dark: bool) -> (u32, u32, Str
 #[test]
 fn a_browser_shows_it_without_overflow_in_light_and_dark() {
     let Some(browser) = browser() else { return };
-    let (folder, ..) = saved(&["contender.stronger.price=1.60 USD/h"]);
-    let mut backgrounds = Vec::new();
-    for width in [390, 1280] {
-        for dark in [false, true] {
-            let (scroll, charts, background) = seen(&browser, folder.path(), width, dark);
-            assert!(scroll <= width, "{scroll} px wide in a window of {width}");
-            assert_eq!(charts, 6, "at {width} px");
-            backgrounds.push(background);
+    let solved = saved(&["contender.stronger.price=1.60 USD/h"]);
+    let served = saved_run(&["simulate", AZURE, "--rates", "1-32*2"]);
+    for ((folder, ..), drawn) in [(&solved, 6), (&served, SERVED.len() + LOADS.len())] {
+        let mut backgrounds = Vec::new();
+        for width in [390, 1280] {
+            for dark in [false, true] {
+                let (scroll, charts, background) = seen(&browser, folder.path(), width, dark);
+                assert!(scroll <= width, "{scroll} px wide in a window of {width}");
+                assert_eq!(charts as usize, drawn, "at {width} px");
+                backgrounds.push(background);
+            }
         }
+        assert!(backgrounds[0] == backgrounds[2] && backgrounds[1] == backgrounds[3], "{backgrounds:?}");
+        assert_ne!(backgrounds[0], backgrounds[1], "light and dark look alike");
     }
-    assert!(backgrounds[0] == backgrounds[2] && backgrounds[1] == backgrounds[3], "{backgrounds:?}");
-    assert_ne!(backgrounds[0], backgrounds[1], "light and dark look alike");
 }

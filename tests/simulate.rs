@@ -109,6 +109,28 @@ fn the_smallest_size_meets_the_targets_and_one_less_does_not() {
 }
 
 #[test]
+fn conditions_hold_at_every_load() {
+    let code = |condition: &str| underdog(&["simulate", DRAWN, "--rates", "1,4", "--require", condition]).0;
+    assert_eq!(code("one.ttft_ms_p99 < 100000"), 0);
+    assert_eq!(code("one.utilisation > 0.99"), 3);
+    let by_load = rows(&[DRAWN, "--rates", "1,4"]);
+    let between = (number(&by_load[0], "running_batch") + number(&by_load[1], "running_batch")) / 2.0;
+    assert_eq!(code(&format!("one.running_batch < {between}")), 3);
+}
+
+#[test]
+fn a_full_engine_costs_what_the_steady_state_says() {
+    // The requests of the trace differ in length by three decades; the steady state knows their mean.
+    for row in rows(&[AZURE, "--rate", "50"]) {
+        assert_eq!(row["saturated"], true);
+        let error = number(&row, "usd_per_mtok_output") / number(&row, "usd_per_mtok_output_saturated") - 1.0;
+        assert!(error.abs() < 0.05, "{row}: {error}");
+    }
+    let at_load = &rows(&[AZURE])[0];
+    assert!(number(at_load, "usd_per_mtok_output") > 2.0 * number(at_load, "usd_per_mtok_output_saturated"));
+}
+
+#[test]
 fn past_capacity_it_says_saturated() {
     let rows = rows(&[DRAWN, "--rate", "500"]);
     assert_eq!(rows[0]["saturated"], true);

@@ -38,7 +38,21 @@ impl Output {
     /// As [`Output::write`].
     pub fn write_with_details(&self, run: &Run, details: &[Row]) -> Result<(), Failure> {
         let all = Run { rows: details.to_vec(), ..run.clone() };
-        self.write_files(&all)?;
+        self.write_files(&all, &self.files)?;
+        print(&self.format.render(run, self.style)?)
+    }
+
+    /// Writes the run to standard output, and with further rows to the files that hold charts.
+    ///
+    /// # Errors
+    /// As [`Output::write`].
+    pub fn write_with_charts(&self, run: &Run, drawn: Vec<Row>) -> Result<(), Failure> {
+        let (charts, plain): (Vec<_>, Vec<_>) = self.files.iter().partition(|(_, format)| format.holds_charts());
+        if !charts.is_empty() {
+            let all = Run { rows: run.rows.iter().cloned().chain(drawn).collect(), ..run.clone() };
+            self.write_files(&all, charts)?;
+        }
+        self.write_files(run, plain)?;
         print(&self.format.render(run, self.style)?)
     }
 
@@ -47,12 +61,16 @@ impl Output {
     /// # Errors
     /// When a file cannot be written, or the reader of standard output went away.
     pub fn write(&self, run: &Run) -> Result<(), Failure> {
-        self.write_files(run)?;
+        self.write_files(run, &self.files)?;
         print(&self.format.render(run, self.style)?)
     }
 
-    fn write_files(&self, run: &Run) -> Result<(), Failure> {
-        for (path, format) in &self.files {
+    fn write_files<'a>(
+        &self,
+        run: &Run,
+        files: impl IntoIterator<Item = &'a (PathBuf, Format)>,
+    ) -> Result<(), Failure> {
+        for (path, format) in files {
             let plain = Style { color: false, width: None, all_columns: true };
             save(path, &format.render(run, plain)?)?;
             if !self.quiet {

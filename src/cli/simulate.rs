@@ -6,14 +6,19 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{context, local, require, scenarios};
 use crate::catalog::Catalog;
+use crate::estimate::Calibration;
 use crate::progress::Progress;
-use crate::scenario::{Source, axis, resolve_in_time};
+use crate::provenance::Provenance;
+use crate::run::{Row, rows};
+use crate::scenario::traffic::Traffic;
+use crate::scenario::{Plan, Source, axis, resolve_in_time};
 use crate::simulate::answer::{Load, loads};
 use crate::simulate::export::{Export, REQUEST_COLUMNS, RequestFormat};
 use crate::simulate::tally::Observer;
 use crate::simulate::trace::Trace;
 use crate::simulate::world::{TICK, Watch};
 use crate::simulate::{self, Options, SimulateError, Spectator};
+use crate::solve::evidence::{self, AssumptionRow};
 use anyhow::Context as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -56,12 +61,55 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
     files.finish()?;
     let mut context = scenarios::context_of(&source, &plan, profile.as_ref());
     context.seed = Some(options.seed);
+    let mut drawn = Vec::new();
+    for detail in &answer.details {
+        drawn.extend(rows(&detail.distribution)?);
+        drawn.extend(rows(&detail.timeline)?);
+    }
+    drawn.extend(rows(&assumptions(&plan, &traffic, &calibration, &options)?)?);
     let run = context::finished("simulate", context, answer.sentence, answer.notes, &answer.rows)?;
-    output.write(&run)?;
+    output.write_with_charts(&run, drawn)?;
     if stop.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted);
     }
-    require::check(&args.requirements, &run.rows)
+    required(&args.requirements, &run.rows)
+}
+
+/// What everything rests on: devices, models and prices as in a comparison, then load and scheduling.
+fn assumptions(
+    plan: &Plan,
+    traffic: &Traffic,
+    calibration: &Calibration,
+    options: &Options,
+) -> Result<Vec<AssumptionRow>, Failure> {
+    let mut all = evidence::assumptions(plan, calibration)?;
+    all.retain(|row| row.contender.is_some());
+    all.extend(simulate::assumed(plan, traffic, options).into_iter().map(|a| AssumptionRow {
+        kind: "assumption",
+        contender: a.contender,
+        about: a.about,
+        value: a.value,
+        provenance: Provenance::Assumed,
+        date: None,
+    }));
+    Ok(all)
+}
+
+/// Conditions hold at every load: the first rows of all contenders, their second rows, and so on.
+fn required(conditions: &[String], rows: &[Row]) -> Result<(), Failure> {
+    let own: Vec<&[Row]> = rows.chunk_by(|a, b| a.get("contender") == b.get("contender")).collect();
+    let loads = own.iter().map(|rows| rows.len()).max().unwrap_or(0);
+    for load in 0..loads {
+        let at: Vec<Row> = own.iter().filter_map(|rows| rows.get(load)).cloned().collect();
+        require::check(conditions, &at).map_err(|failure| match failure {
+            Failure::Unmet(mut unmet) if loads > 1 => {
+                unmet.push(format!("at load {} of {loads}", load + 1));
+                Failure::Unmet(unmet)
+            }
+            other => other,
+        })?;
+    }
+    Ok(())
 }
 
 fn options(args: &Simulate, seed: u64) -> Result<Options, Failure> {

@@ -14,6 +14,12 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
+/// Most contenders, or operating points of them, that stand side by side as columns.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Most rows of a chart's data that are written out; of more, every so manyth is.
+const MOST_ROWS: usize = 240;
+
 /// The whole document.
 pub fn render(run: &Run) -> String {
     let charts = charts::of(run);
@@ -103,11 +109,15 @@ fn contents(charts: &[Chart<'_>]) -> Markup {
 /// The contenders side by side, as a terminal shows them.
 fn comparison(run: &Run) -> Markup {
     let marked: Vec<Row> = of_kind(run, "contender").into_iter().cloned().collect();
-    let source = if marked.is_empty() && run.command == "compare" { &run.rows } else { &marked };
+    let simulated = run.command == "simulate";
+    let source = if marked.is_empty() && (simulated || run.command == "compare") { &run.rows } else { &marked };
     let rows = table::answering(source);
-    let columns = table::columns("compare", &rows, false);
+    let columns = table::columns(if simulated { "simulate" } else { "compare" }, &rows, false);
     html! {
-        @if !rows.is_empty() {
+        @if rows.len() > SIDE_BY_SIDE {
+            h2 { "Row by row" }
+            div class="rows" { (data(&rows, &columns)) }
+        } @else if !rows.is_empty() {
             h2 { "Side by side" }
             // Contenders are columns: two of them fit a telephone, however many fields they have.
             div class="data" {
@@ -139,8 +149,13 @@ fn figure(chart: &Chart<'_>) -> Markup {
             figcaption { h3 { (chart.title) } (chart.note) }
             (PreEscaped(&chart.svg))
             details {
-                summary { "Data (" (chart.rows.len()) " rows)" }
-                (data(&chart.rows, &chart.columns))
+                @let every = chart.rows.len().div_ceil(MOST_ROWS).max(1);
+                summary {
+                    "Data (" (chart.rows.len()) " rows"
+                    @if every > 1 { "; every " (every) ". is shown, all are in the JSON" }
+                    ")"
+                }
+                (data(&chart.rows.iter().step_by(every).copied().collect::<Vec<_>>(), &chart.columns))
             }
         }
     }
@@ -187,8 +202,18 @@ fn assumptions(run: &Run) -> Markup {
 
 /// Rows that no chart and no table above shows.
 fn others(run: &Run, charts: &[Chart<'_>]) -> Markup {
-    const SHOWN: [&str; 8] =
-        ["answer", "curve", "sensitivity", "waterfall", "contender", "part", "roofline", "assumption"];
+    const SHOWN: [&str; 10] = [
+        "answer",
+        "curve",
+        "sensitivity",
+        "waterfall",
+        "contender",
+        "part",
+        "roofline",
+        "assumption",
+        "distribution",
+        "timeline",
+    ];
     let drawn = |row: &Row| charts.iter().any(|c| c.rows.iter().any(|r| std::ptr::eq(*r, row)));
     let rows: Vec<&Row> = run
         .rows
@@ -197,7 +222,7 @@ fn others(run: &Run, charts: &[Chart<'_>]) -> Markup {
         .collect();
     let columns = table::columns(&run.command, &rows, false);
     html! {
-        @if !rows.is_empty() && run.command != "compare" {
+        @if !rows.is_empty() && run.command != "compare" && run.command != "simulate" {
             h2 { "Rows" }
             (data(&rows, &columns))
         }

@@ -42,8 +42,8 @@ impl Of {
 pub struct DistributionRow {
     /// `distribution`.
     pub kind: &'static str,
+    /// The run it is of.
     #[serde(flatten)]
-    #[allow(missing_docs)]
     pub of: Of,
     /// Share of the requests, from 0 (the quickest) to 1 (the slowest).
     pub share: f64,
@@ -63,8 +63,8 @@ pub struct DistributionRow {
 pub struct TimelineRow {
     /// `timeline`.
     pub kind: &'static str,
+    /// The run it is of.
     #[serde(flatten)]
-    #[allow(missing_docs)]
     pub of: Of,
     /// Start of the piece, s from the first arrival.
     pub time_s: f64,
@@ -90,7 +90,13 @@ pub struct Detail {
 
 impl Detail {
     /// The details of a run that answered `row`: `engines` decode, `blocks` of cache are there, `seconds` passed.
-    pub(super) fn of(row: &SimulateRow, tally: &mut Tally<'_>, engines: f64, blocks: Option<u64>, seconds: f64) -> Self {
+    pub(super) fn of(
+        row: &SimulateRow,
+        tally: &mut Tally<'_>,
+        engines: f64,
+        blocks: Option<u64>,
+        seconds: f64,
+    ) -> Self {
         let of = Of::row(row);
         let shares = (0..=SHARES).map(|i| f64::from(i) / f64::from(SHARES)).chain(TAIL);
         let mut distribution: Vec<_> = shares.map(|share| at(share, &of, row, tally)).collect();

@@ -9,6 +9,7 @@
 //! tokenisation and network jitter are in no model; a step's time has the error of the estimate.
 
 pub mod answer;
+mod assumed;
 pub mod batch;
 pub mod blocks;
 pub mod detail;
@@ -32,6 +33,7 @@ pub mod trace;
 pub mod world;
 
 pub use answer::{Answer, Options, SimulateError, Spectator, simulate};
+pub use assumed::{Assumed, assumed};
 pub use detail::{Detail, DistributionRow, TimelineRow};
 pub use lengths::Lengths;
 pub use row::SimulateRow;

@@ -171,7 +171,8 @@ fn money(row: &mut SimulateRow, case: &Case<'_>, tally: &Tally<'_>, seconds: f64
         devices,
     };
     let each = |tokens: u64| tokens as f64 / tally.finished as f64;
-    let full = case.system.saturated(each(tally.input_tokens), each(tally.output_tokens), row.prefix_hit.unwrap_or(0.0));
+    let full =
+        case.system.saturated(each(tally.input_tokens), each(tally.output_tokens), row.prefix_hit.unwrap_or(0.0));
     row.input_tok_s_per_device = Some(flow.input_tok_s / devices);
     row.output_tok_s_per_device = Some(flow.output_tok_s / devices);
     row.device_hours_per_mtok = Some(flow.device_hours_per_mtok());
@@ -209,7 +210,8 @@ fn missed(row: &SimulateRow, case: &Case<'_>) -> Option<String> {
         return Some("no request was finished".to_owned());
     }
     if row.saturated == Some(true) {
-        let why = if row.concurrency.is_some() { "more users than fit at a time" } else { "more arrives than it serves" };
+        let why =
+            if row.concurrency.is_some() { "more users than fit at a time" } else { "more arrives than it serves" };
         return Some(format!("saturated: {why}"));
     }
     let ms = |seconds: Option<f64>| seconds.map(|s| s * 1e3);

@@ -47,7 +47,7 @@ fn one(row: &SimulateRow) -> String {
         text += &format!(", at {cost}");
     }
     if let (Some(full), Some(_)) = (row.usd_per_mtok_output_saturated, cost(row)) {
-        text += &format!(", ${} with all the requests that fit", digits(full));
+        text += &format!(" and ${} when full", digits(full));
     }
     if let Some(reason) = &row.reason {
         text += &format!(", but {reason}");
@@ -63,7 +63,6 @@ fn sized(row: &SimulateRow) -> String {
     let why = row.reason.as_deref().unwrap_or("the targets are missed");
     format!("no number of {} lets {} meet the targets ({why})", row.device, row.contender)
 }
-
 
 /// What an output token costs, and what kind of price that is; nothing for a software adapter.
 fn cost(row: &SimulateRow) -> Option<String> {
