@@ -272,5 +272,5 @@ fn a_torn_last_line_is_counted_and_a_missing_newline_is_none() {
     assert!(requests == 1 && text.contains("torn"), "{text}");
     let burst = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1087,0,1087,API log\n";
     let (requests, text) = notes(burst);
-    assert!(requests == 1 && text.contains("1 requests as failed"), "{text}");
+    assert!(requests == 1 && text.contains("Left out: 1 request "), "{text}");
 }

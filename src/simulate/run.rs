@@ -214,6 +214,10 @@ fn missed(row: &SimulateRow, case: &Case<'_>) -> Option<String> {
             if row.concurrency.is_some() { "more users than fit at a time" } else { "more arrives than it serves" };
         return Some(format!("saturated: {why}"));
     }
+    // A request that is refused never has its first token: past one in a hundred no 99th percentile exists.
+    if row.requests_rejected * 100 > row.requests {
+        return Some(format!("{} of {} requests are longer than its memory", row.requests_rejected, row.requests));
+    }
     let ms = |seconds: Option<f64>| seconds.map(|s| s * 1e3);
     let targets = [
         ("mean TTFT", row.ttft_ms_mean, ms(case.objective.ttft.map(|s| s.get()))),
@@ -229,6 +233,11 @@ fn missed(row: &SimulateRow, case: &Case<'_>) -> Option<String> {
     })
 }
 
+/// So many requests, in words.
+pub(super) fn counted(requests: u64) -> String {
+    if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") }
+}
+
 fn left_out(requests: &Requests) -> Vec<String> {
     let Requests::Trace(trace) = requests else { return Vec::new() };
     let notes = trace.notes();
@@ -239,10 +248,7 @@ fn left_out(requests: &Requests) -> Vec<String> {
         );
     }
     if notes.failed > 0 {
-        out.push(format!(
-            "The trace marks {} requests as failed (no answer tokens): they were left out.",
-            notes.failed
-        ));
+        out.push(format!("Left out: {} that the trace marks as failed (no answer tokens).", counted(notes.failed)));
     }
     out
 }

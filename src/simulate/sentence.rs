@@ -1,7 +1,7 @@
 //! The sentence that answers a simulation, and the notes beneath it.
 
 use super::row::SimulateRow;
-use super::run::IDLE_POWER;
+use super::run::{IDLE_POWER, counted};
 use super::world::MOST_WAITING;
 use crate::scenario::Plan;
 use std::collections::BTreeSet;
@@ -134,7 +134,7 @@ pub fn notes(
     }
     let rejected = rows.iter().filter(|r| r.requests_rejected > 0);
     notes.extend(rejected.map(|r| {
-        format!("{}: {} requests are longer than the memory of one engine.", r.contender, r.requests_rejected)
+        format!("{}: refused {}, longer than the memory of one engine.", r.contender, counted(r.requests_rejected))
     }));
     notes
 }

@@ -37,12 +37,14 @@ impl Levels {
 #[derive(Debug, Clone)]
 pub struct Timeline {
     length: f64,
+    /// Pieces a second: exact, since the length is a power of two.
+    rate: f64,
     pieces: Vec<Levels>,
 }
 
 impl Default for Timeline {
     fn default() -> Self {
-        Self { length: FIRST, pieces: vec![Levels::default(); MOST] }
+        Self { length: FIRST, rate: 1.0 / FIRST, pieces: vec![Levels::default(); MOST] }
     }
 }
 
@@ -53,8 +55,8 @@ impl Timeline {
         while end >= self.length * MOST as f64 {
             self.halve();
         }
-        let first = (start / self.length) as usize;
-        let last = (end / self.length) as usize;
+        let first = (start * self.rate) as usize;
+        let last = (end * self.rate) as usize;
         if first == last {
             self.pieces[first].add(levels, seconds);
             return;
@@ -74,6 +76,7 @@ impl Timeline {
             self.pieces[at] = first.merged(second);
         }
         self.length *= 2.0;
+        self.rate /= 2.0;
     }
 
     /// Start and length of every piece until `until`, s, with the mean levels over it.
