@@ -75,6 +75,46 @@ fn rows_are_the_same_bytes_for_any_number_of_threads_and_differ_by_seed() {
     };
     assert_eq!(run("1", "5"), run("7", "5"));
     assert_ne!(run("1", "5"), run("1", "6"));
+    // A saved run also holds what charts are drawn from: of each contender one load, in few rows.
+    let folder = tempfile::tempdir().expect("a folder");
+    let saved = |threads: &str| {
+        let path = folder.path().join(format!("{threads}.json")).display().to_string();
+        rows(&[DRAWN, "--rates", "1-8*2", "--threads", threads, "-q", "-o", &path]);
+        let run: Value = serde_json::from_str(&fs::read_to_string(path).expect("written")).expect("JSON");
+        run["rows"].as_array().expect("rows").clone()
+    };
+    let all = saved("1");
+    assert_eq!(all, saved("7"));
+    let of = |kind: &str| all.iter().filter(|r| r["kind"] == kind).count();
+    assert_eq!(of("distribution"), 53);
+    assert!((100..=200).contains(&of("timeline")), "{}", of("timeline"));
+}
+
+#[test]
+fn the_timeline_and_the_distribution_hold_what_the_row_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.json").display().to_string();
+    let row = &rows(&[DRAWN, "-q", "-o", &path])[0];
+    let run: Value = serde_json::from_str(&fs::read_to_string(path).expect("written")).expect("JSON");
+    let of = |kind: &str| -> Vec<&Value> {
+        run["rows"].as_array().expect("rows").iter().filter(|r| r["kind"] == kind).collect()
+    };
+    let close = |a: f64, b: f64, what: &str| assert!((a / b - 1.0).abs() < 1e-9, "{what}: {a} against {b}");
+    let mean = |field: &str| {
+        let pieces = of("timeline");
+        let sum: f64 = pieces.iter().map(|r| number(r, field) * number(r, "seconds")).sum();
+        sum / pieces.iter().map(|r| number(r, "seconds")).sum::<f64>()
+    };
+    close(mean("queue_requests"), number(row, "queue_requests_mean"), "queue");
+    close(mean("kv_occupancy"), number(row, "kv_occupancy"), "cache");
+    close(mean("batch"), number(row, "running_batch") * number(row, "utilisation"), "batch");
+    for (share, p) in [(0.5, "p50"), (0.9, "p90"), (0.99, "p99")] {
+        let rows = of("distribution");
+        let at = rows.iter().find(|r| number(r, "share") == share).expect("a share");
+        for field in ["ttft_ms", "tpot_ms", "e2e_ms"] {
+            close(number(at, field), number(row, &format!("{field}_{p}")), field);
+        }
+    }
 }
 
 #[test]

@@ -38,21 +38,27 @@ impl Output {
     /// As [`Output::write`].
     pub fn write_with_details(&self, run: &Run, details: &[Row]) -> Result<(), Failure> {
         let all = Run { rows: details.to_vec(), ..run.clone() };
-        self.write_files(&all, &self.files)?;
+        self.write_files(|_| &all)?;
         print(&self.format.render(run, self.style)?)
     }
 
-    /// Writes the run to standard output, and with further rows to the files that hold charts.
+    /// Writes the run, and to documents and saved runs also what a report shows beside it.
     ///
     /// # Errors
     /// As [`Output::write`].
-    pub fn write_with_charts(&self, run: &Run, drawn: Vec<Row>) -> Result<(), Failure> {
-        let (charts, plain): (Vec<_>, Vec<_>) = self.files.iter().partition(|(_, format)| format.holds_charts());
-        if !charts.is_empty() {
-            let all = Run { rows: run.rows.iter().cloned().chain(drawn).collect(), ..run.clone() };
-            self.write_files(&all, charts)?;
+    pub fn write_with_evidence(
+        &self,
+        run: &Run,
+        evidence: impl FnOnce() -> Result<Vec<Row>, Failure>,
+    ) -> Result<(), Failure> {
+        let documents = |format: &Format| matches!(format, Format::Html | Format::Svg | Format::Json);
+        if self.files.iter().any(|(_, format)| documents(format)) {
+            let mut full = run.clone();
+            full.rows.extend(evidence()?);
+            self.write_files(|format| if documents(&format) { &full } else { run })?;
+        } else {
+            self.write_files(|_| run)?;
         }
-        self.write_files(run, plain)?;
         print(&self.format.render(run, self.style)?)
     }
 
@@ -61,18 +67,14 @@ impl Output {
     /// # Errors
     /// When a file cannot be written, or the reader of standard output went away.
     pub fn write(&self, run: &Run) -> Result<(), Failure> {
-        self.write_files(run, &self.files)?;
+        self.write_files(|_| run)?;
         print(&self.format.render(run, self.style)?)
     }
 
-    fn write_files<'a>(
-        &self,
-        run: &Run,
-        files: impl IntoIterator<Item = &'a (PathBuf, Format)>,
-    ) -> Result<(), Failure> {
-        for (path, format) in files {
+    fn write_files<'a>(&self, run: impl Fn(Format) -> &'a Run) -> Result<(), Failure> {
+        for (path, format) in &self.files {
             let plain = Style { color: false, width: None, all_columns: true };
-            save(path, &format.render(run, plain)?)?;
+            save(path, &format.render(run(*format), plain)?)?;
             if !self.quiet {
                 complain(&format!("wrote {}", path.display()));
             }

@@ -61,14 +61,16 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
     files.finish()?;
     let mut context = scenarios::context_of(&source, &plan, profile.as_ref());
     context.seed = Some(options.seed);
-    let mut drawn = Vec::new();
-    for detail in &answer.details {
-        drawn.extend(rows(&detail.distribution)?);
-        drawn.extend(rows(&detail.timeline)?);
-    }
-    drawn.extend(rows(&assumptions(&plan, &traffic, &calibration, &options)?)?);
     let run = context::finished("simulate", context, answer.sentence, answer.notes, &answer.rows)?;
-    output.write_with_charts(&run, drawn)?;
+    output.write_with_evidence(&run, || {
+        let mut drawn = Vec::new();
+        for detail in &answer.details {
+            drawn.extend(rows(&detail.distribution)?);
+            drawn.extend(rows(&detail.timeline)?);
+        }
+        drawn.extend(rows(&assumptions(&plan, &traffic, &calibration, &options)?)?);
+        Ok(drawn)
+    })?;
     if stop.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted);
     }

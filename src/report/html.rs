@@ -14,7 +14,7 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
-/// Most contenders, or operating points of them, that stand side by side as columns.
+/// Most simulated contenders and loads that stand side by side as columns.
 const SIDE_BY_SIDE: usize = 8;
 
 /// Most rows of a chart's data that are written out; of more, every so manyth is.
@@ -114,10 +114,7 @@ fn comparison(run: &Run) -> Markup {
     let rows = table::answering(source);
     let columns = table::columns(if simulated { "simulate" } else { "compare" }, &rows, false);
     html! {
-        @if rows.len() > SIDE_BY_SIDE {
-            h2 { "Row by row" }
-            div class="rows" { (data(&rows, &columns)) }
-        } @else if !rows.is_empty() {
+        @if !rows.is_empty() && !(simulated && rows.len() > SIDE_BY_SIDE) {
             h2 { "Side by side" }
             // Contenders are columns: two of them fit a telephone, however many fields they have.
             div class="data" {
@@ -202,29 +199,22 @@ fn assumptions(run: &Run) -> Markup {
 
 /// Rows that no chart and no table above shows.
 fn others(run: &Run, charts: &[Chart<'_>]) -> Markup {
-    const SHOWN: [&str; 10] = [
-        "answer",
-        "curve",
-        "sensitivity",
-        "waterfall",
-        "contender",
-        "part",
-        "roofline",
-        "assumption",
-        "distribution",
-        "timeline",
-    ];
+    const SHOWN: [&str; 8] =
+        ["answer", "curve", "sensitivity", "waterfall", "contender", "part", "roofline", "assumption"];
     let drawn = |row: &Row| charts.iter().any(|c| c.rows.iter().any(|r| std::ptr::eq(*r, row)));
     let rows: Vec<&Row> = run
         .rows
         .iter()
         .filter(|r| field(r, "kind").is_none_or(|k| !SHOWN.contains(&k.as_str())) && !drawn(r))
         .collect();
+    // A load curve has too many rows to stand side by side, and no chart shows all of their columns.
+    let rows = if run.command == "simulate" { table::answering(&run.rows) } else { rows };
+    let beside = run.command == "compare" || run.command == "simulate" && rows.len() <= SIDE_BY_SIDE;
     let columns = table::columns(&run.command, &rows, false);
     html! {
-        @if !rows.is_empty() && run.command != "compare" && run.command != "simulate" {
+        @if !rows.is_empty() && !beside {
             h2 { "Rows" }
-            (data(&rows, &columns))
+            div class="rows" { (data(&rows, &columns)) }
         }
     }
 }

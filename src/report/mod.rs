@@ -47,11 +47,6 @@ impl Format {
         }
     }
 
-    /// Whether it holds charts, or what they are drawn from when a saved run is rendered again.
-    pub const fn holds_charts(self) -> bool {
-        matches!(self, Self::Json | Self::Html | Self::Svg)
-    }
-
     /// The run in this format, ending in a newline.
     ///
     /// # Errors

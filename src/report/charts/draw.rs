@@ -17,7 +17,7 @@ const COLORS: usize = 7;
 /// The colour of what series are held against: targets.
 pub const REFERENCE: usize = usize::MAX;
 /// Width of every drawing, user units; the page scales it.
-pub const WIDTH: f64 = 640.0;
+pub const WIDTH: f64 = 480.0;
 /// Height of a line of a legend.
 const LEGEND_LINE: f64 = 22.0;
 /// Width of a character of the legend's font, on average.
@@ -99,7 +99,7 @@ pub fn plane(plane: &Plane<'_>) -> String {
     let mut layout = Layout::auto_from_plots(&plots)
         .with_theme(theme())
         .with_width(WIDTH)
-        .with_height(380.0)
+        .with_height(330.0)
         .with_x_label(plane.x)
         .with_y_label(plane.y)
         .with_label_size(15)
