@@ -113,8 +113,9 @@ fn comparison(run: &Run) -> Markup {
     let source = if marked.is_empty() && (simulated || run.command == "compare") { &run.rows } else { &marked };
     let rows = table::answering(source);
     let columns = table::columns(if simulated { "simulate" } else { "compare" }, &rows, false);
+    let shown = if simulated { (1..=SIDE_BY_SIDE).contains(&rows.len()) } else { !rows.is_empty() };
     html! {
-        @if !rows.is_empty() && !(simulated && rows.len() > SIDE_BY_SIDE) {
+        @if shown {
             h2 { "Side by side" }
             // Contenders are columns: two of them fit a telephone, however many fields they have.
             div class="data" {
