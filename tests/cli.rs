@@ -194,7 +194,7 @@ fn the_catalogue_shows_devices_models_prices_and_one_of_them() {
 
 #[test]
 fn schemas_completions_and_the_manual_are_printed() {
-    for format in ["scenario", "run", "compare", "explain", "model"] {
+    for format in ["scenario", "run", "compare", "explain", "model", "simulate", "distribution", "timeline"] {
         let schema = json(&["schema", format]);
         assert!(schema.get("$schema").is_some(), "{format}");
     }

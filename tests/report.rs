@@ -4,9 +4,11 @@ use assert_cmd::Command;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use underdog::device::Profile;
+use underdog::device::profile::{Adapter, Case, Record, Roofs, Rung, SCHEMA};
 
 const CUT: &str = "scenarios/h800-vs-h100.toml";
+const AZURE: &str = "scenarios/azure-conversation.toml";
 
 fn underdog(args: &[&str]) {
     let out = Command::cargo_bin("underdog").expect("built").args(args).output().expect("it starts");
@@ -15,12 +17,16 @@ fn underdog(args: &[&str]) {
 
 /// A break-even saved as JSON and as a document, in a folder of its own.
 fn saved(edits: &[&str]) -> (tempfile::TempDir, Value, String) {
+    let edits = edits.iter().flat_map(|e| ["--set", e]);
+    saved_run(&["breakeven", CUT].into_iter().chain(edits).collect::<Vec<_>>())
+}
+
+/// Any run saved so.
+fn saved_run(command: &[&str]) -> (tempfile::TempDir, Value, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (json, html) = (path("run.json"), path("run.html"));
-    let mut args = vec!["breakeven", CUT, "-q", "-o", &json, "-o", &html];
-    args.extend(edits.iter().flat_map(|e| ["--set", e]));
-    underdog(&args);
+    underdog(&[command, &["-q", "-o", &json, "-o", &html]].concat());
     let run = serde_json::from_str(&fs::read_to_string(&json).expect("written")).expect("JSON");
     let text = fs::read_to_string(&html).expect("written");
     (folder, run, text)
@@ -28,6 +34,85 @@ fn saved(edits: &[&str]) -> (tempfile::TempDir, Value, String) {
 
 fn of_kind<'a>(run: &'a Value, kind: &str) -> Vec<&'a Value> {
     run["rows"].as_array().expect("rows").iter().filter(|r| r["kind"] == kind).collect()
+}
+
+/// A chart with its data.
+fn figure<'a>(html: &'a str, id: &str) -> &'a str {
+    let start = html.find(&format!("<figure id=\"{id}\"")).unwrap_or_else(|| panic!("{id} is missing"));
+    &html[start..start + html[start..].find("</figure>").expect("an end")]
+}
+
+/// The cells of a chart's data, row by row.
+fn cells(figure: &str) -> Vec<Vec<String>> {
+    let body = figure.split("<tbody>").nth(1).expect("data");
+    let row = |row: &str| {
+        let cells = row.split("<td").skip(1);
+        cells.map(|c| c.split('>').nth(1).unwrap_or_default().trim_end_matches("</td").to_owned()).collect()
+    };
+    body.split("<tr>").skip(1).map(row).collect()
+}
+
+/// The charts of a simulation at one load, with the kind and the field of what each draws.
+const SERVED: [(&str, &str, &str); 7] = [
+    ("cost", "", "usd_per_mtok_output"),
+    ("ttft", "distribution", "ttft_ms"),
+    ("tpot", "distribution", "tpot_ms"),
+    ("e2e", "distribution", "e2e_ms"),
+    ("batch", "timeline", "batch"),
+    ("kv", "timeline", "kv_occupancy"),
+    ("queue", "timeline", "queue_requests"),
+];
+
+/// Those that a run over several loads has beside.
+const LOADS: [(&str, &str, &str); 3] =
+    [("ttft-load", "", "ttft_ms_p99"), ("tpot-load", "", "tpot_ms_p99"), ("goodput", "", "goodput_requests_s")];
+
+#[test]
+fn a_simulation_shows_its_charts_with_their_data_as_in_the_json() {
+    let one = saved_run(&["simulate", AZURE]);
+    let many = saved_run(&["simulate", AZURE, "--rates", "1-32*2"]);
+    for ((_folder, run, html), charts) in [(&one, SERVED.to_vec()), (&many, [&SERVED[..], &LOADS[..]].concat())] {
+        assert!(html.len() < 400_000, "{} bytes", html.len());
+        for (id, kind, field) in charts {
+            let figure = figure(html, id);
+            assert!(figure.contains("<svg") && figure.contains("<h3>") && figure.contains("h100"), "{id}");
+            assert!(["(ms)", "(s)", "share of", "requests", "USD per Mtok"].iter().any(|u| figure.contains(u)), "{id}");
+            let rows = run["rows"].as_array().expect("rows").iter();
+            let own: Vec<&Value> = if kind.is_empty() {
+                rows.filter(|r| r.get("kind").is_none()).collect()
+            } else {
+                rows.filter(|r| r["kind"] == kind && r.get(field).is_some()).collect()
+            };
+            // At most 240 rows are written out.
+            let shown: Vec<&&Value> = own.iter().step_by(own.len().div_ceil(240)).collect();
+            let cells = cells(figure);
+            assert_eq!(cells.len(), shown.len(), "{id}: rows of the table and of the JSON");
+            for (cells, row) in cells.iter().zip(shown) {
+                assert_eq!(cells[0], row["contender"].as_str().expect("a name"), "{id}");
+                let Some(number) = row.get(field).and_then(Value::as_f64) else { continue };
+                let read = cells.iter().filter_map(|c| c.replace(',', "").parse::<f64>().ok());
+                let close = |read: f64| (read - number).abs() <= 0.005 * number.abs();
+                assert!(read.into_iter().any(close), "{id}: {field} {number} is not in {cells:?}");
+            }
+        }
+    }
+    // The targets are in the charts they are about.
+    for (id, target) in [("ttft", "target: 2,000 ms"), ("tpot", "target: 60 ms"), ("ttft-load", "target: 2,000 ms")] {
+        assert!(figure(&many.2, id).contains(target), "{id} has no {target}");
+    }
+}
+
+#[test]
+fn a_saved_simulation_renders_again_and_shows_the_same_table() {
+    let (folder, _, html) = saved_run(&["simulate", AZURE, "--rates", "1-32*2"]);
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    underdog(&["report", &path("run.json"), "-q", "-o", &path("again.html")]);
+    assert_eq!(fs::read_to_string(path("again.html")).expect("written"), html);
+    let table = |args: &[&str]| {
+        let out = Command::cargo_bin("underdog").expect("built").args(args).output().expect("it starts");
+        String::from_utf8(out.stdout).expect("UTF-8")
+    };
+    assert_eq!(table(&["report", &path("run.json")]), table(&["simulate", AZURE, "--rates", "1-32*2"]));
 }
 
 #[test]
@@ -41,8 +126,7 @@ fn every_chart_has_a_drawing_and_its_data_as_in_the_json() {
         ("load", "contender"),
         ("roofline", "roofline"),
     ] {
-        let start = html.find(&format!("<figure id=\"{id}\"")).unwrap_or_else(|| panic!("{id} is missing"));
-        let figure = &html[start..start + html[start..].find("</figure>").expect("an end")];
+        let figure = figure(&html, id);
         assert!(figure.contains("<svg") && figure.contains("<h3>") && figure.contains("<thead>"), "{id}");
         let body = figure.split("<tbody>").nth(1).expect("data");
         assert_eq!(body.matches("<tr>").count(), of_kind(&run, kind).len(), "{id}: rows of the table and of the JSON");
@@ -59,28 +143,48 @@ fn every_chart_has_a_drawing_and_its_data_as_in_the_json() {
 fn measured() -> (tempfile::TempDir, Value, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let case = |rung: &str, time: f64| {
-        serde_json::json!({
-            "kernel": "gemm", "variant": format!("gemm_{rung}"), "dtype": "f32", "m": 512, "n": 512, "k": 512,
-            "flop": 2.68e8, "bytes": 3.1e6, "samples_s": [time], "time_s_median": time, "spread": 0.0,
-            "clock": "wall", "first_s": time, "verified": true, "rung": rung
-        })
+    let case = |rung: &str, time: f64| Case {
+        kernel: "gemm".into(),
+        variant: format!("gemm_{rung}"),
+        dtype: "f32".into(),
+        m: 512,
+        n: 512,
+        k: 512,
+        flop: 2.68e8,
+        bytes: 3.1e6,
+        time_s_median: time,
+        verified: true,
+        rung: Some(rung.into()),
+        ..Case::default()
     };
-    let profile = serde_json::json!({
-        "schema": "underdog.profile/1",
-        "adapter": {
-            "name": "<b>card</b>", "backend": "vulkan", "driver": "d", "driver_info": "1", "kind": "discrete",
-            "vendor_id": 0, "device_id": 0, "software": false, "subgroup": [32, 32], "features": []
+    let step = |rung: &str, time_s: f64| Rung {
+        kernel: "gemm".into(),
+        dtype: "f32".into(),
+        rung: rung.into(),
+        shapes: 1,
+        time_s,
+        flop_s: Some(2.68e8 / time_s),
+        ..Rung::default()
+    };
+    let rungs = [("naive", 4e-3), ("tiled", 8e-4), ("best", 1.4e-4)];
+    let profile = Profile {
+        schema: SCHEMA.into(),
+        adapter: Adapter { name: "<b>card</b>".into(), backend: "vulkan".into(), ..Adapter::default() },
+        roofs: Roofs {
+            gemm_f32_flop_s: Some(2.0e12),
+            read_byte_s: Some(3.0e11),
+            gemv_f32_byte_s: Some(2.9e11),
+            launch_s: Some(5e-6),
+            submit_s: Some(4e-5),
+            ..Roofs::default()
         },
-        "roofs": { "gemm_f32_flop_s": 2.0e12, "read_byte_s": 3.0e11, "gemv_f32_byte_s": 2.9e11, "launch_s": 5e-6, "submit_s": 4e-5 },
-        "cases": [case("naive", 4e-3), case("tiled", 8e-4), case("best", 1.4e-4)],
-        "record": {
-            "version": "0", "libraries": [], "started": "2026-11-01T00:00:00Z", "duration_s": 1.0, "budget_s": 1.0,
-            "seed": 1, "runtime_checks": false, "host": "h"
-        },
-        "anomalies": []
-    });
-    fs::write(path("card.json"), profile.to_string()).expect("written");
+        cases: rungs.map(|(rung, time)| case(rung, time)).to_vec(),
+        ladder: rungs.map(|(rung, time)| step(rung, time)).to_vec(),
+        record: Record { started: "2026-11-01T00:00:00Z".into(), ..Record::default() },
+        ..Profile::default()
+    };
+    let profile = serde_json::to_string(&profile).expect("JSON");
+    fs::write(path("card.json"), profile).expect("written");
     let scenario = fs::read_to_string("scenarios/this-machine.toml").expect("a scenario");
     fs::write(path("s.toml"), scenario.replace("\"local\"", "\"./card.json\"\nmemory = \"24 GiB\"")).expect("written");
     underdog(&["compare", &path("s.toml"), "-q", "-o", &path("run.json"), "-o", &path("run.html")]);
@@ -122,14 +226,11 @@ fn a_document_asks_for_nothing_and_runs_nothing() {
 }
 
 #[test]
-fn a_saved_run_renders_again_to_the_same_bytes_in_no_time() {
+fn a_saved_run_renders_again_to_the_same_bytes() {
     let (folder, _, html) = saved(&[]);
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let started = Instant::now();
     underdog(&["report", &path("run.json"), "-q", "-o", &path("again.html")]);
-    let took = started.elapsed();
     assert_eq!(fs::read_to_string(path("again.html")).expect("written"), html);
-    assert!(took.as_secs_f64() < 0.2, "{took:?}");
     underdog(&["report", &path("run.json"), "-q", "-o", &path("chart.svg")]);
     assert!(fs::read_to_string(path("chart.svg")).expect("written").starts_with("<svg xmlns"));
 }
@@ -181,26 +282,27 @@ fn seen(browser: &Path, folder: &Path, width: u32, dark: bool) -> (u32, u32, Str
 #[test]
 fn a_browser_shows_it_without_overflow_in_light_and_dark() {
     let Some(browser) = browser() else { return };
-    let (folder, ..) = saved(&["contender.stronger.price=1.60 USD/h"]);
-    let (other, ..) = measured();
-    let mut backgrounds = Vec::new();
-    for width in [390, 1280] {
-        for dark in [false, true] {
-            let (scroll, charts, background) = seen(&browser, folder.path(), width, dark);
-            assert!(scroll <= width, "{scroll} px wide in a window of {width}");
-            assert_eq!(charts, 6, "at {width} px");
-            backgrounds.push(background);
+    let solved = saved(&["contender.stronger.price=1.60 USD/h"]);
+    let served = saved_run(&["simulate", AZURE, "--rates", "1-32*2"]);
+    let local = measured();
+    // Of the measured one: cost by part, cost over load, roofline and ladder.
+    for ((folder, ..), drawn) in [(&solved, 6), (&served, SERVED.len() + LOADS.len()), (&local, 4)] {
+        let mut backgrounds = Vec::new();
+        for width in [390, 1280] {
+            for dark in [false, true] {
+                let (scroll, charts, background) = seen(&browser, folder.path(), width, dark);
+                assert!(scroll <= width, "{scroll} px wide in a window of {width}");
+                assert_eq!(charts as usize, drawn, "at {width} px");
+                backgrounds.push(background);
+            }
         }
-        let (scroll, charts, _) = seen(&browser, other.path(), width, false);
-        assert!(scroll <= width, "{scroll} px wide in a window of {width}");
-        assert_eq!(charts, 4, "parts, load, roofline and ladder at {width} px");
+        assert!(backgrounds[0] == backgrounds[2] && backgrounds[1] == backgrounds[3], "{backgrounds:?}");
+        assert_ne!(backgrounds[0], backgrounds[1], "light and dark look alike");
     }
-    assert!(backgrounds[0] == backgrounds[2] && backgrounds[1] == backgrounds[3], "{backgrounds:?}");
-    assert_ne!(backgrounds[0], backgrounds[1], "light and dark look alike");
 }
 
 #[test]
-fn the_report_of_every_scenario_is_small_quick_and_fits_a_telephone() {
+fn the_report_of_every_scenario_is_small_and_fits_a_telephone() {
     let browser = browser();
     let files = fs::read_dir("scenarios").expect("the folder is there").map(|e| e.expect("an entry").path());
     let answered = |path: &PathBuf| {
@@ -217,9 +319,7 @@ fn the_report_of_every_scenario_is_small_quick_and_fits_a_telephone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = |name: &str| folder.path().join(name).display().to_string();
         underdog(&["compare", &name, "-q", "-o", &path("run.json")]);
-        let started = Instant::now();
         underdog(&["report", &path("run.json"), "-q", "-o", &path("run.html")]);
-        assert!(started.elapsed().as_secs_f64() < 0.2, "{name}: {:?}", started.elapsed());
         let html = fs::read_to_string(path("run.html")).expect("written");
         assert!(html.len() < 400_000, "{name}: {} bytes", html.len());
         let Some(browser) = &browser else { continue };

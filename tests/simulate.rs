@@ -75,6 +75,46 @@ fn rows_are_the_same_bytes_for_any_number_of_threads_and_differ_by_seed() {
     };
     assert_eq!(run("1", "5"), run("7", "5"));
     assert_ne!(run("1", "5"), run("1", "6"));
+    // A saved run also holds what charts are drawn from: of each contender one load, in few rows.
+    let folder = tempfile::tempdir().expect("a folder");
+    let saved = |threads: &str| {
+        let path = folder.path().join(format!("{threads}.json")).display().to_string();
+        rows(&[DRAWN, "--rates", "1-8*2", "--threads", threads, "-q", "-o", &path]);
+        let run: Value = serde_json::from_str(&fs::read_to_string(path).expect("written")).expect("JSON");
+        run["rows"].as_array().expect("rows").clone()
+    };
+    let all = saved("1");
+    assert_eq!(all, saved("7"));
+    let of = |kind: &str| all.iter().filter(|r| r["kind"] == kind).count();
+    assert_eq!(of("distribution"), 53);
+    assert!((100..=200).contains(&of("timeline")), "{}", of("timeline"));
+}
+
+#[test]
+fn the_timeline_and_the_distribution_hold_what_the_row_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.json").display().to_string();
+    let row = &rows(&[DRAWN, "-q", "-o", &path])[0];
+    let run: Value = serde_json::from_str(&fs::read_to_string(path).expect("written")).expect("JSON");
+    let of = |kind: &str| -> Vec<&Value> {
+        run["rows"].as_array().expect("rows").iter().filter(|r| r["kind"] == kind).collect()
+    };
+    let close = |a: f64, b: f64, what: &str| assert!((a / b - 1.0).abs() < 1e-9, "{what}: {a} against {b}");
+    let mean = |field: &str| {
+        let pieces = of("timeline");
+        let sum: f64 = pieces.iter().map(|r| number(r, field) * number(r, "seconds")).sum();
+        sum / pieces.iter().map(|r| number(r, "seconds")).sum::<f64>()
+    };
+    close(mean("queue_requests"), number(row, "queue_requests_mean"), "queue");
+    close(mean("kv_occupancy"), number(row, "kv_occupancy"), "cache");
+    close(mean("batch"), number(row, "running_batch") * number(row, "utilisation"), "batch");
+    for (share, p) in [(0.5, "p50"), (0.9, "p90"), (0.99, "p99")] {
+        let rows = of("distribution");
+        let at = rows.iter().find(|r| number(r, "share") == share).expect("a share");
+        for field in ["ttft_ms", "tpot_ms", "e2e_ms"] {
+            close(number(at, field), number(row, &format!("{field}_{p}")), field);
+        }
+    }
 }
 
 #[test]
@@ -106,6 +146,28 @@ fn the_smallest_size_meets_the_targets_and_one_less_does_not() {
     let at = |count: u64| rows(&[AZURE, "--set", &format!("contender.h100.count={count}")])[0]["slo_met"] == true;
     assert!(at(devices));
     assert!(devices == 4 || !at(devices - 4), "{devices} is not the smallest");
+}
+
+#[test]
+fn conditions_hold_at_every_load() {
+    let code = |condition: &str| underdog(&["simulate", DRAWN, "--rates", "1,4", "--require", condition]).0;
+    assert_eq!(code("one.ttft_ms_p99 < 100000"), 0);
+    assert_eq!(code("one.utilisation > 0.99"), 3);
+    let by_load = rows(&[DRAWN, "--rates", "1,4"]);
+    let between = (number(&by_load[0], "running_batch") + number(&by_load[1], "running_batch")) / 2.0;
+    assert_eq!(code(&format!("one.running_batch < {between}")), 3);
+}
+
+#[test]
+fn a_full_engine_costs_what_the_steady_state_says() {
+    // The requests of the trace differ in length by three decades; the steady state knows their mean.
+    for row in rows(&[AZURE, "--rate", "50"]) {
+        assert_eq!(row["saturated"], true);
+        let error = number(&row, "usd_per_mtok_output") / number(&row, "usd_per_mtok_output_saturated") - 1.0;
+        assert!(error.abs() < 0.05, "{row}: {error}");
+    }
+    let at_load = &rows(&[AZURE])[0];
+    assert!(number(at_load, "usd_per_mtok_output") > 2.0 * number(at_load, "usd_per_mtok_output_saturated"));
 }
 
 #[test]
@@ -250,5 +312,5 @@ fn a_torn_last_line_is_counted_and_a_missing_newline_is_none() {
     assert!(requests == 1 && text.contains("torn"), "{text}");
     let burst = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n45,GPT-4,1087,0,1087,API log\n";
     let (requests, text) = notes(burst);
-    assert!(requests == 1 && text.contains("1 requests as failed"), "{text}");
+    assert!(requests == 1 && text.contains("Left out: 1 request "), "{text}");
 }

@@ -7,7 +7,7 @@ use super::output::Output;
 use crate::catalog::Catalog;
 use crate::device::matching::{self, Match};
 use crate::device::{Device, Profile};
-use crate::measure;
+use crate::measure::{self, LadderRow};
 use crate::run::{Row, Run, rows};
 use serde::Serialize;
 
@@ -19,9 +19,9 @@ pub fn measured(profiles: &[Profile], catalog: &Catalog, seed: u64) -> Result<Ru
     context.adapter = profiles.first().map(|p| p.adapter.name.clone());
     let mut notes: Vec<String> = profiles.iter().filter_map(|p| known(p, &sheets)).collect();
     let cases: Vec<_> = profiles.iter().flat_map(measure::rows).collect();
-    let rungs: Vec<_> = profiles.iter().flat_map(|p| measure::ladder(p, &libraries(p, &sheets))).collect();
+    let rungs: Vec<_> = profiles.iter().flat_map(|p| ladder(p, &sheets)).collect();
     let mut all = kinded("case", &cases)?;
-    all.extend(kinded("rung", &rungs)?);
+    all.extend(kinded("ladder", &rungs)?);
     let mut sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
     if profiles.len() > 1 {
         let (compared, rows) = measure::beside(profiles);
@@ -65,10 +65,11 @@ fn kinded<T: Serialize>(kind: &str, typed: &[T]) -> Result<Vec<Row>, serde_json:
     Ok(rows(typed)?.into_iter().map(mark).collect())
 }
 
-fn libraries(profile: &Profile, sheets: &[Device]) -> Vec<crate::device::sheet::Library> {
+/// The ladder of a profile, the published libraries of the device it was measured on above it.
+pub fn ladder(profile: &Profile, sheets: &[Device]) -> Vec<LadderRow> {
     match matching::find(profile, sheets) {
-        Match::Is(device) => device.library.clone(),
-        _ => Vec::new(),
+        Match::Is(device) => measure::ladder(profile, &device.library),
+        _ => measure::ladder(profile, &[]),
     }
 }
 

@@ -1,14 +1,15 @@
 //! Commands that answer between two contenders: break-even and the waterfall.
 
+use super::adapters;
 use super::args::{Breakeven, Cli, Explain, TokensOf};
 use super::context;
 use super::failure::Failure;
 use super::output::Output;
 use super::scenarios::prepare;
 use crate::catalog::Catalog;
-use crate::device::Profile;
+use crate::device::{Device, Profile};
 use crate::estimate::Calibration;
-use crate::measure;
+use crate::measure::LadderRow;
 use crate::run::{Context, Row, Run, SCHEMA, rows};
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Contender, Plan};
@@ -46,7 +47,7 @@ pub fn breakeven(args: &Breakeven, cli: &Cli, catalog: &Catalog, output: &Output
     let contenders = solve::compare(&both, &ready.calibration)?.rows;
     let contenders: Vec<_> = contenders.into_iter().map(|row| Kinded { kind: "contender", row }).collect();
     all.extend(rows(&contenders)?);
-    all.extend(evidence(&both, &ready.calibration, &ready.profiles)?);
+    all.extend(evidence(&both, &ready.calibration, &ready.profiles, catalog)?);
     output.write(&finished("breakeven", ready.context, sentence, notes, all))
 }
 
@@ -69,14 +70,21 @@ pub fn explain(args: &Explain, cli: &Cli, catalog: &Catalog, output: &Output) ->
 
 /// What a report shows beside the answer: the parts of the contenders' costs, their roofs, the ladders of those that
 /// were measured, and what all rests on.
-pub fn evidence(plan: &Plan, calibration: &Calibration, profiles: &[(String, Profile)]) -> Result<Vec<Row>, Failure> {
+pub fn evidence(
+    plan: &Plan,
+    calibration: &Calibration,
+    profiles: &[(String, Profile)],
+    catalog: &Catalog,
+) -> Result<Vec<Row>, Failure> {
+    let sheets = if profiles.is_empty() { Vec::new() } else { Device::load_all(catalog)? };
     let (ops, comparison) = solve::explain(plan, calibration)?;
     let mut all = rows(&evidence::parts(&comparison.rows, &ops))?;
     all.extend(rows(&evidence::roofline(plan, calibration, &ops)?)?);
     let own = |name: &String| plan.contenders.iter().any(|c| c.name == *name);
     for (name, profile) in profiles.iter().filter(|(name, _)| own(name)) {
         all.extend(rows(&evidence::rungs(name, profile))?);
-        let ladder = measure::ladder(profile).into_iter().filter(|r| matches!(r.kernel.as_str(), "gemm" | "gemv"));
+        let shown = |r: &LadderRow| matches!(r.kernel.as_str(), "gemm" | "gemv");
+        let ladder = adapters::ladder(profile, &sheets).into_iter().filter(shown);
         let ladder: Vec<_> = ladder.map(|row| Kinded { kind: "ladder", row }).collect();
         all.extend(rows(&ladder)?);
     }

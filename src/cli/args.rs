@@ -68,6 +68,8 @@ pub enum Command {
     /// Render saved runs again; nothing is computed.
     Report(ReportArgs),
     /// Serve a trace or an arrival process: waiting times, goodput, cost at the real load.
+    ///
+    /// -o run.json and -o report.html also hold how times are spread over the requests and what went on when.
     Simulate(Simulate),
     /// Predict measured points: errors by slice, worst first.
     Validate(Validate),
@@ -342,6 +344,10 @@ pub enum SchemaOf {
     Answer,
     /// A row of `simulate`.
     Simulate,
+    /// A row of kind `distribution` of `simulate`: how times are spread over the requests.
+    Distribution,
+    /// A row of kind `timeline` of `simulate`: what went on in a piece of time.
+    Timeline,
     /// A row of `model`.
     Model,
     /// A row of `catalog devices`.
@@ -352,7 +358,7 @@ pub enum SchemaOf {
     Slice,
     /// A row of kind `case` of `bench`.
     Bench,
-    /// A row of kind `rung` of `bench`.
+    /// A row of kind `ladder` of `bench`.
     Ladder,
     /// A row of `compare-adapters`, and of kind `beside` of `bench --adapter all`.
     Adapters,

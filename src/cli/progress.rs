@@ -26,6 +26,18 @@ impl Bar {
     }
 }
 
+impl Bar {
+    /// So many steps of the stage are done.
+    pub fn advance(&self, steps: u64, what: &str) {
+        self.with(|bar| {
+            if let Some(bar) = bar {
+                bar.set_message(what.to_owned());
+                bar.inc(steps);
+            }
+        });
+    }
+}
+
 impl Drop for Bar {
     fn drop(&mut self) {
         self.with(|bar| {
@@ -45,19 +57,14 @@ impl Progress for Bar {
             if let Some(old) = bar.take() {
                 old.finish_and_clear();
             }
-            let style = ProgressStyle::with_template("{prefix} [{bar:24}] {pos}/{len} {wide_msg}")
+            let style = ProgressStyle::with_template("{prefix} [{bar:24}] {human_pos}/{human_len} {wide_msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar());
             *bar = Some(ProgressBar::new(total).with_style(style).with_prefix(name.to_owned()));
         });
     }
 
     fn step(&self, what: &str) {
-        self.with(|bar| {
-            if let Some(bar) = bar {
-                bar.set_message(what.to_owned());
-                bar.inc(1);
-            }
-        });
+        self.advance(1, what);
     }
 
     fn warn(&self, message: &str) {

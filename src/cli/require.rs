@@ -1,4 +1,5 @@
-//! `--require 'weaker.usd_per_mtok_output < stronger.usd_per_mtok_output'`: a condition on the rows that were chosen.
+//! `--require 'weaker.usd_per_mtok_output < stronger.usd_per_mtok_output'`: a condition on the rows that were chosen,
+//! or on all where there is no choice.
 //!
 //! Either side is a number or `contender.field`. A field that does not exist leaves the condition unmet, with the
 //! reason: a missing number never passes a check.
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 const OPERATORS: [&str; 4] = ["<=", ">=", "<", ">"];
 
-/// Checks conditions against the chosen rows.
+/// Checks conditions against the chosen rows; against the only row of a contender where none is marked.
 ///
 /// # Errors
 /// `Usage` for a condition that cannot be read, `Unmet` with all that do not hold.
@@ -62,7 +63,8 @@ fn value(side: &str, rows: &[Row]) -> Result<f64, Missing> {
     }
     let (name, field) = side.rsplit_once('.').ok_or(Missing::Unreadable)?;
     let own = |row: &&Row| row.get("contender").and_then(Value::as_str) == Some(name);
-    let chosen = |row: &&Row| row.get("chosen").and_then(Value::as_bool) == Some(true);
+    let choice = rows.iter().any(|row| row.contains_key("chosen"));
+    let chosen = |row: &&Row| !choice || row.get("chosen").and_then(Value::as_bool) == Some(true);
     if !rows.iter().any(|row| own(&row)) {
         return Err(Missing::Absent(format!("there is no contender {name}")));
     }

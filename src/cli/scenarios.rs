@@ -32,7 +32,7 @@ pub struct Ready {
 pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let ready = prepare(&args.scenario, cli, catalog)?;
     if args.optimize {
-        return optimized(args, ready, output);
+        return optimized(args, ready, catalog, output);
     }
     let answer = solve::compare(&ready.plan, &ready.calibration)?;
     let mut notes = answer.notes;
@@ -40,12 +40,13 @@ pub fn compare(args: &Compare, cli: &Cli, catalog: &Catalog, output: &Output) ->
         notes.insert(0, "No GPU adapter was found or asked for: the CPU fallback was measured.".to_owned());
     }
     let run = context::finished("compare", ready.context, answer.sentence, notes, &answer.rows)?;
-    output.write_with_evidence(&run, || answers::evidence(&ready.plan, &ready.calibration, &ready.profiles))?;
+    output
+        .write_with_evidence(&run, || answers::evidence(&ready.plan, &ready.calibration, &ready.profiles, catalog))?;
     require::check(&args.requirements, &run.rows)
 }
 
 /// `compare --optimize`: every contender in its best layout.
-fn optimized(args: &Compare, ready: Ready, output: &Output) -> Result<(), Failure> {
+fn optimized(args: &Compare, ready: Ready, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let found = solve::optimize(&ready.plan, &ready.calibration)?;
     // The sentence and its verdict come from the same rows and rules as those of a comparison.
     let rows: Vec<_> = found.rows.iter().map(|r| r.row.clone()).collect();
@@ -55,7 +56,8 @@ fn optimized(args: &Compare, ready: Ready, output: &Output) -> Result<(), Failur
         found.tried
     ));
     let run = context::finished("compare", ready.context, sentence, notes, &found.rows)?;
-    output.write_with_evidence(&run, || answers::evidence(&found.plan, &ready.calibration, &ready.profiles))?;
+    output
+        .write_with_evidence(&run, || answers::evidence(&found.plan, &ready.calibration, &ready.profiles, catalog))?;
     require::check(&args.requirements, &run.rows)
 }
 

@@ -108,6 +108,8 @@ pub fn schema(format: SchemaOf) -> Result<(), Failure> {
         SchemaOf::Explain => schema_for!(ExplainRow),
         SchemaOf::Answer => schema_for!(AnswerRow),
         SchemaOf::Simulate => schema_for!(crate::simulate::SimulateRow),
+        SchemaOf::Distribution => schema_for!(crate::simulate::DistributionRow),
+        SchemaOf::Timeline => schema_for!(crate::simulate::TimelineRow),
         SchemaOf::Model => schema_for!(ModelRow),
         SchemaOf::Device => schema_for!(DeviceRow),
         SchemaOf::Point => schema_for!(PointRow),

@@ -6,14 +6,19 @@ use super::output::Output;
 use super::progress::Bar;
 use super::{context, local, require, scenarios};
 use crate::catalog::Catalog;
+use crate::estimate::Calibration;
 use crate::progress::Progress;
-use crate::scenario::{Source, axis, resolve_in_time};
+use crate::provenance::Provenance;
+use crate::run::{Row, rows};
+use crate::scenario::traffic::{Process, Shape, Traffic};
+use crate::scenario::{Plan, Source, axis, resolve_in_time};
 use crate::simulate::answer::{Load, loads};
 use crate::simulate::export::{Export, REQUEST_COLUMNS, RequestFormat};
 use crate::simulate::tally::Observer;
 use crate::simulate::trace::Trace;
-use crate::simulate::world::{TICK, Watch};
+use crate::simulate::world::Watch;
 use crate::simulate::{self, Options, SimulateError, Spectator};
+use crate::solve::evidence::{self, AssumptionRow};
 use anyhow::Context as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -43,9 +48,9 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
     let stop = local::interruptible().unwrap_or_default();
     let files = Files::create(args)?;
     let contenders = plan.contenders.len() as u64;
-    let ticks = loads(&traffic, &options)?.iter().map(|load| requests(load) / TICK + 1).sum::<u64>() * contenders;
+    let expected = loads(&traffic, &options)?.iter().map(requests).sum::<u64>() * contenders;
     let bar = Arc::new(Bar::new(cli.common.quiet));
-    bar.stage("simulating", ticks);
+    bar.stage("requests", expected);
     let threads = if files.wanted() { Some(1) } else { args.threads.map(usize::from) };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
     let pool = pool.context("the threads cannot be started")?;
@@ -57,11 +62,56 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
     let mut context = scenarios::context_of(&source, &plan, profile.as_ref());
     context.seed = Some(options.seed);
     let run = context::finished("simulate", context, answer.sentence, answer.notes, &answer.rows)?;
-    output.write(&run)?;
+    output.write_with_evidence(&run, || {
+        let mut drawn = Vec::new();
+        for detail in &answer.details {
+            drawn.extend(rows(&detail.distribution)?);
+            drawn.extend(rows(&detail.timeline)?);
+        }
+        drawn.extend(rows(&assumptions(&plan, &traffic, &calibration, &options)?)?);
+        Ok(drawn)
+    })?;
     if stop.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted);
     }
-    require::check(&args.requirements, &run.rows)
+    required(&args.requirements, &run.rows)
+}
+
+/// What everything rests on: devices, models and prices as in a comparison, then load and scheduling.
+fn assumptions(
+    plan: &Plan,
+    traffic: &Traffic,
+    calibration: &Calibration,
+    options: &Options,
+) -> Result<Vec<AssumptionRow>, Failure> {
+    let mut all = evidence::assumptions(plan, calibration)?;
+    all.retain(|row| row.contender.is_some());
+    all.extend(simulate::assumed(plan, traffic, options).into_iter().map(|a| AssumptionRow {
+        kind: "assumption",
+        contender: a.contender,
+        about: a.about,
+        value: a.value,
+        provenance: Provenance::Assumed,
+        date: None,
+    }));
+    Ok(all)
+}
+
+/// Conditions hold at every load: the first rows of all contenders, their second rows, and so on.
+fn required(conditions: &[String], rows: &[Row]) -> Result<(), Failure> {
+    let own: Vec<&[Row]> = rows.chunk_by(|a, b| a.get("contender") == b.get("contender")).collect();
+    let loads = own.iter().map(|rows| rows.len()).max().unwrap_or(0);
+    for load in 0..loads {
+        let at: Vec<Row> = own.iter().filter_map(|rows| rows.get(load)).cloned().collect();
+        require::check(conditions, &at).map_err(|failure| match failure {
+            Failure::Unmet(mut unmet) if loads > 1 => {
+                unmet.push(format!("at load {} of {loads}", load + 1));
+                Failure::Unmet(unmet)
+            }
+            other => other,
+        })?;
+    }
+    Ok(())
 }
 
 fn options(args: &Simulate, seed: u64) -> Result<Options, Failure> {
@@ -78,9 +128,10 @@ fn options(args: &Simulate, seed: u64) -> Result<Options, Failure> {
     Ok(Options { seed, rates, speed, until, size: args.size })
 }
 
-/// How many requests a load has: as drawn, or as its file's size lets one guess.
+/// How many requests a load has: as drawn, as its rate says, or as its file's size lets one guess.
 fn requests(load: &Load) -> u64 {
     match load {
+        Load::Process(Process::Open(shape @ Shape::Ramp { seconds, .. }), ..) => (shape.rate() * seconds) as u64,
         Load::Process(_, _, requests, _) => *requests,
         Load::Trace(path, _) => Trace::guess(path),
     }
@@ -202,14 +253,14 @@ struct Run {
 impl Watch for Run {
     fn tick(&mut self, arrived: u64, iterations: u64) -> bool {
         let meter = &self.meter;
-        let more = arrived - self.arrived;
-        let requests = meter.requests.fetch_add(more, Ordering::Relaxed) + more;
+        let new = arrived - self.arrived;
+        let requests = meter.requests.fetch_add(new, Ordering::Relaxed) + new;
         let more = iterations - self.iterations;
         let steps = meter.iterations.fetch_add(more, Ordering::Relaxed) + more;
         (self.arrived, self.iterations) = (arrived, iterations);
         let seconds = meter.start.elapsed().as_secs_f64();
         let rate = |n: u64| n as f64 / seconds / 1e3;
-        meter.bar.step(&format!("{:.0} k requests/s, {:.0} k iterations/s", rate(requests), rate(steps)));
+        meter.bar.advance(new, &format!("{:.0} k requests/s, {:.0} k iterations/s", rate(requests), rate(steps)));
         !meter.stop.load(Ordering::Relaxed)
     }
 }

@@ -315,7 +315,8 @@ mod tests {
             experts,
             other_params: 0,
         };
-        let experts = Experts { count: 128, topk: 8, width: 4096, inter: 768, matrices: 3, bias: 0 };
+        let experts =
+            Experts { count: 128, topk: 8, width: 4096, inter: 768, matrices: 3, bias: 0, groups: 1, groups_chosen: 1 };
         let model = ModelSpec { layers: vec![layer(3, None), layer(5, Some(experts))], ..spec() };
         let all: Vec<_> = matrices(&model).into_iter().map(|m| (m.name, m.n, m.k, m.calls, m.routed)).collect();
         let expected = [

@@ -44,6 +44,24 @@ const TERMS: &[(&str, &str, &str)] = &[
         "measured: timed and verified here; interpolated: between measured points; anchored: corrected by own measurements; catalogued: from a data sheet or price list; calibrated: through constants fitted on others' measurements; roofline: a bound; assumed: somebody's assumption.",
     ),
     (
+        "p50, p90, p99",
+        "_ms_p99",
+        "Percentiles over requests: so many of 100 requests took no longer. p50 is the median.",
+    ),
+    (
+        "good/s, goodput",
+        "goodput_requests_s",
+        "Requests per second that met the targets, each for itself: time to the first token, and mean time per further token.",
+    ),
+    ("batch", "running_batch", "Sequences that decode together in one step of an engine, on average while it works."),
+    ("KV used", "kv_occupancy", "Share of the memory for keys and values of cached tokens that requests hold."),
+    ("preempted", "preemptions", "Times a request lost its cache because memory ran out, and was computed again."),
+    (
+        "saturated",
+        "\"saturated\":true",
+        "More arrives than is served, or more users ask than fit: the queue has no bound, and so has the time to the first token.",
+    ),
+    (
         "cannot tell",
         "verdict",
         "The difference is smaller than what the estimate is known to miss between two devices.",

@@ -14,6 +14,12 @@ const STYLE: &str = include_str!("style.css");
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
+/// Most simulated contenders and loads that stand side by side as columns.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Most rows of a chart's data that are written out; of more, every so manyth is.
+const MOST_ROWS: usize = 240;
+
 /// The whole document.
 pub fn render(run: &Run) -> String {
     let charts = charts::of(run);
@@ -103,11 +109,13 @@ fn contents(charts: &[Chart<'_>]) -> Markup {
 /// The contenders side by side, as a terminal shows them.
 fn comparison(run: &Run) -> Markup {
     let marked: Vec<Row> = of_kind(run, "contender").into_iter().cloned().collect();
-    let source = if marked.is_empty() && run.command == "compare" { &run.rows } else { &marked };
-    let rows: Vec<&Row> = table::answering(source);
-    let columns = table::columns("compare", &rows, false);
+    let simulated = run.command == "simulate";
+    let source = if marked.is_empty() && (simulated || run.command == "compare") { &run.rows } else { &marked };
+    let rows = table::answering(source);
+    let columns = table::columns(if simulated { "simulate" } else { "compare" }, &rows, false);
+    let shown = if simulated { (1..=SIDE_BY_SIDE).contains(&rows.len()) } else { !rows.is_empty() };
     html! {
-        @if !rows.is_empty() {
+        @if shown {
             h2 { "Side by side" }
             // Contenders are columns: two of them fit a telephone, however many fields they have.
             div class="data" {
@@ -139,8 +147,13 @@ fn figure(chart: &Chart<'_>) -> Markup {
             figcaption { h3 { (chart.title) } (chart.note) }
             (PreEscaped(&chart.svg))
             details {
-                summary { "Data (" (chart.rows.len()) " rows)" }
-                (data(&chart.rows, &chart.columns))
+                @let every = chart.rows.len().div_ceil(MOST_ROWS).max(1);
+                summary {
+                    "Data (" (chart.rows.len()) " rows"
+                    @if every > 1 { "; every " (every) ". is shown, all are in the JSON" }
+                    ")"
+                }
+                (data(&chart.rows.iter().step_by(every).copied().collect::<Vec<_>>(), &chart.columns))
             }
         }
     }
@@ -205,11 +218,14 @@ fn others(run: &Run, charts: &[Chart<'_>]) -> Markup {
         .iter()
         .filter(|r| field(r, "kind").is_none_or(|k| !SHOWN.contains(&k.as_str())) && !drawn(r))
         .collect();
+    // A load curve has too many rows to stand side by side, and no chart shows all of their columns.
+    let rows = if run.command == "simulate" { table::answering(&run.rows) } else { rows };
+    let beside = run.command == "compare" || run.command == "simulate" && rows.len() <= SIDE_BY_SIDE;
     let columns = table::columns(&run.command, &rows, false);
     html! {
-        @if !rows.is_empty() && run.command != "compare" {
+        @if !rows.is_empty() && !beside {
             h2 { "Rows" }
-            (data(&rows, &columns))
+            div class="rows" { (data(&rows, &columns)) }
         }
     }
 }

@@ -97,9 +97,9 @@ const SIMULATE: &[(&str, &str, Shape)] = &[
     ("throughput_requests_s", "served/s", Shape::Number),
     ("goodput_requests_s", "good/s", Shape::Number),
     ("ttft_ms_p50", "TTFT ms p50", Shape::Number),
-    ("ttft_ms_p99", "p99", Shape::Number),
+    ("ttft_ms_p99", "TTFT p99", Shape::Number),
     ("tpot_ms_p50", "TPOT ms p50", Shape::Number),
-    ("tpot_ms_p99", "p99", Shape::Number),
+    ("tpot_ms_p99", "TPOT p99", Shape::Number),
     ("running_batch", "batch", Shape::Number),
     ("kv_occupancy", "KV used", Shape::Number),
     ("utilisation", "busy", Shape::Number),
@@ -202,7 +202,7 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
         "simulate" => SIMULATE,
         "model" => MODEL,
         "bench" if rows.iter().any(|row| kind(row) == Some("beside")) => BESIDE,
-        "bench" if rows.iter().any(|row| kind(row) == Some("rung")) => LADDER,
+        "bench" if rows.iter().any(|row| kind(row) == Some("ladder")) => LADDER,
         "bench" => BENCH,
         "compare-adapters" => BESIDE,
         "bench-shapes" => SHAPES,
@@ -229,15 +229,18 @@ pub fn answering(rows: &[Row]) -> Vec<&Row> {
         // The sentence is the answer; of what it rests on, a terminal has room for what to tune.
         return rows.iter().filter(|row| kind(row) == Some("sensitivity")).collect();
     }
+    // Rows of a kind beside rows of none are what charts are drawn from.
+    let plain: Vec<&Row> = rows.iter().filter(|row| !row.contains_key("kind")).collect();
+    let rows = if plain.is_empty() { rows.iter().collect() } else { plain };
     // Of a measurement: adapters side by side where there are several, else the ladder, else the single cases.
-    if let Some(most) = ["beside", "rung"].into_iter().find(|k| rows.iter().any(|row| kind(row) == Some(k))) {
-        return rows.iter().filter(|row| kind(row) == Some(most)).collect();
+    if let Some(most) = ["beside", "ladder"].into_iter().find(|k| rows.iter().any(|row| kind(row) == Some(k))) {
+        return rows.into_iter().filter(|row| kind(row) == Some(most)).collect();
     }
     if rows.iter().all(|row| chosen(row).is_none()) {
-        return rows.iter().collect();
+        return rows;
     }
     let mut shown: Vec<&Row> = Vec::new();
-    for row in rows.iter().filter(|row| chosen(row).is_some()) {
+    for &row in &rows {
         let name = row.get("contender");
         let better = rows.iter().any(|r| own(r, name) && chosen(r) == Some(true));
         let first = !shown.iter().any(|r| own(r, name));
@@ -296,6 +299,12 @@ fn digits(n: f64, count: f64) -> String {
         return "0".to_owned();
     }
     let magnitude = n.abs().log10().floor();
+    // What rounds up to the next power of ten has a digit more before the point.
+    let magnitude = if (n.abs() / 10f64.powf(magnitude - (count - 1.0))).round() >= 10f64.powf(count) {
+        magnitude + 1.0
+    } else {
+        magnitude
+    };
     if !(-5.0..15.0).contains(&magnitude) {
         return format!("{n:.*e}", (count - 1.0) as usize);
     }
@@ -344,6 +353,8 @@ mod tests {
     fn numbers_have_three_digits_and_no_false_precision() {
         assert_eq!(significant(0.012_345), "0.0123");
         assert_eq!(significant(1.0), "1.00");
+        assert_eq!(significant(0.9997), "1.00");
+        assert_eq!(significant(99.96), "100");
         assert_eq!(significant(45.67), "45.7");
         assert_eq!(significant(1_234.5), "1,230");
         assert_eq!(significant(1_234_567.0), "1,230,000");

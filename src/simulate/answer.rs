@@ -1,7 +1,8 @@
 //! Every contender under every load, in parallel, and the answer in the order of the scenario.
 
+use super::detail::Detail;
 use super::row::SimulateRow;
-use super::run::{Case, run};
+use super::run::{Case, Done, run};
 use super::size::smallest;
 use super::source::{Drawn, Source};
 use super::system::System;
@@ -36,6 +37,8 @@ pub struct Options {
 pub struct Answer {
     /// One row per contender and load, in the order of the scenario.
     pub rows: Vec<SimulateRow>,
+    /// What charts are drawn from: of every contender one run, the one it is judged by.
+    pub details: Vec<Detail>,
     /// The answer.
     pub sentence: String,
     /// What a reader should know.
@@ -209,9 +212,16 @@ pub fn simulate(
         }
     }
     let one = |case: &Case<'_>| if options.size { smallest(case, spectator) } else { run(case, spectator) };
-    let done: Vec<(SimulateRow, Vec<String>)> = cases.par_iter().map(one).collect::<Result<_, _>>()?;
-    let (rows, notes): (Vec<_>, Vec<_>) = done.into_iter().unzip();
+    let mut done: Vec<Done> = cases.par_iter().map(one).collect::<Result<_, _>>()?;
+    let left_out: Vec<String> = done.iter_mut().flat_map(|d| std::mem::take(&mut d.notes)).collect();
+    let details = done.chunk_by_mut(|a, b| a.row.contender == b.row.contender);
+    let details = details.map(|own| {
+        let judged = sentence::judged(own.iter().map(|d| &d.row));
+        own.get_mut(judged).map(|d| std::mem::take(&mut d.detail)).unwrap_or_default()
+    });
+    let details = details.collect();
+    let rows: Vec<SimulateRow> = done.into_iter().map(|d| d.row).collect();
     let sentence = sentence::of(plan, &rows, options.size);
-    let notes = sentence::notes(plan, &services, &rows, notes.into_iter().flatten());
-    Ok(Answer { rows, sentence, notes })
+    let notes = sentence::notes(plan, &services, &rows, left_out.into_iter());
+    Ok(Answer { rows, details, sentence, notes })
 }

@@ -9,8 +9,10 @@
 //! tokenisation and network jitter are in no model; a step's time has the error of the estimate.
 
 pub mod answer;
+mod assumed;
 pub mod batch;
 pub mod blocks;
+pub mod detail;
 pub mod export;
 pub mod lengths;
 pub mod percentile;
@@ -26,10 +28,13 @@ pub mod source;
 pub mod system;
 pub mod table;
 pub mod tally;
+pub mod timeline;
 pub mod trace;
 pub mod world;
 
 pub use answer::{Answer, Options, SimulateError, Spectator, simulate};
+pub use assumed::{Assumed, assumed};
+pub use detail::{Detail, DistributionRow, TimelineRow};
 pub use lengths::Lengths;
 pub use row::SimulateRow;
 pub use run::IDLE_POWER;

@@ -5,59 +5,17 @@
 //! it falls into.
 
 mod holding;
+mod prompts;
+mod rules;
 
 use super::batch::{Batch, Member};
 use super::blocks::Blocks;
 use super::prefix::Prefix;
 use super::request::Flights;
-use super::table::{Prompts, Steps};
+use super::table::Steps;
 use super::tally::{Slice, Tally};
+pub use rules::{Policy, Role, Rules};
 use std::collections::VecDeque;
-
-/// What comes first in a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Policy {
-    /// Prompt chunks ride on decode steps (vLLM, TensorRT-LLM).
-    Mixed,
-    /// Decoding waits while there are prompts to compute (SGLang).
-    PrefillFirst,
-}
-
-/// What an engine does of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// All of it.
-    Both,
-    /// The prompt and the first token.
-    Prefill,
-    /// The rest.
-    Decode,
-}
-
-/// How an engine schedules.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Rules {
-    /// What comes first in a step.
-    pub policy: Policy,
-    /// What it does of a request.
-    pub role: Role,
-    /// Most requests at a time, over the instance.
-    pub max_sequences: usize,
-    /// Most tokens of a step, over the instance.
-    pub batch_tokens: u64,
-    /// Data-parallel ranks, each of which computes its own prompts.
-    pub ranks: u64,
-    /// Memory for the whole answer is taken at admission, so that nothing is ever preempted.
-    pub reserve: bool,
-    /// Prompts that share blocks share memory and work.
-    pub prefix_cache: bool,
-    /// Share of every prompt found in a cache, where the requests name no blocks.
-    pub prefix_hit: f64,
-    /// Tokens of a block that requests name.
-    pub named_tokens: u64,
-    /// Tokens a sequence gains an iteration: above 1 with speculation.
-    pub growth: f64,
-}
 
 /// What an engine is doing.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,6 +59,8 @@ pub struct Replica {
     chunks: Vec<(u32, u32)>,
     /// Time that decoding sequences have waited for prompts, and how many of them.
     stall: (f64, usize),
+    /// Requests that waited for memory or a place when the step was planned.
+    refused: usize,
 }
 
 impl Replica {
@@ -117,6 +77,7 @@ impl Replica {
             work: Work::Idle,
             chunks: Vec::new(),
             stall: (0.0, 0),
+            refused: 0,
         }
     }
 
@@ -178,6 +139,7 @@ impl Replica {
     pub fn begin(&mut self, now: f64, flights: &mut Flights, steps: &mut Steps, tally: &mut Tally) -> Option<f64> {
         self.make_room(now, flights, tally);
         self.chunks.clear();
+        self.refused = 0;
         match self.rules.role {
             Role::Decode => self.take_over(now, flights, tally),
             _ => self.admit(now, flights, tally),
@@ -213,31 +175,14 @@ impl Replica {
                 let before = self.blocks.used();
                 self.advance(count);
                 let used = 0.5 * (before + self.blocks.used()) as f64;
-                tally.worked(&Slice {
-                    replica: self.index,
-                    start,
-                    seconds: now - start,
-                    batch: size,
-                    prompt_tokens: 0,
-                    steps: count,
-                    used,
-                });
+                tally.worked(&Slice { batch: size, steps: count, used, ..self.slice(start, now) });
                 self.gaps(now - start, size, context, count, steps, tally);
                 self.leave_done(now, flights, out);
             }
             Work::Chunks { start, decodes, lag } => {
-                let tokens = self.chunks.iter().map(|c| u64::from(c.1)).sum();
-                let (seconds, used) = (now - start, self.blocks.used() as f64);
-                let decoding = if decodes { size } else { 0 };
-                tally.worked(&Slice {
-                    replica: self.index,
-                    start,
-                    seconds,
-                    batch: decoding,
-                    prompt_tokens: tokens,
-                    steps: 1,
-                    used,
-                });
+                let prompt_tokens = self.chunks.iter().map(|c| u64::from(c.1)).sum();
+                let (seconds, batch) = (now - start, if decodes { size } else { 0 });
+                tally.worked(&Slice { batch, prompt_tokens, ..self.slice(start, now) });
                 if decodes {
                     self.advance(1);
                     self.gaps(seconds, size, 0.0, 1, steps, tally);
@@ -250,6 +195,21 @@ impl Replica {
         }
         let index = self.index;
         self.batch.tidy(|m| stays(flights, index, m));
+    }
+
+    /// One step from `start` to `end` in which nothing decodes.
+    fn slice(&self, start: f64, end: f64) -> Slice {
+        Slice {
+            replica: self.index,
+            start,
+            seconds: end - start,
+            batch: 0,
+            prompt_tokens: 0,
+            steps: 1,
+            used: self.blocks.used() as f64,
+            decodes: self.rules.role != Role::Prefill,
+            refused: self.refused,
+        }
     }
 
     /// Preempts the newest sequences until every other one can take its next block.
@@ -270,85 +230,11 @@ impl Replica {
         }
     }
 
-    /// Continues prompts and admits new ones in the order of arrival, as far as the tokens of a step go.
-    fn admit(&mut self, now: f64, flights: &mut Flights, tally: &mut Tally) {
-        let decoding = if self.rules.policy == Policy::Mixed { self.batch.len() as u64 } else { 0 };
-        let mut budget = self.rules.batch_tokens.saturating_sub(decoding);
-        let most = budget / self.rules.ranks;
-        let mut chunk = |slot: u32, flights: &Flights| {
-            let left = u64::from(flights.target[slot as usize] - flights.ready[slot as usize]);
-            let tokens = left.min(most).min(budget);
-            budget -= tokens;
-            tokens as u32
-        };
-        for &slot in &self.prompts {
-            match chunk(slot, flights) {
-                0 => return,
-                tokens => self.chunks.push((slot, tokens)),
-            }
-        }
-        while let Some(&slot) = self.waiting.front() {
-            if !self.admissible(slot, flights) {
-                return;
-            }
-            let found = self.found(slot, flights);
-            flights.ready[slot as usize] = found;
-            let tokens = chunk(slot, flights);
-            if tokens == 0 {
-                return;
-            }
-            self.waiting.pop_front();
-            self.hold(slot, flights);
-            tally.admitted(now, slot, found, flights);
-            self.prompts.push_back(slot);
-            self.chunks.push((slot, tokens));
-        }
-    }
-
-    /// A decode pool takes over requests whose prompts another pool has computed.
-    fn take_over(&mut self, now: f64, flights: &mut Flights, tally: &mut Tally) {
-        while let Some(&slot) = self.waiting.front() {
-            if !self.admissible(slot, flights) {
-                return;
-            }
-            self.waiting.pop_front();
-            self.hold(slot, flights);
-            tally.taken_over(now);
-            self.join(slot, flights);
-        }
-    }
-
     fn join(&mut self, slot: u32, flights: &mut Flights) {
         let at = slot as usize;
         let further = u64::from(flights.output[at] - flights.made[at]);
         flights.joined[at] = self.batch.iteration();
         (flights.stay[at], flights.end[at]) = self.batch.join(slot, u64::from(flights.target[at]), further);
-    }
-
-    /// Duration of the planned step with prompt chunks.
-    fn plan_chunks(&mut self, now: f64, flights: &Flights, steps: &mut Steps, tally: &mut Tally) -> f64 {
-        let decodes = self.rules.policy == Policy::Mixed && !self.batch.is_empty();
-        let size = if decodes { self.batch.len() } else { 0 };
-        let (mut tokens, mut pairs, mut overhead) = (0.0, 0.0, 0.0);
-        for &(slot, chunk) in &self.chunks {
-            let (ready, chunk) = (f64::from(flights.ready[slot as usize]), f64::from(chunk));
-            tokens += chunk;
-            pairs += chunk * (ready + 0.5 * chunk);
-            if ready + chunk >= f64::from(flights.target[slot as usize]) {
-                overhead += steps.prompt_overhead(f64::from(flights.target[slot as usize]));
-            }
-        }
-        // The estimate takes prompts of one length: the one past that gives the same attention.
-        let count = self.chunks.len() as f64;
-        let past = (pairs / tokens - 0.5 * tokens / count).max(0.0);
-        let context = self.batch.context();
-        let all = steps.mixed(size, context, &Prompts { tokens, past, count });
-        let base = if decodes { steps.decode(size, context) } else { 0.0 };
-        let added = (all - base).max(0.0);
-        let lag = added * (1.0 - 1.0 / steps.stages());
-        self.work = Work::Chunks { start: now, decodes, lag };
-        tally.prompt_s += added / steps.stages() + overhead;
-        base + added / steps.stages() + overhead
     }
 
     /// Times between tokens: those of a stretch at its mean, the first one with what was waited for prompts.
@@ -369,29 +255,6 @@ impl Replica {
         while let Some(member) = self.batch.done() {
             self.drop_memory(member.slot, flights);
             out.push((member.slot, Outcome::Finished, now));
-        }
-    }
-
-    /// Prompts that are complete yield their next token, the first one or the one after a preemption.
-    fn end_chunks(&mut self, now: f64, lag: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
-        for (slot, tokens) in std::mem::take(&mut self.chunks) {
-            let at = slot as usize;
-            flights.ready[at] += tokens;
-            if flights.ready[at] < flights.target[at] {
-                continue;
-            }
-            self.prompts.retain(|p| *p != slot);
-            flights.made[at] += 1;
-            if flights.first[at] < 0.0 {
-                (flights.first[at], flights.lag[at]) = (now, lag);
-            }
-            let over = flights.made[at] >= flights.output[at];
-            if over || self.rules.role == Role::Prefill {
-                self.give(slot, u64::from(flights.held[at]), flights);
-                out.push((slot, if over { Outcome::Finished } else { Outcome::Handed }, now));
-            } else {
-                self.join(slot, flights);
-            }
         }
     }
 }

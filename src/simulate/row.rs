@@ -132,6 +132,12 @@ pub struct SimulateRow {
     /// Requests finished per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub throughput_requests_s: Option<f64>,
+    /// Most time to the first token of a request that counts as good, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms_target: Option<f64>,
+    /// Most mean time per further token of a request that counts as good, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms_target: Option<f64>,
     /// Requests per second that met every target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goodput_requests_s: Option<f64>,
@@ -147,6 +153,9 @@ pub struct SimulateRow {
     /// Device-hours per million tokens, input and output together, idle time included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_hours_per_mtok: Option<f64>,
+    /// Device-hours per million tokens with as many requests of the mean length as fit: the steady state of the estimate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_saturated: Option<f64>,
     /// US dollars per million input tokens, for their share of the work; idle time is paid too.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_input: Option<f64>,
@@ -162,6 +171,10 @@ pub struct SimulateRow {
     /// US dollars per million output tokens, had only the time of work been paid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_output_busy: Option<f64>,
+    /// US dollars per million output tokens with as many requests of the mean length as fit: the steady state of the
+    /// estimate, where targets do not count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_saturated: Option<f64>,
     /// Price of one device, US dollars per hour.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_device_hour: Option<f64>,

@@ -1,6 +1,7 @@
 //! One contender under one load: the clock runs, and what was counted becomes a row.
 
 use super::answer::{Load, Requests, Spectator};
+use super::detail::Detail;
 use super::row::SimulateRow;
 use super::system::System;
 use super::tally::{Tally, Targets};
@@ -46,15 +47,26 @@ pub struct Case<'a> {
     pub until: Option<f64>,
 }
 
-/// Runs a case; the notes say what the trace left out.
+/// What a case answers.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// The numbers.
+    pub row: SimulateRow,
+    /// What charts are drawn from.
+    pub detail: Detail,
+    /// What the trace left out.
+    pub notes: Vec<String>,
+}
+
+/// Runs a case.
 ///
 /// # Errors
 /// When the trace is wrong.
-pub fn run(case: &Case<'_>, spectator: &dyn Spectator) -> Result<(SimulateRow, Vec<String>), Diagnostic> {
+pub fn run(case: &Case<'_>, spectator: &dyn Spectator) -> Result<Done, Diagnostic> {
     let mut row = blank(case);
     if row.fits == Some(false) {
         row.reason = Some("does not fit: weights and activations leave no memory for a request".to_owned());
-        return Ok((row, Vec::new()));
+        return Ok(Done { row, detail: Detail::default(), notes: Vec::new() });
     }
     let mut observer = spectator.observer(case.name, case.index);
     let mut watch = spectator.watch();
@@ -65,7 +77,11 @@ pub fn run(case: &Case<'_>, spectator: &dyn Spectator) -> Result<(SimulateRow, V
     fill(&mut row, case, &world, &mut tally);
     row.reason = missed(&row, case);
     row.slo_met = (case.targets != Targets::default()).then_some(row.reason.is_none());
-    Ok((row, left_out(&requests)))
+    let detail = row.duration_s.map(|seconds| {
+        let [_, engines] = case.system.engines_by_pool();
+        Detail::of(&row, &mut tally, engines, world.blocks(), seconds)
+    });
+    Ok(Done { row, detail: detail.unwrap_or_default(), notes: left_out(&requests) })
 }
 
 fn blank(case: &Case<'_>) -> SimulateRow {
@@ -91,6 +107,8 @@ fn blank(case: &Case<'_>) -> SimulateRow {
         usd_per_device_hour: case.price.usd_per_hour.map(|p| p.get()),
         price_basis: Some(case.price.basis),
         price_date: case.price.date.clone(),
+        ttft_ms_target: case.targets.ttft.map(|s| s * 1e3),
+        tpot_ms_target: case.targets.tpot.map(|s| s * 1e3),
         provenance: Some(if priced { own.weakest(case.price.provenance) } else { own }),
         ..SimulateRow::default()
     }
@@ -115,14 +133,13 @@ fn fill(row: &mut SimulateRow, case: &Case<'_>, world: &World, tally: &mut Tally
     }
     // A clock that is stopped early has run to where it was stopped.
     let seconds = case.until.map_or(tally.last, |until| until.min(tally.last.max(tally.last_event())));
-    let engines = world.engines() as f64;
     row.duration_s = Some(seconds);
     row.saturated = Some(saturated(row, tally));
     row.times(tally);
     row.queue_requests_mean = Some(tally.queue.mean(seconds));
     row.in_system_requests_mean = Some(tally.present.mean(seconds));
-    row.running_batch = Some(tally.batch_s / tally.busy_s);
-    row.utilisation = Some(tally.busy_s / (seconds * engines));
+    row.running_batch = Some(tally.batch_s / tally.decoding_s);
+    row.utilisation = Some(utilisation(case, tally, seconds));
     row.kv_occupancy = world.blocks().filter(|b| *b > 0).map(|blocks| tally.used_s / seconds / blocks as f64);
     row.prefix_hit = Some(tally.found as f64 / tally.looked_up as f64);
     row.throughput_requests_s = Some(tally.finished as f64 / seconds);
@@ -133,18 +150,33 @@ fn fill(row: &mut SimulateRow, case: &Case<'_>, world: &World, tally: &mut Tally
     money(row, case, tally, seconds);
 }
 
-/// Cost and energy at the load as it was: every second is paid, whether there was work or not.
+/// Share of the devices' time in which they work.
+fn utilisation(case: &Case<'_>, tally: &Tally<'_>, seconds: f64) -> f64 {
+    let [readers, writers] = case.system.engines_by_pool();
+    let [reading, writing] = case.system.devices_by_pool();
+    let each = |devices: f64, engines: f64| if engines > 0.0 { devices / engines } else { 0.0 };
+    let busy = (tally.busy_s - tally.decoding_s) * each(reading, readers) + tally.decoding_s * each(writing, writers);
+    busy / (seconds * (reading + writing))
+}
+
+/// Cost and energy at the load as it was: every second is paid, whether there was work or not. Separate pools pay
+/// their own tokens.
 fn money(row: &mut SimulateRow, case: &Case<'_>, tally: &Tally<'_>, seconds: f64) {
-    let devices = case.system.devices() as f64;
+    let [readers, writers] = case.system.devices_by_pool();
+    let devices = readers + writers;
     let flow = Flow {
         input_tok_s: tally.input_tokens as f64 / seconds,
         output_tok_s: tally.output_tokens as f64 / seconds,
-        input_share: tally.prompt_s / tally.busy_s,
+        input_share: if readers > 0.0 { readers / devices } else { tally.prompt_s / tally.busy_s },
         devices,
     };
+    let each = |tokens: u64| tokens as f64 / tally.finished as f64;
+    let full =
+        case.system.saturated(each(tally.input_tokens), each(tally.output_tokens), row.prefix_hit.unwrap_or(0.0));
     row.input_tok_s_per_device = Some(flow.input_tok_s / devices);
     row.output_tok_s_per_device = Some(flow.output_tok_s / devices);
     row.device_hours_per_mtok = Some(flow.device_hours_per_mtok());
+    row.device_hours_per_mtok_saturated = Some(full.device_hours_per_mtok());
     let busy = row.utilisation.unwrap_or(1.0);
     if let Some(price) = case.price.usd_per_hour {
         let cost = flow.cost(price.get());
@@ -152,7 +184,9 @@ fn money(row: &mut SimulateRow, case: &Case<'_>, tally: &Tally<'_>, seconds: f64
         row.usd_per_mtok_output = Some(cost.output);
         row.usd_per_mtok_total = Some(cost.total);
         row.usd_per_mtok_output_all = Some(cost.output_all);
-        row.usd_per_mtok_output_busy = Some(cost.output * busy);
+        row.usd_per_mtok_output_busy =
+            Some(cost.output * tally.decoding_s / (seconds * case.system.engines_by_pool()[1]));
+        row.usd_per_mtok_output_saturated = Some(full.cost(price.get()).output);
     }
     if let Some(watts) = case.power {
         let mean = watts * (busy + IDLE_POWER * (1.0 - busy));
@@ -161,10 +195,11 @@ fn money(row: &mut SimulateRow, case: &Case<'_>, tally: &Tally<'_>, seconds: f64
     }
 }
 
-/// Whether the queue was still growing when the last request came: for a closed loop, whether users stand in it.
+/// Whether the queue was still growing when the last request came: for a closed loop, which has no such queue, whether
+/// users wait because no more fit.
 fn saturated(row: &SimulateRow, tally: &Tally<'_>) -> bool {
     match row.concurrency {
-        Some(users) => tally.queue.mean(tally.last_arrival()) > 0.1 * users as f64 + 1.0,
+        Some(users) => tally.refused_s / tally.last_arrival() > 0.1 * users as f64 + 1.0,
         None => tally.queue_at_last() > (BACKLOG * tally.arrived as f64).max(BURST),
     }
 }
@@ -175,7 +210,13 @@ fn missed(row: &SimulateRow, case: &Case<'_>) -> Option<String> {
         return Some("no request was finished".to_owned());
     }
     if row.saturated == Some(true) {
-        return Some("saturated: more arrives than it serves".to_owned());
+        let why =
+            if row.concurrency.is_some() { "more users than fit at a time" } else { "more arrives than it serves" };
+        return Some(format!("saturated: {why}"));
+    }
+    // A request that is refused never has its first token: past one in a hundred no 99th percentile exists.
+    if row.requests_rejected * 100 > row.requests {
+        return Some(format!("{} of {} requests are longer than its memory", row.requests_rejected, row.requests));
     }
     let ms = |seconds: Option<f64>| seconds.map(|s| s * 1e3);
     let targets = [
@@ -192,6 +233,11 @@ fn missed(row: &SimulateRow, case: &Case<'_>) -> Option<String> {
     })
 }
 
+/// So many requests, in words.
+pub(super) fn counted(requests: u64) -> String {
+    if requests == 1 { "1 request".to_owned() } else { format!("{requests} requests") }
+}
+
 fn left_out(requests: &Requests) -> Vec<String> {
     let Requests::Trace(trace) = requests else { return Vec::new() };
     let notes = trace.notes();
@@ -202,10 +248,7 @@ fn left_out(requests: &Requests) -> Vec<String> {
         );
     }
     if notes.failed > 0 {
-        out.push(format!(
-            "The trace marks {} requests as failed (no answer tokens): they were left out.",
-            notes.failed
-        ));
+        out.push(format!("Left out: {} that the trace marks as failed (no answer tokens).", counted(notes.failed)));
     }
     out
 }

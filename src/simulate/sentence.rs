@@ -1,7 +1,7 @@
 //! The sentence that answers a simulation, and the notes beneath it.
 
 use super::row::SimulateRow;
-use super::run::IDLE_POWER;
+use super::run::{IDLE_POWER, counted};
 use super::world::MOST_WAITING;
 use crate::scenario::Plan;
 use std::collections::BTreeSet;
@@ -43,8 +43,11 @@ fn one(row: &SimulateRow) -> String {
             digits(tpot)
         );
     }
-    if let (Some(usd), Some(busy), false) = (row.usd_per_mtok_output, row.utilisation, row.software) {
-        text += &format!(", at {} USD per million output tokens and {:.0} % utilisation", digits(usd), busy * 100.0);
+    if let Some(cost) = cost(row) {
+        text += &format!(", at {cost}");
+    }
+    if let (Some(full), Some(_)) = (row.usd_per_mtok_output_saturated, cost(row)) {
+        text += &format!(" and ${} when full", digits(full));
     }
     if let Some(reason) = &row.reason {
         text += &format!(", but {reason}");
@@ -54,35 +57,44 @@ fn one(row: &SimulateRow) -> String {
 
 fn sized(row: &SimulateRow) -> String {
     if row.smallest == Some(true) {
-        let usd = row.usd_per_mtok_output.filter(|_| !row.software);
-        let cost = usd.map(|u| format!(", at {} USD per million output tokens", digits(u))).unwrap_or_default();
+        let cost = cost(row).map(|cost| format!(", at {cost}")).unwrap_or_default();
         return format!("{} needs {} x {} to meet the targets{cost}", row.contender, row.devices, row.device);
     }
     let why = row.reason.as_deref().unwrap_or("the targets are missed");
     format!("no number of {} lets {} meet the targets ({why})", row.device, row.contender)
 }
 
+/// What an output token costs, and what kind of price that is; nothing for a software adapter.
+fn cost(row: &SimulateRow) -> Option<String> {
+    let usd = row.usd_per_mtok_output.filter(|_| !row.software)?;
+    let basis = row.price_basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
+    Some(format!("${} per Mtok output{basis}", digits(usd)))
+}
+
+/// The load of a row: users of a closed loop, or requests/s.
+fn load(row: &SimulateRow) -> Option<f64> {
+    row.concurrency.map(|users| users as f64).or(row.arrival_requests_s)
+}
+
+/// Which of a contender's rows it is judged by: the highest load that is served within the targets, else the lowest.
+pub fn judged<'a>(rows: impl Iterator<Item = &'a SimulateRow>) -> usize {
+    let good = rows.enumerate().filter(|(_, row)| row.reason.is_none());
+    let loads = good.filter_map(|(at, row)| Some((at, load(row)?)));
+    loads.max_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at)
+}
+
 /// The highest load that is served within the targets.
 fn curve(name: &str, rows: &[&SimulateRow]) -> String {
-    let load = |row: &SimulateRow| row.concurrency.map(|c| c as f64).or(row.arrival_requests_s);
-    let unit = if rows.iter().any(|r| r.concurrency.is_some()) { "users" } else { "requests/s" };
-    let good = rows.iter().filter(|r| r.reason.is_none()).filter_map(|r| Some((load(r)?, *r)));
-    match good.max_by(|a, b| a.0.total_cmp(&b.0)) {
-        Some((most, row)) => {
-            let usd = row.usd_per_mtok_output.filter(|_| !row.software);
-            let cost = usd.map(|u| format!(" at {} USD per million output tokens", digits(u))).unwrap_or_default();
-            format!(
-                "{name} ({} x {}) serves up to {} {unit} of those tried{cost}",
-                row.devices,
-                row.device,
-                digits(most)
-            )
-        }
-        None => {
-            let why = rows.first().and_then(|r| r.reason.as_deref()).unwrap_or("the targets are missed");
-            format!("{name} serves none of these loads within the targets ({why})")
-        }
+    let row = rows[judged(rows.iter().copied())];
+    if let Some(reason) = &row.reason {
+        return format!("{name} serves none of these loads within the targets ({reason})");
     }
+    let most = match (row.concurrency, row.arrival_requests_s) {
+        (Some(users), _) => format!("{users} users"),
+        (_, rate) => format!("{} requests/s", digits(rate.unwrap_or_default())),
+    };
+    let cost = cost(row).map(|cost| format!(" at {cost}")).unwrap_or_default();
+    format!("{name} ({} x {}) serves up to {most} of those tried{cost}", row.devices, row.device)
 }
 
 /// Three significant digits.
@@ -122,7 +134,7 @@ pub fn notes(
     }
     let rejected = rows.iter().filter(|r| r.requests_rejected > 0);
     notes.extend(rejected.map(|r| {
-        format!("{}: {} requests are longer than the memory of one engine.", r.contender, r.requests_rejected)
+        format!("{}: refused {}, longer than the memory of one engine.", r.contender, counted(r.requests_rejected))
     }));
     notes
 }

@@ -3,8 +3,7 @@
 //! More replicas never make a request wait longer under the same arrivals, so that the search may halve.
 
 use super::answer::Spectator;
-use super::row::SimulateRow;
-use super::run::{Case, run};
+use super::run::{Case, Done, run};
 use crate::diagnostic::Diagnostic;
 
 /// Most replicas that are tried.
@@ -14,17 +13,17 @@ const MOST: u64 = 4096;
 ///
 /// # Errors
 /// When the trace is wrong.
-pub fn smallest(case: &Case<'_>, spectator: &dyn Spectator) -> Result<(SimulateRow, Vec<String>), Diagnostic> {
+pub fn smallest(case: &Case<'_>, spectator: &dyn Spectator) -> Result<Done, Diagnostic> {
     let at = |replicas: u64| run(&Case { system: case.system.with_replicas(replicas), ..*case }, spectator);
-    let good = |row: &SimulateRow| row.slo_met == Some(true);
+    let good = |done: &Done| done.row.slo_met == Some(true);
     let mut low = 0;
     let mut high = 1;
     let mut best = at(high)?;
-    while !good(&best.0) {
+    while !good(&best) {
         // What an idle engine misses, no number of engines reaches: all requests alone are as fast as it gets.
-        let hopeless = best.0.queue_ms_p99.is_some_and(|ms| ms < 1e-3) && high > 1;
-        if best.0.fits == Some(false) || best.0.requests_finished == 0 || hopeless || high >= MOST {
-            best.0.smallest = Some(false);
+        let hopeless = best.row.queue_ms_p99.is_some_and(|ms| ms < 1e-3) && high > 1;
+        if best.row.fits == Some(false) || best.row.requests_finished == 0 || hopeless || high >= MOST {
+            best.row.smallest = Some(false);
             return Ok(best);
         }
         low = high;
@@ -34,12 +33,12 @@ pub fn smallest(case: &Case<'_>, spectator: &dyn Spectator) -> Result<(SimulateR
     while high - low > 1 {
         let middle = low + (high - low) / 2;
         let tried = at(middle)?;
-        if good(&tried.0) {
+        if good(&tried) {
             (high, best) = (middle, tried);
         } else {
             low = middle;
         }
     }
-    best.0.smallest = Some(true);
+    best.row.smallest = Some(true);
     Ok(best)
 }

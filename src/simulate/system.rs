@@ -5,9 +5,10 @@ use super::replica::{Policy, Replica, Role, Rules};
 use super::routing::Router;
 use super::table::Steps;
 use super::world::{Pool, Transfer, World};
-use crate::estimate::{Calibration, Compiled, Unanswerable};
+use crate::estimate::cost::Flow;
+use crate::estimate::{Calibration, Compiled, Pools, Unanswerable};
 use crate::scenario::traffic::Scheduler;
-use crate::setup::{Engine, Setup};
+use crate::setup::{Engine, Load, Setup};
 
 /// A contender ready to run: its step times are compiled once for all its runs.
 #[derive(Debug, Clone)]
@@ -58,6 +59,35 @@ impl System {
     /// Engines in all.
     pub fn replicas(&self) -> u64 {
         self.pools().map(|pool| pool.setup.layout.replicas).sum()
+    }
+
+    /// Devices of the pool that only reads prompts, 0 where there is none, and of the one that decodes.
+    pub fn devices_by_pool(&self) -> [f64; 2] {
+        let devices = |pool: &Compiled| pool.setup.layout.devices() as f64;
+        [self.prefill.as_ref().map_or(0.0, devices), devices(&self.compiled)]
+    }
+
+    /// Engines of both.
+    pub fn engines_by_pool(&self) -> [f64; 2] {
+        let engines = |pool: &Compiled| pool.setup.layout.replicas as f64;
+        [self.prefill.as_ref().map_or(0.0, engines), engines(&self.compiled)]
+    }
+
+    /// What it serves at saturation: the steady state of the estimate with as many requests as fit, all of one length.
+    pub fn saturated(&self, input_tokens: f64, output_tokens: f64, prefix_hit: f64) -> Flow {
+        let layout = &self.compiled.setup.layout;
+        // An engine that evicts admits by the length that a request has in the middle of its answer.
+        let cached = self.scheduler.kv_tokens.map(|tokens| tokens as f64 / (input_tokens + 0.5 * output_tokens));
+        let most = self.rules(&self.compiled, Role::Both).max_sequences as f64;
+        let concurrency = (most.min(cached.unwrap_or(f64::INFINITY)) * layout.replicas as f64).max(1.0) as u64;
+        let load = Load { input_tokens, output_tokens, concurrency, prefix_hit };
+        match &self.prefill {
+            None => Flow::of(&self.compiled.closed_loop(&load), &load, layout),
+            Some(prefill) => {
+                let pools = Pools { prefill: prefill.clone(), decode: self.compiled.clone() };
+                Flow::of_pools(&pools.closed_loop(&load), &load, &prefill.setup.layout, layout)
+            }
+        }
     }
 
     /// Whether the weights leave room for any request; `None` where the memory is not known.

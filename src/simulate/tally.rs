@@ -2,6 +2,7 @@
 
 use super::percentile::{Histogram, Percentiles};
 use super::request::Flights;
+use super::timeline::{Levels, Timeline};
 
 /// A piece of an engine's time.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +21,10 @@ pub struct Slice {
     pub steps: u64,
     /// Mean blocks of cache in use.
     pub used: f64,
+    /// The engine decodes: it is none of a pool that only reads prompts.
+    pub decodes: bool,
+    /// Requests in front of it for which it had no memory or no place when the piece began.
+    pub refused: usize,
 }
 
 /// A request that got all its tokens.
@@ -137,12 +142,16 @@ pub struct Tally<'a> {
     pub iterations: u64,
     /// Time engines worked, all together, s.
     pub busy_s: f64,
+    /// Of it, that of engines that decode.
+    pub decoding_s: f64,
     /// Of it, for prompts.
     pub prompt_s: f64,
     /// Integral of the decoding sequences over time.
     pub batch_s: f64,
     /// Integral of blocks in use over time.
     pub used_s: f64,
+    /// Integral over time of the requests that waited for memory or a place, not for their turn.
+    pub refused_s: f64,
     /// Requests in the system.
     pub present: Level,
     /// Requests that wait for admission.
@@ -157,6 +166,8 @@ pub struct Tally<'a> {
     pub wait: Percentiles,
     /// Times between tokens, s.
     pub gaps: Histogram,
+    /// What went on when.
+    pub timeline: Timeline,
     /// Time of the last token of all, s.
     pub last: f64,
     first_arrival: f64,
@@ -181,9 +192,11 @@ impl<'a> Tally<'a> {
             preemptions: 0,
             iterations: 0,
             busy_s: 0.0,
+            decoding_s: 0.0,
             prompt_s: 0.0,
             batch_s: 0.0,
             used_s: 0.0,
+            refused_s: 0.0,
             present: Level::default(),
             queue: Level::default(),
             ttft: Percentiles::default(),
@@ -191,6 +204,7 @@ impl<'a> Tally<'a> {
             latency: Percentiles::default(),
             wait: Percentiles::default(),
             gaps: Histogram::default(),
+            timeline: Timeline::default(),
             last: 0.0,
             first_arrival: f64::INFINITY,
             last_arrival: 0.0,
@@ -203,7 +217,7 @@ impl<'a> Tally<'a> {
     /// A request arrived and waits.
     pub fn came(&mut self, at: f64) {
         self.present.change(at, 1);
-        self.queue.change(at, 1);
+        self.wait(at, 1);
         self.first_arrival = self.first_arrival.min(at);
         self.last_arrival = at;
         self.queue_at_last = self.queue.now;
@@ -230,9 +244,18 @@ impl<'a> Tally<'a> {
         self.present.since
     }
 
+    /// The queue grows or shrinks.
+    fn wait(&mut self, at: f64, by: i64) {
+        let Level { now, since, .. } = self.queue;
+        if now > 0 && at > since {
+            self.timeline.add(since, at - since, Levels { waiting: now as f64, ..Levels::default() });
+        }
+        self.queue.change(at, by);
+    }
+
     /// An engine takes up a request, for the first time or again; `found` tokens of it are cached.
     pub fn admitted(&mut self, now: f64, slot: u32, found: u32, flights: &mut Flights) {
-        self.queue.change(now, -1);
+        self.wait(now, -1);
         let at = slot as usize;
         if flights.admitted[at] < 0.0 {
             flights.admitted[at] = now;
@@ -244,18 +267,18 @@ impl<'a> Tally<'a> {
 
     /// A request came to a decode pool and waits.
     pub fn handed(&mut self, now: f64) {
-        self.queue.change(now, 1);
+        self.wait(now, 1);
     }
 
     /// A decode pool takes a request over.
     pub fn taken_over(&mut self, now: f64) {
-        self.queue.change(now, -1);
+        self.wait(now, -1);
     }
 
     /// A sequence lost its memory and waits again.
     pub fn preempted(&mut self, now: f64) {
         self.preemptions += 1;
-        self.queue.change(now, 1);
+        self.wait(now, 1);
     }
 
     /// So many tokens came `seconds` after the ones before them.
@@ -266,9 +289,15 @@ impl<'a> Tally<'a> {
     /// An engine worked.
     pub fn worked(&mut self, slice: &Slice) {
         self.busy_s += slice.seconds;
+        if slice.decodes {
+            self.decoding_s += slice.seconds;
+        }
+        let levels = Levels { decoding: slice.batch as f64, blocks: slice.used, waiting: 0.0 };
+        self.timeline.add(slice.start, slice.seconds, levels);
         self.iterations += slice.steps;
         self.batch_s += slice.seconds * slice.batch as f64;
         self.used_s += slice.seconds * slice.used;
+        self.refused_s += slice.seconds * slice.refused as f64;
         self.observer.worked(slice);
     }
 

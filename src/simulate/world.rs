@@ -231,9 +231,4 @@ impl World {
     pub fn blocks(&self) -> Option<u64> {
         self.pools.iter().flat_map(|p| &p.replicas).map(Replica::blocks).sum()
     }
-
-    /// Engines in all.
-    pub fn engines(&self) -> usize {
-        self.versions.len()
-    }
 }

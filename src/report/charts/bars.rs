@@ -7,8 +7,8 @@ use maud::html;
 /// Height of a bar with its gap.
 const LINE: f64 = 34.0;
 /// Width of the names, and of the numbers at the end.
-const NAMES: f64 = 170.0;
-const NUMBERS: f64 = 78.0;
+const NAMES: f64 = 158.0;
+const NUMBERS: f64 = 70.0;
 
 /// One line: a name, its segments from left to right, and the number at the end.
 pub struct Bar {

@@ -14,8 +14,10 @@ use std::sync::Arc;
 
 /// Series colours; more series than colours start over.
 const COLORS: usize = 7;
+/// The colour of what series are held against: targets.
+pub const REFERENCE: usize = usize::MAX;
 /// Width of every drawing, user units; the page scales it.
-pub const WIDTH: f64 = 640.0;
+pub const WIDTH: f64 = 480.0;
 /// Height of a line of a legend.
 const LEGEND_LINE: f64 = 22.0;
 /// Width of a character of the legend's font, on average.
@@ -28,6 +30,8 @@ pub enum Mark {
     Line,
     /// A broken line through them.
     Dashed,
+    /// A dotted line through them.
+    Dotted,
     /// Dots.
     Dots,
 }
@@ -64,7 +68,7 @@ pub struct Plane<'a> {
 
 /// The variable of a series colour.
 pub fn color(index: usize) -> String {
-    format!("var(--c{})", index % COLORS + 1)
+    if index == REFERENCE { "var(--soft)".to_owned() } else { format!("var(--c{})", index % COLORS + 1) }
 }
 
 /// Draws a plane with its legend; empty where nothing can be drawn.
@@ -82,6 +86,7 @@ pub fn plane(plane: &Plane<'_>) -> String {
         plots.push(match series.mark {
             Mark::Line => Plot::Line(line()),
             Mark::Dashed => Plot::Line(line().with_dashed()),
+            Mark::Dotted => Plot::Line(line().with_dotted()),
             Mark::Dots => {
                 Plot::Scatter(ScatterPlot::new().with_data(points).with_color(color(series.color)).with_size(5.0))
             }
@@ -94,7 +99,7 @@ pub fn plane(plane: &Plane<'_>) -> String {
     let mut layout = Layout::auto_from_plots(&plots)
         .with_theme(theme())
         .with_width(WIDTH)
-        .with_height(380.0)
+        .with_height(330.0)
         .with_x_label(plane.x)
         .with_y_label(plane.y)
         .with_label_size(15)
@@ -122,14 +127,16 @@ pub fn plane(plane: &Plane<'_>) -> String {
 /// A tick as a person writes it.
 fn tick(value: f64) -> String {
     let big = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
-    let short = |v: f64| {
-        let text = significant(v);
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-    };
     match big.iter().find(|(unit, _)| value.abs() >= *unit) {
         Some((unit, name)) => short(value / unit) + name,
         None => short(value),
     }
+}
+
+/// Three significant digits, without zeros at the end.
+pub fn short(value: f64) -> String {
+    let text = significant(value);
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 /// What is between the root element's tags.

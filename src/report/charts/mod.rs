@@ -3,7 +3,9 @@
 mod bars;
 mod draw;
 mod money;
+mod rates;
 mod speed;
+mod waits;
 
 use super::table::{Column, Shape};
 use crate::run::{Row, Run};
@@ -39,7 +41,9 @@ pub fn of(run: &Run) -> Vec<Chart<'_>> {
         speed::roofline(run),
         speed::ladder(run),
     ];
-    all.into_iter().flatten().collect()
+    let served = rates::loads(run).into_iter().chain(rates::cost(run));
+    let timed = waits::distributions(run).into_iter().chain(waits::timelines(run));
+    all.into_iter().flatten().chain(served).chain(timed).collect()
 }
 
 /// Rows of one kind.
