@@ -182,7 +182,7 @@ pub struct Curve {
 }
 
 /// One rung of the ladder of a kernel and type, over the shapes it was timed on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rung {
     /// Kernel family.
