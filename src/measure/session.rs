@@ -41,7 +41,7 @@ impl Session<'_> {
     }
 
     /// Chooses a candidate for each rung of a task and times the chosen ones by the full rule, in about `share`
-    /// seconds. When those are spent, the remaining rungs are left out; the first two are always tried.
+    /// seconds. When those are spent, the remaining rungs after the second are left out; when the whole budget is, all are.
     pub fn task(&mut self, task: Task, depth: Depth, share: f64) -> Result<(), MeasureError> {
         let end = Instant::now() + Duration::from_secs_f64(share.max(0.0));
         let left = || end.saturating_duration_since(Instant::now()).as_secs_f64();
@@ -51,7 +51,7 @@ impl Session<'_> {
             if self.stopped() {
                 return Ok(());
             }
-            if at > 1 && left() == 0.0 || at > 0 && Instant::now() > self.end {
+            if at > 1 && left() == 0.0 || !self.cases.is_empty() && Instant::now() > self.end {
                 self.left_out.push(format!("{first}, {}: {name}", task.dtype));
                 continue;
             }
