@@ -342,6 +342,14 @@ pub enum SchemaOf {
     Explain,
     /// The row of kind `answer` of `breakeven`.
     Answer,
+    /// A row of kind `part` of a saved `compare`: what a kernel class costs.
+    Part,
+    /// A row of kind `roofline` of a saved `compare`: an operation under its device's roof.
+    Roofline,
+    /// A row of kind `rung` of a saved `compare`: a measured kernel under its adapter's roof.
+    Rung,
+    /// A row of kind `assumption` of a saved `compare`.
+    Assumption,
     /// A row of `simulate`.
     Simulate,
     /// A row of kind `distribution` of `simulate`: how times are spread over the requests.
