@@ -41,7 +41,8 @@ impl Session<'_> {
     }
 
     /// Chooses a candidate for each rung of a task and times the chosen ones by the full rule, in about `share`
-    /// seconds. When those are spent, the remaining rungs after the second are left out; when the whole budget is, all are but the first of a roof.
+    /// seconds. When those are spent, the remaining rungs after the second are left out; when the whole budget is, all
+    /// but the first of a kernel that gives a roof.
     pub fn task(&mut self, task: Task, depth: Depth, share: f64) -> Result<(), MeasureError> {
         let end = Instant::now() + Duration::from_secs_f64(share.max(0.0));
         let left = || end.saturating_duration_since(Instant::now()).as_secs_f64();
