@@ -45,7 +45,9 @@ fn one(profiles: Result<Vec<Profile>, MeasureError>) -> Profile {
 
 #[test]
 fn the_cpu_executor_yields_a_verified_profile() {
-    let profile = with_environment(&[], || one(bench(&exe(), &options(), &())));
+    // Enough for the points of the curves on a slow machine.
+    let options = BenchOptions { budget: Seconds::new(20.0), ..options() };
+    let profile = with_environment(&[], || one(bench(&exe(), &options, &())));
     assert_eq!(profile.adapter.backend, "cpu");
     assert!(profile.adapter.software);
     for kernel in ["launch", "submit", "read", "gemv", "gemm"] {
