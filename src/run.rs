@@ -82,3 +82,12 @@ pub fn rows<T: Serialize>(typed: &[T]) -> Result<Vec<Row>, serde_json::Error> {
         })
         .collect()
 }
+
+/// Typed rows made flat, each marked with its kind.
+///
+/// # Errors
+/// When a row does not serialise to a flat object.
+pub fn kinded<T: Serialize>(kind: &str, typed: &[T]) -> Result<Vec<Row>, serde_json::Error> {
+    let mark = |row: Row| std::iter::once(("kind".to_owned(), kind.into())).chain(row).collect();
+    Ok(rows(typed)?.into_iter().map(mark).collect())
+}

@@ -8,8 +8,7 @@ use crate::catalog::Catalog;
 use crate::device::matching::{self, Match};
 use crate::device::{Device, Profile};
 use crate::measure::{self, LadderRow};
-use crate::run::{Row, Run, rows};
-use serde::Serialize;
+use crate::run::{Row, Run, kinded};
 
 /// The run of `bench`: every case, then the ladder; of several adapters the shapes they share as well.
 pub fn measured(profiles: &[Profile], catalog: &Catalog, seed: u64) -> Result<Run, Failure> {
@@ -58,11 +57,6 @@ pub fn compare_adapters(args: &CompareAdapters, output: &Output) -> Result<(), F
         notes.push("A software adapter computes on the host's cores; it is no rival of a GPU.".to_owned());
     }
     output.write(&context::finished("compare-adapters", context, sentence, notes, &rows)?)
-}
-
-fn kinded<T: Serialize>(kind: &str, typed: &[T]) -> Result<Vec<Row>, serde_json::Error> {
-    let mark = |row: Row| std::iter::once(("kind".to_owned(), kind.into())).chain(row).collect();
-    Ok(rows(typed)?.into_iter().map(mark).collect())
 }
 
 /// The ladder of a profile, the published libraries of the device it was measured on above it.

@@ -10,11 +10,11 @@ use crate::catalog::Catalog;
 use crate::device::{Device, Profile};
 use crate::estimate::Calibration;
 use crate::measure::LadderRow;
-use crate::run::{Context, Row, Run, SCHEMA, rows};
+use crate::run::{Context, Row, Run, SCHEMA, kinded, rows};
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Contender, Plan};
 use crate::solve::breakeven::{Ask, Unknown, Unsolvable, breakeven as solve_for};
-use crate::solve::evidence::{self, Kinded};
+use crate::solve::evidence;
 use crate::solve::{self, Comparison};
 
 /// `breakeven`: the value of one unknown at which the weaker matches the stronger, and everything a report shows.
@@ -45,8 +45,7 @@ pub fn breakeven(args: &Breakeven, cli: &Cli, catalog: &Catalog, output: &Output
     all.extend(rows(&steps)?);
     let both = Plan { contenders: vec![weaker, stronger], ..ready.plan.clone() };
     let contenders = solve::compare(&both, &ready.calibration)?.rows;
-    let contenders: Vec<_> = contenders.into_iter().map(|row| Kinded { kind: "contender", row }).collect();
-    all.extend(rows(&contenders)?);
+    all.extend(kinded("contender", &contenders)?);
     all.extend(evidence(&both, &ready.calibration, &ready.profiles, catalog)?);
     output.write(&finished("breakeven", ready.context, sentence, notes, all))
 }
@@ -85,8 +84,7 @@ pub fn evidence(
         all.extend(rows(&evidence::rungs(name, profile))?);
         let shown = |r: &LadderRow| matches!(r.kernel.as_str(), "gemm" | "gemv");
         let ladder = adapters::ladder(profile, &sheets).into_iter().filter(shown);
-        let ladder: Vec<_> = ladder.map(|row| Kinded { kind: "ladder", row }).collect();
-        all.extend(rows(&ladder)?);
+        all.extend(kinded("ladder", &ladder.collect::<Vec<_>>())?);
     }
     all.extend(rows(&evidence::assumptions(plan, calibration)?)?);
     Ok(all)

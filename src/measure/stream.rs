@@ -18,9 +18,10 @@ const BUDGET_S: f64 = 60.0;
 const SUBMISSION_S: f64 = 0.1;
 const SUBMISSION_STEPS: usize = 24;
 
-/// A part of the step that is timed by itself: its dispatches in submissions, and what it took.
+/// A part of the step that is timed by itself: its ops, their dispatches, and what they took.
 #[derive(Default)]
 struct Part {
+    ops: usize,
     steps: Vec<usize>,
     samples: Vec<f64>,
 }
@@ -40,14 +41,18 @@ pub fn run(gpu: &Gpu, ops: &[Op], say: &dyn Fn(&str)) -> Result<StepTimes, Refus
         truths.push(twin::truth(op.job.problem, op.job.variant.dtype, &data));
         outputs.push(whole.memory.len() + part.output);
         let steps = whole.steps.len()..whole.steps.len() + part.steps.len();
-        kinds.entry(kind(op)).or_default().steps.extend(steps.clone());
-        classes.entry(&op.class).or_default().steps.extend(steps);
+        let alike = kinds.entry(kind(op)).or_default();
+        alike.ops += 1;
+        alike.steps.extend(steps.clone());
+        let class = classes.entry(&op.class).or_default();
+        class.ops += 1;
+        class.steps.extend(steps);
         expected.extend(part.steps.iter().map(|_| op.expected_s / part.steps.len() as f64));
         append(&mut whole, part);
     }
     let checks = if ops.iter().any(|o| o.job.checks) { Checks::On } else { Checks::Off };
     say("compiling the step");
-    let mut all = Part { steps: (0..whole.steps.len()).collect(), samples: Vec::new() };
+    let mut all = Part { ops: ops.len(), steps: (0..whole.steps.len()).collect(), samples: Vec::new() };
     let mut runner = Runner::new(gpu, whole, 1, checks)?;
     let mut time = |steps: &[usize]| -> Result<f64, Refusal> {
         let mut wall_s = 0.0;
@@ -66,9 +71,9 @@ pub fn run(gpu: &Gpu, ops: &[Op], say: &dyn Fn(&str)) -> Result<StepTimes, Refus
         }
     }
     let median = |part: &Part| stats::median(&part.samples).unwrap_or(f64::INFINITY);
-    let alike = |op: &Op| ops.iter().filter(|o| kind(o) == kind(op)).count() as f64;
+    let alone = |part: &Part| median(part) / part.ops as f64;
     let times = StepTimes {
-        alone_s: ops.iter().map(|op| median(&kinds[&kind(op)]) / alike(op)).collect(),
+        alone_s: ops.iter().map(|op| alone(&kinds[&kind(op)])).collect(),
         classes: classes.iter().map(|(class, part)| (class.to_string(), median(part))).collect(),
         total_s: median(&all),
     };

@@ -11,16 +11,6 @@ use crate::scenario::{Contender, Offer, Plan};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// A row of another kind, marked with its own.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Kinded<T> {
-    /// What kind of row it is.
-    pub kind: &'static str,
-    /// The row.
-    #[serde(flatten)]
-    pub row: T,
-}
-
 /// The share of a token's cost that one kernel class carries.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PartRow {
