@@ -1,5 +1,7 @@
 //! The worker, its death, its noise, and devices that lie; on the CPU executor, so that it runs everywhere.
 
+#![allow(clippy::print_stderr)] // what is not tested here is said, not skipped in silence
+
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -14,16 +16,18 @@ fn exe() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_underdog"))
 }
 
+/// Only while [`ENVIRONMENT`] is held.
+fn set(name: &str, value: &str) {
+    // SAFETY: every test of this binary that reads or writes the environment holds the lock.
+    #[allow(unsafe_code)]
+    unsafe {
+        std::env::set_var(name, value)
+    }
+}
+
 fn with_environment<T>(variables: &[(&str, &str)], work: impl FnOnce() -> T) -> T {
     let _turn = ENVIRONMENT.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let folder = tempfile::tempdir().expect("a folder");
-    let set = |name: &str, value: &str| {
-        // SAFETY: every test of this binary that reads or writes the environment holds the lock.
-        #[allow(unsafe_code)]
-        unsafe {
-            std::env::set_var(name, value)
-        }
-    };
     set("UNDERDOG_STORE", folder.path().to_str().expect("a path"));
     for (name, value) in variables {
         set(name, value);
@@ -185,4 +189,33 @@ fn the_matrices_of_a_model_are_timed_by_name() {
     assert_eq!(timed(4), timed(1));
     let refused = rows.iter().filter(|r| r["dtype"] == "q4");
     assert!(refused.clone().count() == 10 && refused.clone().all(|r| r["reason"].is_string() && r["time_s"].is_null()));
+}
+
+/// The stream's variant that a profile chose; the kernel has several and every profile times it.
+fn stream(profile: &Profile) -> String {
+    let case = profile.cases.iter().find(|c| c.kernel == "read").expect("a stream");
+    case.variant.clone()
+}
+
+#[test]
+fn a_second_start_takes_choices_from_the_store_and_replaces_one_that_fails() {
+    let options = BenchOptions { adapter: Selector::Default, budget: Seconds::new(1.0), ..options() };
+    with_environment(&[], || {
+        let first = one(bench(&exe(), &options, &()));
+        if first.adapter.backend == "cpu" {
+            eprintln!("no adapter: the CPU executor has nothing to choose, its store is not tested");
+            return;
+        }
+        assert!(first.record.choices_searched > 0 && first.record.choices_stored == 0);
+        let second = one(bench(&exe(), &options, &()));
+        assert!(second.record.choices_stored > 0);
+        assert_eq!(stream(&second), stream(&first));
+        set(FAULT_VARIABLE, &format!("abort:{}", stream(&first)));
+        let third = one(bench(&exe(), &options, &()));
+        set(FAULT_VARIABLE, "");
+        assert_ne!(stream(&third), stream(&first));
+        assert!(third.verification.quarantined.iter().any(|q| q.starts_with(&stream(&first))));
+        let fourth = one(bench(&exe(), &options, &()));
+        assert_eq!(stream(&fourth), stream(&third));
+    });
 }

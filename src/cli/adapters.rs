@@ -38,6 +38,7 @@ pub fn measured(profiles: &[Profile], catalog: &Catalog, seed: u64) -> Result<Ru
         ))
     });
     notes.extend(tax);
+    notes.extend(profiles.iter().map(chosen));
     notes.extend(profiles.iter().flat_map(|p| p.anomalies.clone()));
     let paths = profiles.iter().map(|p| format!("profile: {}", measure::Store::open().path(&p.adapter).display()));
     context.sources.extend(paths);
@@ -87,6 +88,15 @@ fn known(profile: &Profile, sheets: &[Device]) -> Option<String> {
 }
 
 /// What an adapter sustains, in one sentence.
+/// How the kernels were chosen.
+fn chosen(profile: &Profile) -> String {
+    let record = &profile.record;
+    format!(
+        "{}: {} choices of kernels came from the store, {} were searched for in {:.1} of {:.1} s.",
+        profile.adapter.name, record.choices_stored, record.choices_searched, record.search_s, record.duration_s
+    )
+}
+
 fn summary(profile: &Profile) -> String {
     let naive = measure::rows(profile)
         .iter()

@@ -109,23 +109,38 @@ pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
     if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
-/// `duel`: this adapter with fewer threads and its best kernel, against the full one with lesser kernels.
+/// `duel`: this adapter handicapped and with its best kernel, against the full one with lesser kernels.
 pub fn duel(args: &Duel, cli: &Cli, output: &Output) -> Result<(), Failure> {
     let options = BenchOptions { adapter: selector(&args.measure), seed: cli.common.seed, ..BenchOptions::default() };
     let rows = {
         let bar = Bar::new(cli.common.quiet);
         measure::duel(&program()?, &options, &bar)?
     };
-    let wins = rows.iter().filter(|r| r.executed_ratio > 1.0);
-    let least = wins.min_by(|a, b| a.debt.total_cmp(&b.debt));
-    let sentence = match least {
+    let mut handicaps: Vec<&str> = rows.iter().map(|r| r.handicap.as_str()).collect();
+    handicaps.dedup();
+    let mut sentences: Vec<String> = handicaps.iter().map(|handicap| fought(&rows, handicap)).collect();
+    let off = |r: &measure::DuelRow| (r.predicted_ratio / r.executed_ratio - 1.0).abs();
+    if let Some(worst) = rows.iter().max_by(|a, b| off(a).total_cmp(&off(b))) {
+        let close = rows.iter().filter(|r| off(r) <= 0.1).count();
+        let (many, worst, rung) = (rows.len(), 100.0 * off(worst), &worst.rung);
+        sentences.push(format!(
+            "{close} of {many} predicted ratios are within 10 % of the executed ones; the worst is {worst:.0} % off ({rung})."
+        ));
+    }
+    let sentence = sentences.join(" ");
+    output.write(&context::finished("duel", context::here(), sentence, Vec::new(), &rows)?)
+}
+
+/// Which debt of the full adapter lets the handicapped one win.
+fn fought(rows: &[measure::DuelRow], handicap: &str) -> String {
+    let wins = rows.iter().filter(|r| r.handicap == handicap && r.executed_ratio > 1.0);
+    match wins.min_by(|a, b| a.debt.total_cmp(&b.debt)) {
         Some(row) => format!(
-            "The handicapped adapter with its best kernel beats the full one once that runs {:.1} times slower than it could ({}).",
+            "Handicapped by {handicap}, the adapter with its best kernel beats the full one once that runs {:.1} times slower than it could ({}).",
             row.debt, row.rung
         ),
-        None => "The full adapter wins with every kernel.".to_owned(),
-    };
-    output.write(&context::finished("duel", context::here(), sentence, Vec::new(), &rows)?)
+        None => format!("Handicapped by {handicap}, the adapter loses to the full one whatever kernel that runs."),
+    }
 }
 
 /// `verify`: every kernel variant against its CPU twin.

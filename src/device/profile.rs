@@ -148,6 +148,12 @@ pub struct Record {
     pub duration_s: f64,
     /// The budget that was asked for.
     pub budget_s: f64,
+    /// Choices between candidates that were searched for in this run.
+    pub choices_searched: u64,
+    /// Choices that were taken from the store, and verified again.
+    pub choices_stored: u64,
+    /// Time the searches took.
+    pub search_s: f64,
     /// Seed of the random inputs.
     pub seed: u64,
     /// Bounds checks and loop bounds were compiled into the kernels.

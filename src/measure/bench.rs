@@ -4,7 +4,7 @@ use super::adapters::{Selector, select};
 use super::choices::Choices;
 use super::problems::{Depth, problems, weight};
 use super::protocol::Target;
-use super::session::Session;
+use super::session::{Searches, Session};
 use super::store::Store;
 use super::supervisor::{DEADLINE, Supervisor};
 use super::tuner::{History, Task};
@@ -115,6 +115,7 @@ fn open<'a>(
         end: Instant::now() + Duration::from_secs_f64(options.budget.get()),
         first_failure: None,
         left_out: Vec::new(),
+        searches: Searches::default(),
     })
 }
 
@@ -129,7 +130,7 @@ fn measure(
     let mut session = open(exe, target, options, progress)?;
     let found = session.supervisor.found().clone();
     let anchor = cases(&mut session, &found, depth, started)?;
-    let Session { supervisor, cases, first_failure, left_out, .. } = session;
+    let Session { supervisor, cases, first_failure, left_out, searches, .. } = session;
     if cases.is_empty() {
         let adapter = found.identity.name.clone();
         return Err(match first_failure {
@@ -151,6 +152,9 @@ fn measure(
         commit: option_env!("UNDERDOG_COMMIT").map(str::to_owned),
         duration_s: started.elapsed().as_secs_f64(),
         budget_s: options.budget.get(),
+        choices_searched: searches.searched,
+        choices_stored: searches.stored,
+        search_s: searches.time_s,
         seed: options.seed,
         runtime_checks: options.runtime_checks,
         host: cpu::host_name(),

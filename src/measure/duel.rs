@@ -1,8 +1,9 @@
 //! Weaker against stronger, for real: this adapter against itself handicapped.
 //!
-//! The handicapped one gets fewer host threads (software adapters) and its best kernel; the full one gets kernels from
-//! lower rungs. From the two roofs and the ladder the duel predicts how much faster each pairing is and the debt, full
-//! best over full kernel, at which the handicapped but tuned one draws level; then it executes every pairing.
+//! The handicapped one gets fewer host threads or narrower vectors (software adapters) and its best kernel; the full one
+//! gets kernels from lower rungs. From their rates on a training shape the duel predicts how much faster each pairing is
+//! on another shape and executes it there. The two take turns, because a shared machine's speed drifts by more than
+//! their ratios may.
 
 use super::MeasureError;
 use super::adapters::select;
@@ -21,17 +22,21 @@ use std::path::Path;
 /// One pairing: the handicapped adapter with its best kernel against the full one with the kernel of a rung.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct DuelRow {
+    /// What the weaker one has to do with: fewer `threads`, or a narrower `vector width`.
+    pub handicap: String,
+    /// Its best kernel's variant.
+    pub handicapped_variant: String,
     /// The rung the full adapter fights with.
     pub rung: String,
     /// Its variant.
     pub variant: String,
     /// Debt of that rung on the full adapter: its time over the best one's.
     pub debt: f64,
-    /// Time of the full adapter, s.
+    /// Time of the full adapter, s: the least of its turns.
     pub full_s: f64,
-    /// Time of the handicapped adapter with its best kernel, s.
+    /// Time of the handicapped adapter with its best kernel, s: the least of its turns.
     pub handicapped_s: f64,
-    /// Full time over handicapped time as predicted from the roofs of the training shape; above 1 the weaker wins.
+    /// Full time over handicapped time as measured on the training shape; above 1 the weaker wins.
     pub predicted_ratio: f64,
     /// The same as executed on the other shape.
     pub executed_ratio: f64,
@@ -39,62 +44,130 @@ pub struct DuelRow {
     pub winner: String,
 }
 
-/// The variable by which Mesa's software drivers take a number of threads.
-const THREADS: &str = "LP_NUM_THREADS";
+/// What can be taken from Mesa's software drivers: threads, and lanes of a vector (128 bits have 4).
+const HANDICAPS: [(&str, &str, &str); 2] =
+    [("threads", "LP_NUM_THREADS", "1"), ("vector width", "LP_NATIVE_VECTOR_WIDTH", "128")];
 
-/// Fights on a 512 GEMM with roofs and debts measured on a 384 one. Needs an adapter that takes a handicap.
+/// Turns of a pairing, all pairings once a round. The least disturbed turn counts, of each side and shape: others who use
+/// the machine only add time.
+const ROUNDS: usize = 5;
+
+/// Where rates and debts are learnt, and where they are put to the test.
+const TRAINING: Task = square(384);
+const FIGHT: Task = square(512);
+
+const fn square(side: u64) -> Task {
+    Task { problem: Problem::Gemm { m: side, n: side, k: side }, dtype: Dtype::F32 }
+}
+
+/// One side of a duel: an adapter as handicapped, and what its kernels took on the training shape, s.
+struct Fighter {
+    worker: Supervisor,
+    trained: Vec<(Candidate, f64)>,
+}
+
+impl Fighter {
+    /// Times the first legal candidate of every rung.
+    fn train(mut worker: Supervisor, options: &BenchOptions, progress: &dyn Progress) -> Result<Self, MeasureError> {
+        let found = worker.found().clone();
+        let mut trained = Vec::new();
+        for rung in rungs(TRAINING.problem, TRAINING.dtype, &found) {
+            let all = rung.variants.into_iter().map(|variant| Candidate { rung: rung.name, variant }).collect();
+            let Some(candidate) = legal(all, TRAINING, &found.caps).into_iter().next() else { continue };
+            progress.step(&candidate.variant.id());
+            trained.extend(timed(&mut worker, &candidate, TRAINING, options)?.map(|time_s| (candidate, time_s)));
+        }
+        Ok(Self { worker, trained })
+    }
+
+    fn champion(&self) -> Result<Candidate, MeasureError> {
+        let best = self.trained.iter().min_by(|a, b| a.1.total_cmp(&b.1));
+        best.map(|b| b.0.clone()).ok_or_else(|| self.nothing())
+    }
+
+    fn nothing(&self) -> MeasureError {
+        let adapter = self.worker.found().identity.name.clone();
+        MeasureError::Nothing { adapter, why: "no rung could be timed".into() }
+    }
+
+    fn fight(&mut self, candidate: &Candidate, task: Task, options: &BenchOptions) -> Result<f64, MeasureError> {
+        timed(&mut self.worker, candidate, task, options)?.ok_or_else(|| self.nothing())
+    }
+}
+
+/// Fights on a 512 GEMM with rates and debts measured on a 384 one. Needs an adapter that takes a handicap.
 pub fn duel(exe: &Path, options: &BenchOptions, progress: &dyn Progress) -> Result<Vec<DuelRow>, MeasureError> {
     let rows = select(exe, &options.adapter)?;
     let row = &rows[0];
     let target = row.target.clone().filter(|_| row.name.contains("llvmpipe"));
     let target = target.ok_or_else(|| MeasureError::Unsupported {
         what: row.name.clone(),
-        why: "only Mesa's software drivers take a handicap (fewer threads)".into(),
+        why: "only Mesa's software drivers take a handicap (fewer threads, narrower vectors)".into(),
     })?;
-    let task = |side| Task { problem: Problem::Gemm { m: side, n: side, k: side }, dtype: Dtype::F32 };
-    let (training, fight) = (task(384), task(512));
-    let mut full = Supervisor::open(exe, &target, DEADLINE)?;
-    let found = full.found().clone();
-    let able = |r: crate::kernels::space::Rung| {
-        let all = r.variants.into_iter().map(|variant| Candidate { rung: r.name, variant }).collect();
-        legal(all, training, &found.caps).into_iter().next()
-    };
-    let candidates: Vec<Candidate> = rungs(fight.problem, fight.dtype, &found).into_iter().filter_map(able).collect();
-    progress.stage("duel", 2 * candidates.len() as u64 + 2);
-    let time = |worker: &mut Supervisor, candidate: &Candidate, task: Task| -> Result<Option<f64>, MeasureError> {
-        progress.step(&candidate.variant.id());
-        timed(worker, candidate, task, options)
-    };
-    let mut entries = Vec::new();
-    for candidate in candidates {
-        let trained = time(&mut full, &candidate, training)?;
-        let fought = time(&mut full, &candidate, fight)?;
-        entries.extend(trained.zip(fought).map(|(trained, fought)| (candidate, trained, fought)));
-    }
-    let best = entries.iter().min_by(|a, b| a.1.total_cmp(&b.1)).cloned();
-    drop(full);
-    let nothing = || MeasureError::Nothing { adapter: row.name.clone(), why: "no rung could be timed".into() };
-    let (champion, best_s, _) = best.ok_or_else(nothing)?;
-    let mut weak = Supervisor::open_with(exe, &target, DEADLINE, vec![(THREADS.into(), "1".into())])?;
-    let weak_training = time(&mut weak, &champion, training)?.ok_or_else(nothing)?;
-    let weak_fight = time(&mut weak, &champion, fight)?.ok_or_else(nothing)?;
-    let row = |(candidate, trained_s, full_s): (Candidate, f64, f64)| {
-        let debt = trained_s / best_s;
-        let (predicted_ratio, executed_ratio) = (debt * best_s / weak_training, full_s / weak_fight);
-        DuelRow {
-            rung: candidate.rung.into(),
-            variant: candidate.variant.id(),
-            debt,
-            full_s,
-            handicapped_s: weak_fight,
-            predicted_ratio,
-            executed_ratio,
-            winner: if executed_ratio > 1.0 { "weaker" } else { "stronger" }.into(),
+    progress.stage("duel: every side trains", 1);
+    let mut full = Fighter::train(Supervisor::open(exe, &target, DEADLINE)?, options, progress)?;
+    let mut duels = Vec::new();
+    for (handicap, variable, value) in HANDICAPS {
+        let environment = vec![(variable.into(), value.into())];
+        let worker = Supervisor::open_with(exe, &target, DEADLINE, environment)?;
+        let mut weak = Fighter::train(worker, options, progress)?;
+        let champion = weak.champion()?;
+        progress.stage(&format!("duel: {handicap}"), (ROUNDS * full.trained.len()) as u64);
+        let candidates = full.trained.clone();
+        let mut turns: Vec<Vec<Turn>> = candidates.iter().map(|_| Vec::new()).collect();
+        for _ in 0..ROUNDS {
+            for ((candidate, _), turns) in candidates.iter().zip(&mut turns) {
+                progress.step(&candidate.variant.id());
+                turns.push(turn([&mut full, &mut weak], [candidate, &champion], options)?);
+            }
         }
-    };
-    Ok(entries.into_iter().map(row).collect())
+        let least = |turns: &[Turn], of: fn(&Turn) -> f64| turns.iter().map(of).fold(f64::INFINITY, f64::min);
+        let best_s = turns.iter().map(|t| least(t, |t| t.full_training_s)).fold(f64::INFINITY, f64::min);
+        for ((candidate, _), turns) in candidates.into_iter().zip(turns) {
+            let least = |of| least(&turns, of);
+            let full_training_s = least(|t| t.full_training_s);
+            let (full_s, handicapped_s) = (least(|t| t.full_fight_s), least(|t| t.weak_fight_s));
+            let predicted_ratio = full_training_s / least(|t| t.weak_training_s);
+            let executed_ratio = full_s / handicapped_s;
+            duels.push(DuelRow {
+                handicap: handicap.into(),
+                handicapped_variant: champion.variant.id(),
+                rung: candidate.rung.into(),
+                variant: candidate.variant.id(),
+                debt: full_training_s / best_s,
+                full_s,
+                handicapped_s,
+                predicted_ratio,
+                executed_ratio,
+                winner: if executed_ratio > 1.0 { "weaker" } else { "stronger" }.into(),
+            });
+        }
+    }
+    Ok(duels)
 }
 
+/// One turn of a pairing: times of both sides on both shapes, s.
+struct Turn {
+    full_training_s: f64,
+    weak_training_s: f64,
+    full_fight_s: f64,
+    weak_fight_s: f64,
+}
+
+fn turn(
+    [full, weak]: [&mut Fighter; 2],
+    [candidate, champion]: [&Candidate; 2],
+    options: &BenchOptions,
+) -> Result<Turn, MeasureError> {
+    Ok(Turn {
+        full_training_s: full.fight(candidate, TRAINING, options)?,
+        weak_training_s: weak.fight(champion, TRAINING, options)?,
+        full_fight_s: full.fight(candidate, FIGHT, options)?,
+        weak_fight_s: weak.fight(champion, FIGHT, options)?,
+    })
+}
+
+/// The least disturbed sample, s. Absent where the candidate cannot run.
 fn timed(
     worker: &mut Supervisor,
     candidate: &Candidate,
@@ -106,11 +179,11 @@ fn timed(
         problem: task.problem,
         seed: options.seed,
         checks: options.runtime_checks,
-        rule: Rule::standard(0.7),
+        rule: Rule::standard(0.15),
         rung: Some(candidate.rung.into()),
     };
     Ok(match worker.time(job)? {
-        Outcome::Case(case) => Some(case.time_s_median),
+        Outcome::Case(case) => case.samples_s.iter().copied().reduce(f64::min),
         _ => None,
     })
 }

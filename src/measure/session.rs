@@ -32,6 +32,16 @@ pub struct Session<'a> {
     pub first_failure: Option<String>,
     /// What the budget did not allow.
     pub left_out: Vec<String>,
+    /// How candidates were chosen.
+    pub searches: Searches,
+}
+
+/// How many choices were searched for and how many the store knew, and the time the searches took, s.
+#[derive(Debug, Default)]
+pub struct Searches {
+    pub searched: u64,
+    pub stored: u64,
+    pub time_s: f64,
 }
 
 impl Session<'_> {
@@ -46,7 +56,7 @@ impl Session<'_> {
     pub fn task(&mut self, task: Task, depth: Depth, share: f64) -> Result<(), MeasureError> {
         let end = Instant::now() + Duration::from_secs_f64(share.max(0.0));
         let left = || end.saturating_duration_since(Instant::now()).as_secs_f64();
-        let mut chosen: Vec<(Candidate, Option<f64>)> = Vec::new();
+        let mut chosen: Vec<(Vec<Candidate>, (Candidate, Option<f64>))> = Vec::new();
         for (at, rung) in self.ordered(task, depth).into_iter().enumerate() {
             let [name, first] = [rung[0].rung, &task.problem.to_string()];
             if self.stopped() {
@@ -57,14 +67,15 @@ impl Session<'_> {
                 self.left_out.push(format!("{first}, {}: {name}", task.dtype));
                 continue;
             }
-            chosen.extend(self.choose(task, rung, &left)?);
+            let choice = self.choose(task, rung.clone(), &left)?;
+            chosen.extend(choice.map(|choice| (rung, choice)));
         }
         if depth == Depth::Roofs {
-            chosen.sort_by(|a, b| a.1.unwrap_or(0.0).total_cmp(&b.1.unwrap_or(0.0)));
+            chosen.sort_by(|(_, a), (_, b)| a.1.unwrap_or(0.0).total_cmp(&b.1.unwrap_or(0.0)));
             chosen.truncate(if task.problem.kernel() == "gemm" { 2 } else { 1 });
         }
         let many = chosen.len();
-        for (at, (candidate, expected)) in chosen.into_iter().enumerate() {
+        for (at, (mut rung, (mut candidate, expected))) in chosen.into_iter().enumerate() {
             if self.stopped() {
                 return Ok(());
             }
@@ -73,10 +84,19 @@ impl Session<'_> {
                 continue;
             }
             let case_s = if self.options.thorough { 15.0 } else { (left() / (many - at) as f64).clamp(0.1, 5.0) };
-            let rung = Some(candidate.rung.to_string());
-            if let Some(case) = self.time(task, &candidate.variant, Rule::standard(case_s), rung)? {
-                self.history.add(candidate, task, &case);
-                self.cases.push(case);
+            let rule = Rule::standard(case_s);
+            loop {
+                if let Some(case) = self.time(task, &candidate.variant, rule, Some(candidate.rung.into()))? {
+                    self.history.add(candidate, task, &case);
+                    self.cases.push(case);
+                    break;
+                }
+                // A choice that fails, as after a driver's change, leaves its place to the rung's others.
+                rung.retain(|other| *other != candidate);
+                match self.choose(task, rung.clone(), &left)? {
+                    Some(next) => candidate = next.0,
+                    None => break,
+                }
             }
         }
         Ok(())
@@ -120,22 +140,40 @@ impl Session<'_> {
         all
     }
 
-    /// One candidate of a rung: the stored choice, the winner on an earlier shape, or the fastest by successive halving.
+    /// One candidate of a rung: the stored choice, the winner on an earlier shape, or the one a search finds.
     fn choose(
         &mut self,
         task: Task,
         rung: Vec<Candidate>,
         left: &dyn Fn() -> f64,
     ) -> Result<Option<(Candidate, Option<f64>)>, MeasureError> {
-        let name = rung[0].rung;
+        let Some(name) = rung.first().map(|r| r.rung) else { return Ok(None) };
         let key = choices::key(&adapter(self.supervisor.found()), task.problem, task.dtype, name);
         let stored = self.choices.get(&key).and_then(|c| rung.iter().find(|r| r.variant == c.variant).cloned());
         let before = self.history.of(task).into_iter().map(|m| &m.candidate).find(|c| c.rung == name).cloned();
+        let before = before.filter(|b| rung.contains(b));
         if rung.len() == 1 || stored.is_some() || before.is_some() {
+            self.searches.stored += u64::from(rung.len() > 1 && stored.is_some());
             let candidate = stored.or(before).unwrap_or_else(|| rung[0].clone());
             let prediction = self.history.predict(candidate, task);
             return Ok(Some((prediction.candidate, prediction.time_s)));
         }
+        let started = Instant::now();
+        let best = self.search(task, rung, left)?;
+        self.searches.searched += 1;
+        self.searches.time_s += started.elapsed().as_secs_f64();
+        let Some(best) = best else { return Ok(None) };
+        self.choices.put(Choice { key, variant: best.candidate.variant.clone(), time_s: best.time_s });
+        Ok(Some((best.candidate, Some(best.time_s))))
+    }
+
+    /// The fastest of a rung by successive halving.
+    fn search(
+        &mut self,
+        task: Task,
+        rung: Vec<Candidate>,
+        left: &dyn Fn() -> f64,
+    ) -> Result<Option<Measurement>, MeasureError> {
         let predictions = rung.into_iter().map(|c| self.history.predict(c, task)).collect();
         let mut round: Vec<Candidate> = promising(predictions).into_iter().map(|p| p.candidate).collect();
         let mut rule = Rule::quick();
@@ -155,10 +193,7 @@ impl Session<'_> {
             // A further round is for candidates too close to call by three samples.
             let close = half.len() > 1 && half[1].time_s < 1.1 * best.time_s;
             if !close || left() < 30.0 * best.time_s || rule.samples > FINAL {
-                let best = best.clone();
-                let choice = Choice { key, variant: best.candidate.variant.clone(), time_s: best.time_s };
-                self.choices.put(choice);
-                return Ok(Some((best.candidate, Some(best.time_s))));
+                return Ok(Some(best.clone()));
             }
             round = half.into_iter().map(|m| m.candidate).collect();
             rule = Rule { samples: 2 * rule.samples, budget_s: 0.2, ..rule };
