@@ -18,4 +18,6 @@ struct Params {
     k0: u32, k1: u32,     // part of the sum
     kz: u32,              // its length per z of the grid
 }
-@group(0) @binding(0) var<uniform> p: Params;
+{# Mesa's software driver compiles a kernel anew at every dispatch where known uniforms would halve its code, as those of
+   packed dot products do. It knows uniforms only, not storage. #}
+@group(0) @binding(0) var<{{ "storage, read" if dtype == "i8" else "uniform" }}> p: Params;

@@ -8,7 +8,9 @@ struct Params {
     ld: u32,             // units in a row of W
     k0: u32, k1: u32,    // part of the sum, in units
 }
-@group(0) @binding(0) var<uniform> p: Params;
+{# Mesa's software driver compiles a kernel anew at every dispatch where known uniforms would halve its code, as those of
+   packed dot products do. It knows uniforms only, not storage. #}
+@group(0) @binding(0) var<{{ "storage, read" if dtype == "i8" else "uniform" }}> p: Params;
 @group(0) @binding(1) var<storage, read> w: array<vec4<u32>>;
 {% set xs = 8 if dtype == "q4" else 1 %}
 {% set wide = dtype in ["f32", "q4"] %}

@@ -305,6 +305,25 @@ const ATTENTION: &[Patch] = &[
     ("keys for values", "values[(plane", "keys[(plane"),
 ];
 
+const ATTENTION_LANES: &[Patch] = &[
+    ("sees the future", "let last2 = vec4(before + min", "let last2 = vec4(before + 1u + min"),
+    ("misses itself", "let last0 = vec4(before + min", "let last0 = vec4(before - 1u + min"),
+    ("wrong row of Q", "subgroupShuffle(a[1], 4u) * b0", "subgroupShuffle(a[0], 4u) * b0"),
+    ("wrong value of Q", "subgroupShuffle(a[0], 1u) * b1", "subgroupShuffle(a[0], 0u) * b1"),
+    ("wrong keys", "k_quad(plane, d + 1u,", "k_quad(plane, d,"),
+    ("no scale", "s0 * p.scale", "s0"),
+    ("no shrink of the total", "total3 = total3 * shrink + s3;", "total3 = total3 + s3;"),
+    ("overwritten total", "total0 = total0 * shrink + s0;", "total0 = s0;"),
+    ("no shrink of the sum", "o3_1 *= shrink;", ""),
+    ("dropped chunk", "first < seen; first", "first + 32u < seen; first"),
+    ("lost donor", "donor < 8u;", "donor + 1u < 8u;"),
+    ("wrong donor", "subgroupShuffle(s2[1], donor)", "subgroupShuffle(s2[1], donor ^ 1u)"),
+    ("wrong token", "first + 4u * donor + 2u", "first + 4u * donor + 1u"),
+    ("wrong quad", "v_quad(plane, token, lane + 8u)", "v_quad(plane, token, lane)"),
+    ("wrong row", "let row = row0 + 1u;", "let row = row0;"),
+    ("no normalisation", "= o1_1 / sum;", "= o1_1;"),
+];
+
 fn subjects(lanes: u32) -> Vec<Subject> {
     let attention = Problem::Attention { queries: 3, context: 131, heads: 4, kv_heads: 2, head_dim: 64 };
     let mut all = vec![
@@ -331,6 +350,7 @@ fn subjects(lanes: u32) -> Vec<Subject> {
         8 => {
             all.push(("gemm_lanes/f32/l8.sg1.mr16.nv1", GEMM, LANES));
             all.push(("gemm_lanes/f32/l8.sg1.mr16.nv1.tex2.ks4", GEMM, STORED));
+            all.push(("attention_lanes/f32/l8.mr8.hd64.tex2", attention, ATTENTION_LANES));
         }
         _ => {}
     }

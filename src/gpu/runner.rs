@@ -339,7 +339,7 @@ fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[R
     let uniforms = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
         label: Some("params"),
         contents: bytemuck::cast_slice(&step.params),
-        usage: wgpu::BufferUsages::UNIFORM,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE,
     });
     let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniforms.as_entire_binding() }];
     for (at, &index) in step.bindings.iter().enumerate() {

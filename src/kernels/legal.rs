@@ -11,6 +11,10 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     let texture = u64::from(caps.texture);
     let sides = match (variant.family, problem) {
         (Family::GemmRegisters | Family::GemmLanes, _) => [k + 64, m.max(n) / 4 + 256],
+        (Family::AttentionLanes, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
+            let planes = (queries * heads / 4 + 4 * kv_heads).max(head_dim * kv_heads);
+            [planes, context + 4 * u64::from(lanes)]
+        }
         (Family::GemvColumns, _) => [k + 64, n / 4 + 256],
         _ => [n + 256, k / 4 + 64],
     };
@@ -38,7 +42,7 @@ pub fn footprint(variant: &Variant) -> (u32, u32) {
         Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns => gemv::footprint(variant),
         Family::GemmCooperative => gemm::footprint(variant),
         Family::GemvUnits => units::footprint(variant),
-        Family::Attention | Family::Norm | Family::Activation => token::footprint(variant),
+        Family::Attention | Family::AttentionLanes | Family::Norm | Family::Activation => token::footprint(variant),
         Family::StreamRead | Family::StreamCopy | Family::FmaChain | Family::Empty => stream::footprint(variant),
         Family::CpuGemm | Family::CpuGemv | Family::CpuRead | Family::CpuLaunch => (0, 0),
     }

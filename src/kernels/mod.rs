@@ -56,6 +56,9 @@ pub fn plan(variant: &Variant, problem: Problem, data: &Data, bands: usize) -> R
         (Family::Attention, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
             token::attention(variant, [queries, context, heads, kv_heads, head_dim], data)
         }
+        (Family::AttentionLanes, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
+            token::attention_lanes(variant, [queries, context, heads, kv_heads, head_dim].map(|x| x as usize), data)
+        }
         (Family::Norm, Problem::Norm { rows, width }) => token::norm(variant, [rows, width], data),
         (Family::Activation, Problem::Activation { rows, width }) => token::activation(variant, [rows, width], data),
         (Family::StreamCopy, Problem::Copy { .. }) => stream::copy(variant, data),
@@ -98,7 +101,7 @@ pub fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String>
         Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns => gemv::sources(variant),
         Family::GemmCooperative => gemm::sources(variant),
         Family::GemvUnits => units::sources(variant),
-        Family::Attention | Family::Norm | Family::Activation => token::sources(variant),
+        Family::Attention | Family::AttentionLanes | Family::Norm | Family::Activation => token::sources(variant),
         Family::StreamRead | Family::StreamCopy | Family::FmaChain | Family::Empty => stream::sources(variant),
         Family::CpuGemm | Family::CpuGemv | Family::CpuRead | Family::CpuLaunch => Ok(Vec::new()),
     }

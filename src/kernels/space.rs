@@ -25,7 +25,7 @@ pub fn ladder(problem: Problem, dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         Problem::Gemm { .. } => gemm(dtype, caps),
         Problem::Gemv { .. } => gemv(dtype, caps),
         Problem::Experts { .. } => vec![rung("tiled", experts())],
-        Problem::Attention { head_dim, .. } => vec![rung("online softmax", attention(head_dim as u32))],
+        Problem::Attention { head_dim, .. } => attention(head_dim as u32, caps.lanes),
         Problem::Norm { .. } => vec![rung("workgroup", [of(Family::Norm, 64), of(Family::Norm, 256)].concat())],
         Problem::Activation { .. } => vec![rung("elements", of(Family::Activation, 128))],
         Problem::Read { .. } => vec![rung("stream", reads())],
@@ -63,6 +63,7 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
                         tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)]),
                     ],
                 ),
+                rung("streamed", streamed(dtype, caps)),
             ];
         }
         Dtype::Q4 => {
@@ -75,6 +76,7 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
                         tiled(dtype, [64, 64, 32, 4, 4], &[("v4", 1), ("ta", 1), ("pf", 1)]),
                     ],
                 ),
+                rung("streamed", streamed(dtype, caps)),
             ];
         }
         _ => {}
@@ -139,21 +141,26 @@ fn units(dtype: Dtype, [wx, l, r, mb]: [u32; 4]) -> Variant {
     Variant::new(Family::GemvUnits, dtype, &[("wx", wx), ("l", l), ("r", r), ("mb", mb)])
 }
 
+/// Weights streamed once for `mb` rows, no workgroup memory where there are subgroups.
+fn streamed(dtype: Dtype, caps: &Caps) -> Vec<Variant> {
+    let l = caps.lanes;
+    let lanes = [units(dtype, [l, l, 4, 8]), units(dtype, [l, l, 4, 4]), units(dtype, [4 * l, l, 2, 8])];
+    let reduced = [units(dtype, [64, 0, 2, 4]), units(dtype, [64, 0, 2, 8])];
+    lanes.into_iter().filter(|_| l > 0).chain(reduced).collect()
+}
+
 /// Two to sixty-four rows: weights are streamed once for `mb` of them.
 fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     let l = caps.lanes;
-    let mut variants = vec![units(dtype, [64, 0, 2, 4]), units(dtype, [64, 0, 2, 8])];
-    if l > 0 {
-        variants.extend([units(dtype, [l, l, 4, 4]), units(dtype, [4 * l, l, 2, 8]), units(dtype, [l, l, 4, 8])]);
-    }
-    let mut rungs = vec![rung("few rows", variants)];
+    let mut rungs = vec![rung("few rows", streamed(dtype, caps))];
     if dtype == F32 {
         // On host cores a load is dearer than a multiplication: the tile of rows is what reuses it.
-        let mut stored = vec![registers(dtype, [8, 1, 8, 2, 1], STORAGE), registers(dtype, [8, 1, 8, 1, 1], STORAGE)];
+        let mut stored = Vec::new();
         if matches!(l, 4 | 8 | 16) {
             let knobs = |nv, ks| [("l", l), ("sg", 1), ("mr", 8), ("nv", nv), ("tex", STORAGE), ("ks", ks)];
             stored.extend([(2, 0), (1, l / 2)].map(|(nv, ks)| Variant::new(Family::GemmLanes, dtype, &knobs(nv, ks))));
         }
+        stored.extend([2, 1].map(|nv| registers(dtype, [8, 1, 8, nv, 1], STORAGE)));
         rungs.push(rung("storage textures", stored));
     }
     rungs
@@ -161,10 +168,9 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
 
 fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     let l = caps.lanes;
-    let mut streamed = vec![units(dtype, [64, 0, 4, 1]), units(dtype, [256, 0, 1, 1])];
-    if l > 0 {
-        streamed.extend([units(dtype, [l, l, 4, 1]), units(dtype, [l, l, 8, 1]), units(dtype, [4 * l, l, 2, 1])]);
-    }
+    let lanes = [units(dtype, [l, l, 8, 1]), units(dtype, [l, l, 4, 1]), units(dtype, [4 * l, l, 2, 1])];
+    let reduced = [units(dtype, [64, 0, 4, 1]), units(dtype, [256, 0, 1, 1])];
+    let streamed: Vec<Variant> = lanes.into_iter().filter(|_| l > 0).chain(reduced).collect();
     if dtype != F32 {
         return vec![rung("units", streamed)];
     }
@@ -208,12 +214,24 @@ fn experts() -> Vec<Variant> {
         .collect()
 }
 
-fn attention(head_dim: u32) -> Vec<Variant> {
-    [64, 128, 256]
+fn attention(head_dim: u32, lanes: u32) -> Vec<Rung> {
+    let online = [64, 128, 256]
         .into_iter()
         .filter(|wx| head_dim / 4 <= *wx)
-        .map(|wx| Variant::new(Family::Attention, F32, &[("wx", wx), ("hd", head_dim)]))
-        .collect()
+        .map(|wx| Variant::new(Family::Attention, F32, &[("wx", wx), ("hd", head_dim)]));
+    let mut rungs = vec![rung("online softmax", online.collect())];
+    if lanes > 0 && head_dim.is_multiple_of(4 * lanes) {
+        let of = |tex| {
+            // Every lane fetches one quad of four rows at a time, so rows are at most four a lane.
+            let rows =
+                [8, 16, 4].into_iter().filter(move |mr| *mr <= 4 * lanes && head_dim.is_multiple_of(4 * lanes / mr));
+            let knobs = move |mr| [("l", lanes), ("mr", mr), ("hd", head_dim), ("tex", tex)];
+            rows.map(move |mr| Variant::new(Family::AttentionLanes, F32, &knobs(mr))).collect()
+        };
+        rungs.push(rung("shuffles", of(0)));
+        rungs.push(rung("shuffles, storage textures", of(STORAGE)));
+    }
+    rungs
 }
 
 fn streams(family: Family) -> Vec<Variant> {

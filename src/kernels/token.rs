@@ -1,12 +1,12 @@
 //! Planning what stands between the matrices of a layer: attention, norm, activation.
 
 use super::data::Data;
-use super::{Family, Variant, template};
+use super::{Family, SLICE, Variant, template};
 use crate::gpu::{Memory, Plan, Program, Step};
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
     let name = variant.family.name();
-    Ok(vec![(name, template::render(name, variant, &["wx", "hd"], &[])?)])
+    Ok(vec![(name, template::render(name, variant, &["wx", "hd", "l", "mr", "tex"], &[])?)])
 }
 
 fn programs(variant: &Variant) -> Result<Vec<Program>, String> {
@@ -35,6 +35,58 @@ pub(super) fn attention(variant: &Variant, shape: [u64; 5], data: &Data) -> Resu
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 3 })
 }
 
+/// The same with keys by dimension and rows in quads; `shape` as above.
+pub(super) fn attention_lanes(variant: &Variant, shape: [usize; 5], data: &Data) -> Result<Plan, String> {
+    let [queries, context, heads, kv_heads, dim] = shape;
+    let [lanes, mr] = ["l", "mr"].map(|name| variant.knob(name) as usize);
+    let at_once = 4 * lanes / mr.max(1); // values of a row that the lanes fetch together
+    if variant.knob("hd") as usize != dim || !dim.is_multiple_of(4 * lanes) || !dim.is_multiple_of(at_once.max(1)) {
+        return Err(format!("{variant} does not take heads of {dim}"));
+    }
+    let chunks = context.div_ceil(4 * lanes);
+    if chunks * (1 + dim / at_once + lanes) > 2 * SLICE - 1 {
+        return Err(format!("{variant}: {context} tokens are more than one invocation may loop over"));
+    }
+    let group = heads / kv_heads;
+    let rows = (queries * group).next_multiple_of(mr);
+    let tokens = chunks * 4 * lanes;
+    // Rows of a key/value head are its heads, query by query; four rows of one value side by side.
+    let mut q = vec![0.0; kv_heads * rows * dim];
+    for (at, values) in data.a.chunks_exact(dim).enumerate() {
+        let (query, head) = (at / heads, at % heads);
+        let (plane, row) = (head / group, query * group + head % group);
+        for (d, &value) in values.iter().enumerate() {
+            q[((plane * rows / 4 + row / 4) * dim + d) * 4 + row % 4] = value;
+        }
+    }
+    let (keys, values) = data.b.split_at(data.b.len() / 2);
+    let mut by_dimension = vec![0.0; kv_heads * dim * tokens];
+    let mut by_token = vec![0.0; tokens * kv_heads * dim];
+    for (at, (keys, values)) in keys.chunks_exact(dim).zip(values.chunks_exact(dim)).enumerate() {
+        let (plane, token) = (at / context, at % context);
+        for (d, &key) in keys.iter().enumerate() {
+            by_dimension[(plane * dim + d) * tokens + token] = key;
+        }
+        by_token[(token * kv_heads + plane) * dim..][..dim].copy_from_slice(values);
+    }
+    let input = |texels: Vec<f32>, width: usize| match variant.knob("tex") {
+        0 => floats(&texels),
+        _ => Memory::Texture { width: width as u32, height: (texels.len() / 4 / width) as u32, texels },
+    };
+    let memory = vec![
+        input(q, dim),
+        input(by_dimension, tokens / 4),
+        input(by_token, kv_heads * dim / 4),
+        Memory::Output(4 * data.a.len() as u64),
+    ];
+    let scale = (1.0 / (dim as f32).sqrt()).to_bits();
+    let params = [queries, context, heads, group].into_iter().map(|x| x as u32).chain([scale]);
+    let params = params.chain([rows / 4, tokens / 4, kv_heads].map(|x| x as u32)).collect();
+    let grid = [(rows / mr) as u32, kv_heads as u32, 1];
+    let step = Step { program: 0, params, grid, bindings: vec![0, 1, 2, 3] };
+    Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 3 })
+}
+
 pub(super) fn norm(variant: &Variant, [rows, width]: [u64; 2], data: &Data) -> Result<Plan, String> {
     let step = Step { program: 0, params: vec![width as u32], grid: [rows as u32, 1, 1], bindings: vec![0, 1, 2] };
     let memory = vec![floats(&data.a), floats(&data.b), Memory::Output(4 * rows * width)];
@@ -53,6 +105,7 @@ pub(super) fn footprint(variant: &Variant) -> (u32, u32) {
     let wx = variant.knob("wx");
     match variant.family {
         Family::Attention => (8 * wx + 4 * variant.knob("hd"), wx),
+        Family::AttentionLanes => (0, variant.knob("l")),
         Family::Norm => (4 * wx, wx),
         _ => (0, wx),
     }

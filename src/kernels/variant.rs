@@ -47,6 +47,8 @@ families! {
     GemvUnits = "gemv_units",
     /// Online softmax over chunks of the cache.
     Attention = "attention",
+    /// The same with rows that share keys and values in one subgroup, keys by dimension, no workgroup memory.
+    AttentionLanes = "attention_lanes",
     /// RMS norm, one workgroup a row.
     Norm = "norm",
     /// SwiGLU.

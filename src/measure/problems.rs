@@ -29,8 +29,6 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
         (gemm(side, side, side), Dtype::F32),
     ];
     if depth == Depth::Ladder && found.identity.backend != "cpu" {
-        // A host core unpacks integers one by one: a larger product would spend the budget of all the others.
-        let quantised = if software { side / 4 } else { side / 2 };
         let chains = if software { 1 << 14 } else { 1 << 21 };
         all.extend([
             (Problem::Copy { words: stream / 2 }, Dtype::U32),
@@ -40,8 +38,8 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
             (gemv(4), Dtype::Q4),
             (gemm(8, rows / 2, rows / 2), Dtype::F32),
             (gemm(side / 2, side / 2, side / 2), Dtype::F16),
-            (gemm(quantised, quantised, quantised), Dtype::I8),
-            (gemm(quantised, quantised, quantised), Dtype::Q4),
+            (gemm(side / 2, side / 2, side / 2), Dtype::I8),
+            (gemm(side / 2, side / 2, side / 2), Dtype::Q4),
             (Problem::Attention { queries: 1, context: side, heads: 32, kv_heads: 8, head_dim: 128 }, Dtype::F32),
             (
                 Problem::Attention { queries: side / 16, context: side / 2, heads: 32, kv_heads: 8, head_dim: 128 },
