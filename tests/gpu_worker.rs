@@ -219,3 +219,31 @@ fn a_second_start_takes_choices_from_the_store_and_replaces_one_that_fails() {
         assert_eq!(stream(&fourth), stream(&third));
     });
 }
+
+#[test]
+fn a_step_of_a_real_model_runs_op_by_op_and_as_a_whole() {
+    let run = |adapter: &[&str]| {
+        let step = ["bench", "--step", "qwen3-0.6b", "--layers", "1", "--budget", "5", "-f", "json"];
+        Command::new(exe()).args(step).args(adapter).output().expect("starts")
+    };
+    let refused = run(&["--adapter", "cpu"]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("CPU executor"));
+    let profile = with_environment(&[], || one(local(&exe(), &Selector::Default, Seconds::new(1.0), &())));
+    if profile.adapter.backend == "cpu" {
+        eprintln!("no adapter: a step is not executed here");
+        return;
+    }
+    let output = run(&[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let rows = run["rows"].as_array().expect("rows");
+    for phase in ["decode", "prefill"] {
+        let of = |class: &str| rows.iter().find(|r| r["phase"] == phase && r["class"] == class).expect("a row");
+        // qkv, o, gate_up and down; the head may be cut to the size of a binding.
+        assert_eq!((of("projections")["ops"].as_u64(), of("attention")["ops"].as_u64()), (Some(4), Some(1)));
+        let total = of("total");
+        let times = ["estimate_s", "measured_s"].map(|field| total[field].as_f64().expect("a time"));
+        assert!(times.iter().all(|&time_s| time_s > 0.0));
+        assert!(rows.iter().all(|r| r["verified"] == true));
+    }
+}

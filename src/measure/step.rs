@@ -17,8 +17,9 @@ use crate::kernels::{Dtype, Problem};
 use crate::model::spec::{Core, ModelSpec};
 use crate::progress::Progress;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 /// What to execute.
 #[derive(Debug, Clone)]
@@ -52,6 +53,11 @@ pub struct StepRow {
     pub verified: bool,
 }
 
+/// Time for one distinct op's search at most, s.
+const SEARCH_S: f64 = 3.0;
+/// Longer than any step takes.
+const NEVER: Duration = Duration::from_secs(86_400);
+
 /// Why a model's step cannot be executed.
 const UNSUPPORTED: &str = "only dense softmax attention can be executed yet";
 
@@ -63,10 +69,19 @@ pub fn step(
     progress: &dyn Progress,
 ) -> Result<Vec<StepRow>, MeasureError> {
     let mut session = session(exe, &options.bench, progress)?;
+    let identity = &session.supervisor.found().identity;
+    if identity.backend == "cpu" {
+        let why = "a step runs on an adapter, not on the CPU executor".into();
+        return Err(MeasureError::Unsupported { what: identity.name.clone(), why });
+    }
     let binding = session.supervisor.found().caps.binding;
+    // A step needs every op: the budget shortens the searches, and leaves none out.
+    session.end += NEVER;
     let mut rows = Vec::new();
     for (phase, tokens) in [("decode", 1), ("prefill", options.chunk)] {
         let ops = ops(model, tokens, options, binding)?;
+        let distinct = ops.iter().map(|op| op.1.to_string()).collect::<BTreeSet<_>>().len();
+        let share = (options.bench.budget.get() / (2 * distinct) as f64).min(SEARCH_S);
         let mut alone: Vec<(Problem, crate::kernels::Variant, f64)> = Vec::new();
         progress.stage(&format!("{phase}: each op alone"), ops.len() as u64);
         for &(_, problem) in &ops {
@@ -78,7 +93,7 @@ pub fn step(
                 continue;
             }
             let before = session.cases.len();
-            session.task(Task { problem, dtype: Dtype::F32 }, Depth::Roofs, 3.0)?;
+            session.task(Task { problem, dtype: Dtype::F32 }, Depth::Roofs, share)?;
             let best = session.cases[before..].iter().min_by(|a, b| a.time_s_median.total_cmp(&b.time_s_median));
             let best = best.and_then(|c| Some((problem, c.variant.parse().ok()?, c.time_s_median)));
             alone.push(best.ok_or_else(|| MeasureError::Nothing {
