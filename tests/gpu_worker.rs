@@ -228,7 +228,8 @@ fn a_step_of_a_real_model_runs_op_by_op_and_as_a_whole() {
     };
     let refused = run(&["--adapter", "cpu"]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("CPU executor"));
-    let profile = with_environment(&[], || one(local(&exe(), &Selector::Default, Seconds::new(1.0), &())));
+    let profile =
+        with_environment(&[], || local(&exe(), &Selector::Default, Seconds::new(1.0), &()).expect("measures"));
     if profile.adapter.backend == "cpu" {
         eprintln!("no adapter: a step is not executed here");
         return;

@@ -7,7 +7,7 @@ use super::problems::{Depth, rungs};
 use super::protocol::Job;
 use super::rule::Rule;
 use super::supervisor::{Outcome, Supervisor};
-use super::tuner::{Candidate, History, Measurement, Task, better_half, legal, promising};
+use super::tuner::{Candidate, History, Measurement, Prediction, Task, better_half, legal, promising};
 use crate::device::profile::Case;
 use crate::kernels::Variant;
 use crate::kernels::space::Rung;
@@ -56,7 +56,7 @@ impl Session<'_> {
     pub fn task(&mut self, task: Task, depth: Depth, share: f64) -> Result<(), MeasureError> {
         let end = Instant::now() + Duration::from_secs_f64(share.max(0.0));
         let left = || end.saturating_duration_since(Instant::now()).as_secs_f64();
-        let mut chosen: Vec<(Vec<Candidate>, (Candidate, Option<f64>))> = Vec::new();
+        let mut chosen: Vec<(Vec<Candidate>, Prediction)> = Vec::new();
         for (at, rung) in self.ordered(task, depth).into_iter().enumerate() {
             let [name, first] = [rung[0].rung, &task.problem.to_string()];
             if self.stopped() {
@@ -71,15 +71,15 @@ impl Session<'_> {
             chosen.extend(choice.map(|choice| (rung, choice)));
         }
         if depth == Depth::Roofs {
-            chosen.sort_by(|(_, a), (_, b)| a.1.unwrap_or(0.0).total_cmp(&b.1.unwrap_or(0.0)));
+            chosen.sort_by(|(_, a), (_, b)| a.time_s.unwrap_or(0.0).total_cmp(&b.time_s.unwrap_or(0.0)));
             chosen.truncate(if task.problem.kernel() == "gemm" { 2 } else { 1 });
         }
         let many = chosen.len();
-        for (at, (mut rung, (mut candidate, expected))) in chosen.into_iter().enumerate() {
+        for (at, (mut rung, Prediction { mut candidate, time_s })) in chosen.into_iter().enumerate() {
             if self.stopped() {
                 return Ok(());
             }
-            if at > 1 && expected.is_some_and(|t| RUNS * t > left() + 0.5) {
+            if at > 1 && time_s.is_some_and(|t| RUNS * t > left() + 0.5) {
                 self.left_out.push(format!("{}, {}: {}", task.problem, task.dtype, candidate.rung));
                 continue;
             }
@@ -94,7 +94,7 @@ impl Session<'_> {
                 // A choice that fails, as after a driver's change, leaves its place to the rung's others.
                 rung.retain(|other| *other != candidate);
                 match self.choose(task, rung.clone(), &left)? {
-                    Some(next) => candidate = next.0,
+                    Some(next) => candidate = next.candidate,
                     None => break,
                 }
             }
@@ -146,7 +146,7 @@ impl Session<'_> {
         task: Task,
         rung: Vec<Candidate>,
         left: &dyn Fn() -> f64,
-    ) -> Result<Option<(Candidate, Option<f64>)>, MeasureError> {
+    ) -> Result<Option<Prediction>, MeasureError> {
         let Some(name) = rung.first().map(|r| r.rung) else { return Ok(None) };
         let key = choices::key(&adapter(self.supervisor.found()), task.problem, task.dtype, name);
         let stored = self.choices.get(&key).and_then(|c| rung.iter().find(|r| r.variant == c.variant).cloned());
@@ -155,8 +155,7 @@ impl Session<'_> {
         if rung.len() == 1 || stored.is_some() || before.is_some() {
             self.searches.stored += u64::from(rung.len() > 1 && stored.is_some());
             let candidate = stored.or(before).unwrap_or_else(|| rung[0].clone());
-            let prediction = self.history.predict(candidate, task);
-            return Ok(Some((prediction.candidate, prediction.time_s)));
+            return Ok(Some(self.history.predict(candidate, task)));
         }
         let started = Instant::now();
         let best = self.search(task, rung, left)?;
@@ -164,7 +163,7 @@ impl Session<'_> {
         self.searches.time_s += started.elapsed().as_secs_f64();
         let Some(best) = best else { return Ok(None) };
         self.choices.put(Choice { key, variant: best.candidate.variant.clone(), time_s: best.time_s });
-        Ok(Some((best.candidate, Some(best.time_s))))
+        Ok(Some(Prediction { candidate: best.candidate, time_s: Some(best.time_s) }))
     }
 
     /// The fastest of a rung by successive halving.
