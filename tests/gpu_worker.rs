@@ -144,8 +144,13 @@ fn a_worker_without_a_parent_ends() {
     assert!(child.status.success());
 }
 
+/// Runs the program. Its turn keeps the faults of other tests out of its environment.
+fn output(args: &[&str]) -> std::process::Output {
+    with_environment(&[], || Command::new(exe()).args(args).output().expect("starts"))
+}
+
 fn json(args: &[&str]) -> serde_json::Value {
-    let run = Command::new(exe()).args(args).output().expect("starts");
+    let run = output(args);
     assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
     serde_json::from_slice(&run.stdout).expect("one JSON object")
 }
@@ -222,11 +227,8 @@ fn a_second_start_takes_choices_from_the_store_and_replaces_one_that_fails() {
 
 #[test]
 fn a_step_of_a_real_model_runs_op_by_op_and_as_a_whole() {
-    // Its turn keeps the faults of other tests out of its environment.
-    let run = |adapter: &[&str]| {
-        let step = ["bench", "--step", "qwen3-0.6b", "--layers", "1", "--budget", "5", "-f", "json"];
-        with_environment(&[], || Command::new(exe()).args(step).args(adapter).output().expect("starts"))
-    };
+    let step = ["bench", "--step", "qwen3-0.6b", "--layers", "1", "--budget", "5", "-f", "json"];
+    let run = |adapter: &[&str]| output(&[&step, adapter].concat());
     let refused = run(&["--adapter", "cpu"]);
     assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("CPU executor"));
     let profile =
