@@ -286,7 +286,7 @@ impl Resource {
             let size = wgpu::Extent3d { width: *width, height: *height, depth_or_array_layers: 1 };
             let descriptor = wgpu::TextureDescriptor {
                 label: Some("input"),
-                size: wgpu::Extent3d { width: spread(*width, gpu.found().caps.texture), ..size },
+                size: allocated(size, gpu.found().caps.texture),
                 mip_level_count: 1,
                 sample_count: 1,
                 dimension: wgpu::TextureDimension::D2,
@@ -320,10 +320,18 @@ impl Resource {
     }
 }
 
-/// Texels of a row as allocated. On host cores a column of a texture whose rows are a multiple of 2 KiB lands in few sets
-/// of a cache; two more cache lines a row (of 4 texels) spread it.
-fn spread(width: u32, limit: u32) -> u32 {
-    if width.is_multiple_of(128) && width + 8 <= limit { width + 8 } else { width }
+/// Texels as allocated. On host cores a column of a texture whose rows are a multiple of 2 KiB lands in few sets of a
+/// cache; two more cache lines a row (of 4 texels) spread it. No side is a power of two: llvmpipe would compile a kernel
+/// anew for the textures whose sides are.
+fn allocated(size: wgpu::Extent3d, limit: u32) -> wgpu::Extent3d {
+    let uneven = |side: u32| if side.is_power_of_two() { (side + 1).max(3) } else { side };
+    let width = if size.width.is_multiple_of(128) { size.width + 8 } else { uneven(size.width) };
+    let within = |wished: u32, needed: u32| if wished <= limit { wished } else { needed };
+    wgpu::Extent3d {
+        width: within(width, size.width),
+        height: within(uneven(size.height), size.height),
+        depth_or_array_layers: 1,
+    }
 }
 
 fn allocate(gpu: &Gpu, data_bytes: u64) -> wgpu::Buffer {

@@ -5,8 +5,10 @@ use super::protocol::Job;
 use super::rule::Rule;
 use super::session::Session;
 use super::supervisor::Outcome;
+use super::tuner::Task;
 use crate::device::profile::{Beat, Case};
 use crate::kernels::{Dtype, Family, Problem, Variant};
+use crate::units::Seconds;
 use std::time::Instant;
 
 /// The anchor counts as throttled when it ends so many times slower than at its best. Boost clocks settle within some
@@ -71,6 +73,20 @@ pub fn of_cases(cases: &[Case]) -> Vec<String> {
     all
 }
 
+/// What the budget did not allow, a problem each: some of its rungs, or the whole of it.
+pub fn left_out(all: &[(Task, Option<&str>)], budget: Seconds) -> Option<String> {
+    let problems = all.chunk_by(|a, b| a.0 == b.0).map(|rungs| {
+        let Task { problem, dtype } = rungs[0].0;
+        match rungs.iter().filter(|r| r.1.is_some()).count() {
+            0 => format!("{problem}, {dtype}"),
+            1 => format!("{problem}, {dtype} (1 rung)"),
+            many => format!("{problem}, {dtype} ({many} rungs)"),
+        }
+    });
+    let said = problems.collect::<Vec<_>>().join("; ");
+    (!all.is_empty()).then(|| format!("Left out in {} s; a larger --budget takes it in: {said}.", budget.get()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +100,18 @@ mod tests {
         assert_eq!(throttling(&[]), None);
         let said = throttling(&beats(&[1.0, 1.0, 1.3, 1.2])).expect("throttled");
         assert!(said.contains("1.30 times its best after 20 s"), "{said}");
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_by_problem() {
+        let norm = Task { problem: Problem::Norm { rows: 2, width: 8 }, dtype: Dtype::F32 };
+        let gemv = Task { problem: Problem::Gemv { n: 4, k: 4 }, dtype: Dtype::F16 };
+        let all = [(gemv, Some("units")), (gemv, Some("naive")), (norm, None)];
+        let said = left_out(&all, Seconds::new(60.0)).expect("something was");
+        assert_eq!(
+            said,
+            "Left out in 60 s; a larger --budget takes it in: gemv 4 x 4, f16 (2 rungs); norm 2 x 8, f32."
+        );
+        assert_eq!(left_out(&[], Seconds::new(60.0)), None);
     }
 }

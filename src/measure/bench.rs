@@ -141,9 +141,7 @@ fn measure(
     let mut anomalies = supervisor.anomalies;
     anomalies.extend(anomalies::of_cases(&cases));
     anomalies.extend(anomalies::throttling(&anchor));
-    if !left_out.is_empty() {
-        anomalies.push(format!("Left out for lack of time: {}.", left_out.join("; ")));
-    }
+    anomalies.extend(anomalies::left_out(&left_out, options.budget));
     let record = Record {
         version: env!("CARGO_PKG_VERSION").into(),
         libraries: vec!["wgpu 30.0.1".into(), "naga 30.0.1".into()],
@@ -206,7 +204,7 @@ fn cases(session: &mut Session<'_>, found: &Found, depth: Depth, started: Instan
         } else if left > 0.0 {
             curves::point(session, task, share)?;
         } else {
-            session.left_out.push(format!("{problem}, {dtype}"));
+            session.left_out.push((task, None));
         }
         session.progress.step(&problem.to_string());
     }

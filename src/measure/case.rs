@@ -38,7 +38,7 @@ pub fn time(
 ) -> Result<Case, Refusal> {
     stage("calibrating");
     let pace = pace(job.problem, session)?;
-    let rejected = if pace.pieces == 1 { timestamps_disagree(session, &pace)? } else { Some(None) };
+    let rejected = if pace.pieces > 1 || job.rule.ranks() { Some(None) } else { timestamps_disagree(session, &pace)? };
     let gpu_clock = rejected.is_none();
     stage("sampling");
     let (mut samples, started) = (Vec::new(), Instant::now());
@@ -158,7 +158,7 @@ mod tests {
 
     fn job() -> Job {
         let variant = Variant::new(Family::GemmNaive, Dtype::F32, &[("wx", 8), ("wy", 8)]);
-        Job { variant, problem: PROBLEM, seed: 3, checks: true, rule: Rule::quick(), rung: None }
+        Job { variant, problem: PROBLEM, seed: 3, checks: true, rule: Rule::standard(0.0), rung: None }
     }
 
     fn truth() -> Truth {

@@ -30,6 +30,11 @@ impl Rule {
         Self { samples: 3, time_s: 0.0, spread: 1.0, budget_s: 0.0 }
     }
 
+    /// Whether the samples only rank candidates; the wall clock does for that.
+    pub fn ranks(&self) -> bool {
+        self.time_s == 0.0
+    }
+
     /// Sampling may end: everything is met, or the budget is spent and the fewest samples are taken.
     pub fn done(&self, samples: &[f64], spent_s: f64) -> bool {
         samples.len() >= FEWEST && (self.unmet(samples, spent_s).is_none() || spent_s >= self.budget_s)

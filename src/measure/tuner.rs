@@ -49,6 +49,8 @@ pub struct History(Vec<Measurement>);
 
 /// A candidate predicted to take this many times as long as the best one is not tried.
 const HOPELESS: f64 = 2.0;
+/// A candidate that took this many times as long as the best one in a first look gets no second.
+const IN_REACH: f64 = 1.5;
 
 /// The candidates the adapter can run.
 pub fn legal(candidates: Vec<Candidate>, task: Task, caps: &Caps) -> Vec<Candidate> {
@@ -63,7 +65,15 @@ pub fn promising(mut predictions: Vec<Prediction>) -> Vec<Prediction> {
     predictions
 }
 
-/// The better half by a quick look; halving again until one is left is what successive halving means.
+/// What a first look leaves, the fastest first. It is short, and other work may have slowed it: only the hopeless go.
+pub fn in_reach(mut measured: Vec<Measurement>) -> Vec<Measurement> {
+    measured.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
+    let best = measured.first().map_or(f64::INFINITY, |m| m.time_s);
+    measured.retain(|m| m.time_s <= IN_REACH * best);
+    measured
+}
+
+/// The better half by a longer look; halving again until one is left is what successive halving means.
 pub fn better_half(mut measured: Vec<Measurement>) -> Vec<Measurement> {
     measured.sort_by(|a, b| a.time_s.total_cmp(&b.time_s));
     measured.truncate(measured.len().div_ceil(2));
@@ -128,13 +138,21 @@ mod tests {
         assert_eq!(kept, [candidate(32), candidate(8)]);
     }
 
+    fn measured<const N: usize>(times_s: [f64; N]) -> Vec<Measurement> {
+        let times = times_s.into_iter().zip(1..);
+        times.map(|(time_s, wx)| Measurement { candidate: candidate(wx), task: task(64), time_s }).collect()
+    }
+
+    #[test]
+    fn a_first_look_drops_only_the_hopeless() {
+        let left = in_reach(measured([1.6, 1.4, 1.0, 1.5]));
+        assert_eq!(left.iter().map(|m| m.time_s).collect::<Vec<_>>(), [1.0, 1.4, 1.5]);
+        assert!(in_reach(Vec::new()).is_empty());
+    }
+
     #[test]
     fn halving_keeps_the_fastest() {
-        let measured: Vec<_> = [3.0, 1.0, 2.0]
-            .into_iter()
-            .zip([1, 2, 3])
-            .map(|(time_s, wx)| Measurement { candidate: candidate(wx), task: task(64), time_s })
-            .collect();
+        let measured = measured([3.0, 1.0, 2.0]);
         let half = better_half(measured);
         assert_eq!(half.iter().map(|m| m.time_s).collect::<Vec<_>>(), [1.0, 2.0]);
         assert_eq!(better_half(half).len(), 1);
