@@ -25,7 +25,9 @@ pub fn ladder(problem: Problem, dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         Problem::Gemm { .. } => gemm(dtype, caps),
         Problem::Gemv { .. } => gemv(dtype, caps),
         Problem::Experts { .. } => vec![rung("tiled", experts())],
-        Problem::Attention { head_dim, .. } => attention(head_dim as u32, caps.lanes),
+        Problem::Attention { queries, heads, kv_heads, head_dim, .. } => {
+            attention(head_dim as u32, queries * heads / kv_heads, caps.lanes)
+        }
         Problem::Norm { .. } => vec![rung("workgroup", [of(Family::Norm, 64), of(Family::Norm, 256)].concat())],
         Problem::Activation { .. } => vec![rung("elements", of(Family::Activation, 128))],
         Problem::Read { .. } => vec![rung("stream", reads())],
@@ -56,14 +58,14 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         Dtype::I8 => {
             return vec![
                 rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
+                rung("streamed", streamed(dtype, caps)),
                 rung(
                     "packed dot",
                     vec![
-                        tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
                         tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)]),
+                        tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
                     ],
                 ),
-                rung("streamed", streamed(dtype, caps)),
             ];
         }
         Dtype::Q4 => {
@@ -214,7 +216,8 @@ fn experts() -> Vec<Variant> {
         .collect()
 }
 
-fn attention(head_dim: u32, lanes: u32) -> Vec<Rung> {
+/// `rows` share the keys and values of a head.
+fn attention(head_dim: u32, rows: u64, lanes: u32) -> Vec<Rung> {
     let online = [64, 128, 256]
         .into_iter()
         .filter(|wx| head_dim / 4 <= *wx)
@@ -222,9 +225,9 @@ fn attention(head_dim: u32, lanes: u32) -> Vec<Rung> {
     let mut rungs = vec![rung("online softmax", online.collect())];
     if lanes > 0 && head_dim.is_multiple_of(4 * lanes) {
         let of = |tex| {
+            let order = if rows <= 4 { [4, 8, 16] } else { [8, 16, 4] };
             // Every lane fetches one quad of four rows at a time, so rows are at most four a lane.
-            let rows =
-                [8, 16, 4].into_iter().filter(move |mr| *mr <= 4 * lanes && head_dim.is_multiple_of(4 * lanes / mr));
+            let rows = order.into_iter().filter(move |mr| *mr <= 4 * lanes && head_dim.is_multiple_of(4 * lanes / mr));
             let knobs = move |mr| [("l", lanes), ("mr", mr), ("hd", head_dim), ("tex", tex)];
             rows.map(move |mr| Variant::new(Family::AttentionLanes, F32, &knobs(mr))).collect()
         };

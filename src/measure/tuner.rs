@@ -102,9 +102,11 @@ impl History {
         Prediction { candidate, time_s }
     }
 
-    /// Everything measured for a kernel and type, the fastest per operation first.
+    /// Everything measured for a kernel and type, the fastest per operation first. One row and many are problems of a
+    /// different kind: the one waits for memory, the other for arithmetic.
     pub fn of(&self, task: Task) -> Vec<&Measurement> {
-        let same = |m: &&Measurement| m.task.dtype == task.dtype && m.task.problem.kernel() == task.problem.kernel();
+        let kind = |task: Task| (task.problem.kernel(), task.dtype, task.problem.mnk()[0] > 1);
+        let same = |m: &&Measurement| kind(m.task) == kind(task);
         let mut all: Vec<_> = self.0.iter().filter(same).collect();
         let rate = |m: &Measurement| m.time_s / m.task.problem.flop().max(1.0);
         all.sort_by(|a, b| rate(a).total_cmp(&rate(b)));
