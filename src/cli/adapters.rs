@@ -38,7 +38,7 @@ pub fn measured(profiles: &[Profile], catalog: &Catalog, seed: u64) -> Result<Ru
         ))
     });
     notes.extend(tax);
-    notes.extend(profiles.iter().map(chosen));
+    notes.extend(profiles.iter().filter_map(chosen));
     notes.extend(profiles.iter().flat_map(|p| p.anomalies.clone()));
     let paths = profiles.iter().map(|p| format!("profile: {}", measure::Store::open().path(&p.adapter).display()));
     context.sources.extend(paths);
@@ -87,25 +87,25 @@ fn known(profile: &Profile, sheets: &[Device]) -> Option<String> {
     }
 }
 
-/// What an adapter sustains, in one sentence.
-/// How the kernels were chosen.
-fn chosen(profile: &Profile) -> String {
+/// How the kernels were chosen; the CPU executor has no choice.
+fn chosen(profile: &Profile) -> Option<String> {
     let record = &profile.record;
-    format!(
-        "{}: {} choices of kernels came from the store, {} were searched for in {:.1} of {:.1} s.",
-        profile.adapter.name, record.choices_stored, record.choices_searched, record.search_s, record.duration_s
-    )
+    (record.choices_stored + record.choices_searched > 0).then(|| {
+        format!(
+            "{}: {} choices of kernels came from the store, {} were searched for in {:.1} of {:.1} s.",
+            profile.adapter.name, record.choices_stored, record.choices_searched, record.search_s, record.duration_s
+        )
+    })
 }
 
+/// What an adapter sustains, in one sentence.
 fn summary(profile: &Profile) -> String {
-    let naive = measure::rows(profile)
-        .iter()
-        .filter(|r| r.kernel == "gemm")
-        .filter_map(|r| r.gain_over_naive)
-        .fold(1.0, f64::max);
+    let gains = measure::rows(profile).into_iter().filter(|r| r.kernel == "gemm" && r.dtype == "f32");
+    let best = gains.filter_map(|r| r.gain_over_naive).reduce(f64::max);
+    let gain = best.map_or(String::new(), |times| format!(", {times:.1} times the naive kernel"));
     let giga = |rate: Option<f64>| rate.map_or("?".to_owned(), |r| format!("{:.1}", r / 1e9));
     format!(
-        "{} ({}) sustains {} GFLOP/s in f32 GEMM, {naive:.1} times the naive kernel, and reads {} GB/s.",
+        "{} ({}) sustains {} GFLOP/s in f32 GEMM{gain}, and reads {} GB/s.",
         profile.adapter.name,
         profile.adapter.backend,
         giga(profile.roofs.gemm_f32_flop_s),

@@ -89,7 +89,8 @@ pub enum Command {
 /// Which adapter, and how long to measure it.
 #[derive(Debug, Args)]
 pub struct Measure {
-    /// The adapter: part of its name, its number in `underdog devices`, `cpu` for the CPU fallback, or `all`.
+    /// The adapter: part of its name, its number in `underdog devices`, `cpu` for the CPU fallback, or `all` for each of
+    /// these in turn.
     #[arg(long, value_name = "NAME|INDEX|cpu|all")]
     pub adapter: Option<String>,
 }

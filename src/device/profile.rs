@@ -201,6 +201,12 @@ pub struct Rung {
     pub variant: String,
     /// Shapes behind the gains.
     pub shapes: usize,
+    /// Rows of the largest shape it was timed on; see [`Case`].
+    pub m: u64,
+    /// Columns of that shape.
+    pub n: u64,
+    /// Summed elements of that shape.
+    pub k: u64,
     /// Median time on the largest shape, s.
     pub time_s: f64,
     /// FLOP/s on the largest shape; absent where the kernel computes nothing.

@@ -123,16 +123,14 @@ pub(super) fn select(exe: &Path, selector: &Selector) -> Result<Vec<AdapterRow>,
         return Ok(vec![cpu()]);
     }
     let rows: Vec<AdapterRow> = adapters(exe).into_iter().filter(|r| r.target.is_some()).collect();
-    let real = || rows.iter().filter(|r| r.target != Some(Target::Cpu)).cloned();
     let chosen: Vec<AdapterRow> = match selector {
         Selector::Default => rows.first().cloned().into_iter().collect(),
-        Selector::All => real().collect(),
+        Selector::All => rows.clone(),
         Selector::Index(index) => rows.get(*index).cloned().into_iter().collect(),
         Selector::Name(name) => rows.iter().find(|r| matches_name(r, name)).cloned().into_iter().collect(),
         Selector::Cpu => vec![cpu()],
     };
     match (chosen.is_empty(), selector) {
-        (true, Selector::All) => Ok(vec![cpu()]),
         (true, other) => {
             let asked = match other {
                 Selector::Index(index) => index.to_string(),

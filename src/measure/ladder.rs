@@ -24,6 +24,12 @@ pub struct LadderRow {
     pub variant: String,
     /// Shapes behind the means.
     pub shapes: usize,
+    /// Rows of the largest shape the rung was timed on.
+    pub m: u64,
+    /// Columns of that shape.
+    pub n: u64,
+    /// Summed elements of that shape.
+    pub k: u64,
     /// Median time on the largest shape, s.
     pub time_s: f64,
     /// Rate on the largest shape, 1e9 operations per second; absent where the kernel computes nothing.
@@ -78,6 +84,9 @@ fn row(profile: &Profile, rung: &Rung) -> LadderRow {
         rung: rung.rung.clone(),
         variant: rung.variant.clone(),
         shapes: rung.shapes,
+        m: rung.m,
+        n: rung.n,
+        k: rung.k,
         time_s: rung.time_s,
         gflops: rung.flop_s.map(|r| r / 1e9),
         gb_s: rung.byte_s.map(|r| r / 1e9),
@@ -103,8 +112,11 @@ fn above(profile: &Profile, best: &Rung, naive: Option<&Rung>, library: &Library
     let theirs = library.rate.get();
     Some(LadderRow {
         rung: library.access.clone(),
-        variant: format!("{} {} x {} x {}", library.dtype, library.m, library.n, library.k),
+        variant: library.dtype.to_string(),
         shapes: 1,
+        m: library.m,
+        n: library.n,
+        k: library.k,
         time_s: 2.0 * (library.m * library.n * library.k) as f64 / theirs,
         gflops: Some(theirs / 1e9),
         gb_s: None,
@@ -145,10 +157,14 @@ fn of_kernel(cases: &[Case], roofs: &Roofs, kernel: &str, dtype: &str) -> Vec<Ru
     for (_, cases) in &mut rungs {
         cases.sort_by(|a, b| size(b).total_cmp(&size(a)));
     }
-    // Rates on the largest shape order the rungs; the time of rungs left out there is that of a smaller one.
-    let rate = |c: &Case| size(c) / c.time_s_median;
-    rungs.sort_by(|a, b| rate(a.1[0]).total_cmp(&rate(b.1[0])));
+    // The gain over naive orders the rungs. One that shares no shape with it stands by its rate on the largest shape.
     let naive = rungs.iter().find(|r| r.0 == "naive").map(|r| r.1.clone());
+    let rate = |cases: &[&Case]| size(cases[0]) / cases[0].time_s_median;
+    let height = |cases: &[&Case]| match &naive {
+        Some(naive) => gain(cases, naive).unwrap_or_else(|| rate(cases) / rate(naive)),
+        None => rate(cases),
+    };
+    rungs.sort_by(|a, b| height(&a.1).total_cmp(&height(&b.1)));
     let roof = roof(cases, roofs, kernel, dtype);
     (0..rungs.len())
         .map(|at| {
@@ -162,6 +178,9 @@ fn of_kernel(cases: &[Case], roofs: &Roofs, kernel: &str, dtype: &str) -> Vec<Ru
                 rung: rung.into(),
                 variant: case.variant.clone(),
                 shapes: cases.len(),
+                m: case.m,
+                n: case.n,
+                k: case.k,
                 time_s: case.time_s_median,
                 flop_s,
                 byte_s,
@@ -192,4 +211,51 @@ fn roof(cases: &[Case], roofs: &Roofs, kernel: &str, dtype: &str) -> Option<f64>
     let best = own.map(|c| amount(c) / c.time_s_median).reduce(f64::max);
     let bare = if computes(kernel) { roofs.fma_f32_flop_s } else { roofs.read_byte_s };
     [best, bare].into_iter().flatten().reduce(f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(rung: &str, m: u64, time_s: f64) -> Case {
+        let flop = 2.0 * (m * 64 * 64) as f64;
+        Case {
+            kernel: "gemm".into(),
+            dtype: "f32".into(),
+            rung: Some(rung.into()),
+            variant: format!("{rung}/{m}"),
+            m,
+            n: 64,
+            k: 64,
+            flop,
+            bytes: 4096.0,
+            time_s_median: time_s,
+            verified: true,
+            ..Case::default()
+        }
+    }
+
+    #[test]
+    fn rungs_climb_by_their_gain_on_shared_shapes() {
+        // Few rows reach a lower rate than naive on its large shape, and are still twice as fast where both ran.
+        let cases = [
+            case("naive", 64, 8e-3),
+            case("naive", 8, 2e-3),
+            case("few rows", 8, 1e-3),
+            case("tiled", 64, 1e-3),
+            case("tiled", 8, 1e-3),
+            case("wrong", 64, 1e-9),
+        ];
+        let mut cases = cases.to_vec();
+        cases[5].verified = false;
+        let rungs = climb(&cases, &Roofs { fma_f32_flop_s: Some(2.0 * cases[3].flop / 1e-3), ..Roofs::default() });
+        let told: Vec<_> = rungs.iter().map(|r| (r.rung.as_str(), r.m, r.shapes)).collect();
+        assert_eq!(told, [("naive", 64, 2), ("few rows", 8, 1), ("tiled", 64, 2)]);
+        assert_eq!(rungs[1].gain_over_naive, Some(2.0));
+        // The geometric mean of 8 and 2, and on the one shape it shares with the rung below no gain.
+        let near = |value: Option<f64>, expected: f64| value.is_some_and(|v| (v / expected - 1.0).abs() < 1e-12);
+        assert!(near(rungs[2].gain_over_naive, 4.0) && near(rungs[2].gain_over_below, 1.0), "{:?}", rungs[2]);
+        assert!(near(rungs[2].share_of_roof, 0.5), "{:?}", rungs[2].share_of_roof);
+        assert_eq!(climb(&cases[..2], &Roofs::default()), []);
+    }
 }
