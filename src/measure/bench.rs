@@ -196,7 +196,10 @@ fn cases(session: &mut Session<'_>, found: &Found, depth: Depth, started: Instan
             anchor.extend(anomalies::beat(session, started)?);
         }
         let left = session.options.budget.get() - started.elapsed().as_secs_f64();
-        let cost = |at: usize| if problems[at].1 { curves::WEIGHT } else { weight(problems[at].0.0) };
+        let cost = |at: usize| {
+            let ((problem, _), point) = problems[at];
+            if point { curves::weight(problem) } else { weight(problem) }
+        };
         let share = left * cost(at) / (at..problems.len()).map(cost).sum::<f64>();
         let task = Task { problem, dtype };
         if !point {

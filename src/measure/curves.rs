@@ -11,8 +11,16 @@ use crate::device::profile::{Case, Curve};
 use crate::gpu::Found;
 use crate::kernels::{Dtype, Problem};
 
-/// The share of the budget one point gets, where a GEMM of the ladder gets 4.
-pub const WEIGHT: f64 = 0.5;
+/// The share of the budget a point gets, where a GEMM of the ladder gets 4. Few rows are searched anew, the other points
+/// take what is known.
+pub fn weight(problem: Problem) -> f64 {
+    if few(problem) { 1.5 } else { 0.5 }
+}
+
+fn few(problem: Problem) -> bool {
+    matches!(problem, Problem::Gemm { m, .. } if m <= FEW)
+}
+
 /// Few rows are a kernel of their own up to here.
 const FEW: u64 = 64;
 
@@ -49,7 +57,7 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
 
 /// Times one point.
 pub fn point(session: &mut Session<'_>, task: Task, share: f64) -> Result<(), MeasureError> {
-    if !matches!(task.problem, Problem::Gemm { m, .. } if m <= FEW) {
+    if !few(task.problem) {
         return session.task(task, Depth::Roofs, share);
     }
     // What is known of many rows says nothing about few: those are searched without it.

@@ -112,8 +112,8 @@ impl Session<'_> {
         ["launch", "submit", "read", "gemv", "gemm"].contains(&kernel) && self.cases.iter().all(|c| c.kernel != kernel)
     }
 
-    /// The legal candidates by rung. The first rung stays first, because gains are told against it; then the most
-    /// promising ones, because the budget may end the search.
+    /// The legal candidates by rung: the most promising one, then the first, because gains are told against it, then the
+    /// others. The budget may end the search at any of them.
     fn ordered(&self, task: Task, depth: Depth) -> Vec<Vec<Candidate>> {
         let found = self.supervisor.found();
         let candidates = |rung: Rung| -> Vec<Candidate> {
@@ -140,6 +140,9 @@ impl Session<'_> {
                     return vec![vec![best.candidate.clone()], vec![second.candidate.clone()]];
                 }
             }
+        }
+        if depth == Depth::Ladder && all.len() > 1 {
+            all.swap(0, 1);
         }
         all
     }
