@@ -4,6 +4,7 @@
 //! so that `estimate` needs to know neither of them.
 
 use crate::device::batch::BatchCurve;
+use crate::device::profile::Case;
 use crate::device::{Device, Profile};
 use crate::model::spec::Part;
 use crate::model::{Class, ModelSpec, Weights};
@@ -81,6 +82,41 @@ pub struct MeasuredRates {
     pub launch: Seconds,
     /// One submission, waited for: what a step costs the host.
     pub submit: Seconds,
+    /// What the other kernels reach.
+    pub reach: Reach,
+}
+
+/// What kernels of their own reach of the GEMM's arithmetic and the stream's bytes, one after the other:
+/// (F / P + B / W) / t of the profile's best case; 1 where it has none. A cache may take it above 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reach {
+    /// One query over a KV cache.
+    pub decode: f64,
+    /// A chunk of a prompt over a KV cache.
+    pub prefill: f64,
+    /// Grouped expert GEMM.
+    pub experts: f64,
+    /// Norms.
+    pub norm: f64,
+    /// Gated activations.
+    pub activation: f64,
+}
+
+impl Reach {
+    fn of(profile: &Profile, gemm_flop_s: f64, stream_byte_s: f64) -> Self {
+        let of = |kernel: &str, single: bool| {
+            let own = |c: &&Case| c.verified && c.dtype == "f32" && c.kernel == kernel && (c.m == 1) == single;
+            let reach = |c: &Case| (c.flop / gemm_flop_s + c.bytes / stream_byte_s) / c.time_s_median;
+            profile.cases.iter().filter(own).map(reach).max_by(f64::total_cmp).unwrap_or(1.0)
+        };
+        Self {
+            decode: of("attention", true),
+            prefill: of("attention", false),
+            experts: of("experts", false),
+            norm: of("norm", false),
+            activation: of("activation", false),
+        }
+    }
 }
 
 /// Number formats of a served model.
@@ -265,6 +301,7 @@ impl Hardware {
         let launch = Seconds::new(roofs.launch_s.ok_or_else(|| missing("launch time"))?);
         let submit = Seconds::new(roofs.submit_s.ok_or_else(|| missing("submission time"))?);
         let batch = BatchCurve::of(profile, stream_byte_s);
+        let reach = Reach::of(profile, gemm_flop_s, stream_byte_s);
         let memory = profile.record.host_memory_bytes.filter(|_| profile.adapter.software);
         let sheet = Device::measured(
             &profile.adapter.name,
@@ -276,7 +313,7 @@ impl Hardware {
         Ok(Self {
             sheet: Arc::new(sheet),
             provenance: if batch.is_some() { Provenance::Interpolated } else { Provenance::Measured },
-            measured: Some(Arc::new(MeasuredRates { gemm_flop_s, stream_byte_s, batch, launch, submit })),
+            measured: Some(Arc::new(MeasuredRates { gemm_flop_s, stream_byte_s, batch, launch, submit, reach })),
             software: profile.adapter.software,
             memory_known: memory.is_some(),
         })

@@ -7,7 +7,7 @@ use super::progress::Bar;
 use super::{adapters, context};
 use crate::catalog::Catalog;
 use crate::device::Profile;
-use crate::measure::{self, BenchOptions, MeasureError, Selector, StepOptions, VerifyOptions};
+use crate::measure::{self, BenchOptions, MeasureError, Selector, VerifyOptions};
 use crate::model::ModelSpec;
 use crate::units::Seconds;
 use anyhow::Context as _;
@@ -64,23 +64,6 @@ pub fn devices(output: &Output) -> Result<(), Failure> {
     output.write(&context::finished("devices", context::here(), sentence, Vec::new(), &rows)?)
 }
 
-/// `bench --step`: a decode step and a prefill chunk of a real model, executed.
-fn step(model: &ModelSpec, args: &Bench, bench: BenchOptions, cli: &Cli, output: &Output) -> Result<(), Failure> {
-    let options = StepOptions { bench, layers: args.layers, context: args.context, chunk: args.chunk };
-    let rows = {
-        let bar = Bar::new(cli.common.quiet);
-        measure::step(&program()?, model, &options, &bar)?
-    };
-    let total = |phase: &str| rows.iter().find(|r| r.phase == phase && r.class == "total");
-    let say = |phase: &str| {
-        total(phase).map_or(String::new(), |r| {
-            format!("{phase} takes {:.0} ms, {:.0} ms estimated", 1e3 * r.measured_s, 1e3 * r.estimate_s)
-        })
-    };
-    let sentence = format!("{}: {}; {}.", model.name, say("decode"), say("prefill"));
-    output.write(&context::finished("bench-step", context::here(), sentence, Vec::new(), &rows)?)
-}
-
 /// `bench`: measures adapters and stores their profiles.
 pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let load =
@@ -96,7 +79,7 @@ pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
         ..BenchOptions::default()
     };
     if let Some(model) = model {
-        return step(&model, args, options, cli, output);
+        return super::step::step(&model, args, options, cli, catalog, output);
     }
     if let Some(model) = shapes {
         return super::shapes::shapes(&model, args, options, cli, output);

@@ -15,6 +15,7 @@ mod scenarios;
 mod shapes;
 mod show;
 mod simulate;
+mod step;
 mod sweep;
 
 use crate::catalog::Catalog;

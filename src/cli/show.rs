@@ -121,7 +121,7 @@ pub fn schema(format: SchemaOf) -> Result<(), Failure> {
         SchemaOf::Ladder => schema_for!(crate::measure::LadderRow),
         SchemaOf::Adapters => schema_for!(crate::measure::BesideRow),
         SchemaOf::Shapes => schema_for!(crate::measure::ShapeRow),
-        SchemaOf::Step => schema_for!(crate::measure::StepRow),
+        SchemaOf::Step => schema_for!(super::step::StepRow),
         SchemaOf::Duel => schema_for!(crate::measure::DuelRow),
         SchemaOf::Verify => schema_for!(crate::measure::VerifyRow),
         SchemaOf::Devices => schema_for!(crate::measure::AdapterRow),

@@ -14,8 +14,9 @@ use crate::model::spec::{Core, Indexer, Layer, Linear, Part, Shard};
 use crate::precision::Precision;
 use crate::setup::{Engine, MeasuredRates, Setup};
 
-/// Bytes of a 16-bit activation.
+/// Bytes of a 16-bit activation, and of a 32-bit one.
 const WIDE: f64 = 2.0;
+const SINGLE: f64 = 4.0;
 
 /// More expert-parallel ranks than this are served by kernels made for it.
 const WIDE_EXPERTS: u64 = 8;
@@ -81,7 +82,7 @@ impl Forward<'_> {
 
     fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
         if let Some(measured) = &self.setup.hardware.measured {
-            return as_measured(measured);
+            return as_measured(measured, kind);
         }
         let kernel = self.calibrated(kind, family);
         // What a call of a quantised kernel takes alone is mostly its framework's host code; inside a captured step it
@@ -160,6 +161,14 @@ impl Forward<'_> {
             self.push("experts", Class::Experts, calls, Work::Experts(shape));
         }
         self.collectives(layer, calls);
+        match &self.setup.hardware.measured {
+            Some(measured) => self.own_small_kernels(layer, measured),
+            None => self.small_kernels(layer),
+        }
+    }
+
+    /// Norms, residuals, activations of an engine: passes over the hidden vectors, as fitted.
+    fn small_kernels(&mut self, layer: &Layer) {
         let shared = self.calibration.shared();
         let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
         let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
@@ -169,7 +178,22 @@ impl Forward<'_> {
         };
         let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
         let work = Work::Elementwise { bytes_per_token, kernels, kernel };
-        self.push("norms, residuals", Class::Gemm, calls, work);
+        self.push("norms, residuals", Class::Gemm, layer.count as f64, work);
+    }
+
+    /// The small kernels this program has and measures, in 32 bit: two norms a layer, each of which reads and writes
+    /// the hidden vectors, and an activation that makes one vector of two.
+    fn own_small_kernels(&mut self, layer: &Layer, measured: &MeasuredRates) {
+        let (calls, hidden) = (layer.count as f64, self.setup.model.hidden as f64);
+        let mut push = |name, reach: f64, bytes_per_token: f64, calls: f64| {
+            let kernel = Kernel { memory: reach, launch: measured.launch.get(), ..Kernel::IDEAL };
+            self.push(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel });
+        };
+        push("norms", measured.reach.norm, 2.0 * SINGLE * hidden, 2.0 * calls);
+        for linear in layer.linears.iter().filter(|l| l.name == "gate_up") {
+            let width = linear.outputs as f64 / 2.0;
+            push("activation", measured.reach.activation, 3.0 * SINGLE * width, calls);
+        }
     }
 
     /// A weight matrix. Data-parallel ranks hold copies of everything but the routed experts and run them on their own
@@ -376,8 +400,14 @@ fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
     }
 }
 
-/// Measured rates are sustained ones: nothing is lost on top. What is measured is one kernel at a time, so compute
-/// and memory are added rather than overlapped.
-fn as_measured(measured: &MeasuredRates) -> Kernel {
-    Kernel { launch: measured.launch.get(), ..Kernel::IDEAL }
+/// Measured rates are sustained ones: nothing is lost on top but what other kernels than the GEMM lose. What is measured
+/// is one kernel at a time, so compute and memory are added rather than overlapped.
+fn as_measured(measured: &MeasuredRates, kind: Kind) -> Kernel {
+    let reach = match kind {
+        Kind::Gemm => 1.0,
+        Kind::Experts => measured.reach.experts,
+        Kind::AttentionPrefill => measured.reach.prefill,
+        Kind::AttentionDecode | Kind::LatentDecode => measured.reach.decode,
+    };
+    Kernel { compute: reach, memory: reach, launch: measured.launch.get(), ..Kernel::IDEAL }
 }

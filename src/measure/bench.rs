@@ -65,7 +65,7 @@ pub fn bench(exe: &Path, options: &BenchOptions, progress: &dyn Progress) -> Res
     Ok(profiles)
 }
 
-/// The profile of one adapter from the store, or measured within `budget` (roofs only, no ladder) and stored.
+/// The profile of one adapter from the store, or measured within `budget` (what estimates rest on, no ladder) and stored.
 pub fn local(
     exe: &Path,
     selector: &Selector,
@@ -83,7 +83,7 @@ pub fn local(
         return Ok(profile);
     }
     let options = BenchOptions { budget, ..BenchOptions::default() };
-    let profile = measure(exe, target, &options, Depth::Roofs, progress)?;
+    let profile = measure(exe, target, &options, Depth::Step, progress)?;
     Store::open().save(&profile)?;
     Ok(profile)
 }
@@ -126,22 +126,26 @@ fn measure(
     depth: Depth,
     progress: &dyn Progress,
 ) -> Result<Profile, MeasureError> {
+    profile(&mut open(exe, target, options, progress)?, depth)
+}
+
+/// Measures the profile of a session's adapter.
+pub(super) fn profile(session: &mut Session<'_>, depth: Depth) -> Result<Profile, MeasureError> {
     let (started, wall) = (Instant::now(), jiff::Timestamp::now());
-    let mut session = open(exe, target, options, progress)?;
     let found = session.supervisor.found().clone();
-    let anchor = cases(&mut session, &found, depth, started)?;
-    let Session { supervisor, cases, first_failure, left_out, searches, .. } = session;
+    let anchor = cases(session, &found, depth, started)?;
+    let Session { supervisor, cases, first_failure, left_out, searches, options, .. } = session;
     if cases.is_empty() {
         let adapter = found.identity.name.clone();
         return Err(match first_failure {
-            Some(why) => MeasureError::Nothing { adapter, why },
+            Some(why) => MeasureError::Nothing { adapter, why: why.clone() },
             None => MeasureError::Interrupted,
         });
     }
-    let mut anomalies = supervisor.anomalies;
-    anomalies.extend(anomalies::of_cases(&cases));
+    let mut anomalies = supervisor.anomalies.clone();
+    anomalies.extend(anomalies::of_cases(cases));
     anomalies.extend(anomalies::throttling(&anchor));
-    anomalies.extend(anomalies::left_out(&left_out, options.budget));
+    anomalies.extend(anomalies::left_out(left_out, options.budget));
     let record = Record {
         version: env!("CARGO_PKG_VERSION").into(),
         libraries: vec!["wgpu 30.0.1".into(), "naga 30.0.1".into()],
@@ -158,16 +162,16 @@ fn measure(
         host: cpu::host_name(),
         host_memory_bytes: cpu::host_memory(),
     };
-    let roofs = roofs(&cases);
+    let roofs = roofs(cases);
     Ok(Profile {
         schema: SCHEMA.into(),
         adapter: adapter(&found),
-        curves: curves::of(&cases),
-        ladder: ladder::climb(&cases, &roofs),
-        verification: supervisor.verification,
+        curves: curves::of(cases),
+        ladder: ladder::climb(cases, &roofs),
+        verification: supervisor.verification.clone(),
         anchor,
         roofs,
-        cases,
+        cases: cases.clone(),
         record,
         anomalies,
     })

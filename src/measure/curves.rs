@@ -36,7 +36,7 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
     let half: u64 = if software { 512 } else { 2048 };
     let gemm = |m: u64, n: u64, k: u64| Problem::Gemm { m, n, k };
     let mut all: Vec<(Problem, Dtype)> = Vec::new();
-    if depth == Depth::Roofs || found.identity.backend == "cpu" {
+    if depth != Depth::Ladder || found.identity.backend == "cpu" {
         return all;
     }
     for dtype in [Dtype::F16, Dtype::I8, Dtype::Q4] {
@@ -58,11 +58,11 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
 /// Times one point.
 pub fn point(session: &mut Session<'_>, task: Task, share: f64) -> Result<(), MeasureError> {
     if !few(task.problem) {
-        return session.task(task, Depth::Roofs, share);
+        return session.task(task, Depth::Step, share);
     }
     // What is known of many rows says nothing about few: those are searched without it.
     let many = std::mem::take(&mut session.history);
-    let done = session.task(task, Depth::Roofs, share);
+    let done = session.task(task, Depth::Step, share);
     session.history = many;
     done
 }

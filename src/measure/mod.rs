@@ -40,7 +40,7 @@ pub use protocol::{Job, Target};
 pub use rows::{BenchRow, rows};
 pub use rule::Rule;
 pub use shapes::{ShapeRow, ShapesOptions, shapes};
-pub use step::{StepOptions, StepRow, step};
+pub use step::{Executed, ExecutedClass, StepOptions, step};
 pub use store::Store;
 pub use verify::{VerifyOptions, VerifyRow, verify};
 pub use worker::{WORKER_SUBCOMMAND, worker_main};

@@ -7,8 +7,8 @@ use crate::kernels::{Dtype, Family, Problem, Variant};
 /// How much to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// The best candidate of each kernel.
-    Roofs,
+    /// The best candidate of each kernel that a step of a model runs: what estimates rest on.
+    Step,
     /// Every rung.
     Ladder,
 }
@@ -24,11 +24,24 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
         (Problem::Launch, Dtype::U32),
         (Problem::Submit, Dtype::U32),
         (Problem::Read { words: stream }, Dtype::U32),
+    ];
+    let (heads, kv_heads, head_dim) = (32, 8, 128);
+    let attention = |queries, context| Problem::Attention { queries, context, heads, kv_heads, head_dim };
+    let on_cpu = found.identity.backend == "cpu";
+    if !on_cpu {
+        all.extend([
+            (Problem::Norm { rows: side / 8, width: rows }, Dtype::F32),
+            (Problem::Activation { rows: side / 8, width: rows }, Dtype::F32),
+            (attention(1, side), Dtype::F32),
+            (attention(side / 16, side / 2), Dtype::F32),
+        ]);
+    }
+    all.extend([
         (gemv(4), Dtype::F32),
         (gemm(side / 2, side / 2, side / 2), Dtype::F32),
         (gemm(side, side, side), Dtype::F32),
-    ];
-    if depth == Depth::Ladder && found.identity.backend != "cpu" {
+    ]);
+    if !on_cpu && depth == Depth::Ladder {
         let chains = if software { 1 << 14 } else { 1 << 21 };
         all.extend([
             (Problem::Copy { words: stream / 2 }, Dtype::U32),
@@ -40,14 +53,7 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
             (gemm(side / 2, side / 2, side / 2), Dtype::F16),
             (gemm(side / 2, side / 2, side / 2), Dtype::I8),
             (gemm(side / 2, side / 2, side / 2), Dtype::Q4),
-            (Problem::Attention { queries: 1, context: side, heads: 32, kv_heads: 8, head_dim: 128 }, Dtype::F32),
-            (
-                Problem::Attention { queries: side / 16, context: side / 2, heads: 32, kv_heads: 8, head_dim: 128 },
-                Dtype::F32,
-            ),
             (Problem::Experts { m: side / 4, experts: 8, n: side / 2, k: side / 2 }, Dtype::F32),
-            (Problem::Norm { rows: side / 8, width: rows }, Dtype::F32),
-            (Problem::Activation { rows: side / 8, width: rows }, Dtype::F32),
         ]);
     }
     all

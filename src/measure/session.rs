@@ -74,7 +74,7 @@ impl Session<'_> {
             let choice = self.choose(task, rung.clone(), &left)?;
             chosen.extend(choice.map(|choice| (rung, choice)));
         }
-        if depth == Depth::Roofs {
+        if depth != Depth::Ladder {
             chosen.sort_by(|(_, a), (_, b)| a.time_s.unwrap_or(0.0).total_cmp(&b.time_s.unwrap_or(0.0)));
             chosen.truncate(if task.problem.kernel() == "gemm" { 2 } else { 1 });
         }
@@ -109,7 +109,9 @@ impl Session<'_> {
     /// Nothing of this kernel was timed yet, and estimates need it: such a task runs whatever the budget.
     fn roof_is_missing(&self, task: Task) -> bool {
         let kernel = task.problem.kernel();
-        ["launch", "submit", "read", "gemv", "gemm"].contains(&kernel) && self.cases.iter().all(|c| c.kernel != kernel)
+        let single = |m: u64| m == 1;
+        let alike = |c: &Case| c.kernel == kernel && single(c.m) == single(task.problem.mnk()[0] as u64);
+        NEEDED.contains(&kernel) && !self.cases.iter().any(alike)
     }
 
     /// The legal candidates by rung: the most promising one, then the first, because gains are told against it, then the
@@ -133,7 +135,7 @@ impl Session<'_> {
                 let elaborate = ["cooperative matrix", "swizzled", "prefetched", "vectorised", "units", "subgroup"];
                 all[1..].sort_by_key(|r| elaborate.iter().position(|e| *e == r[0].rung).unwrap_or(elaborate.len()));
             }
-            if depth == Depth::Roofs {
+            if depth != Depth::Ladder {
                 all.remove(0);
                 let seen = self.history.of(task);
                 if let [best, second, ..] = seen.as_slice() {
@@ -231,5 +233,7 @@ impl Session<'_> {
     }
 }
 
+/// Kernels whose rates an estimate rests on.
+const NEEDED: [&str; 8] = ["launch", "submit", "read", "norm", "activation", "attention", "gemv", "gemm"];
 /// Samples of the last round of a search.
 const FINAL: usize = 6;

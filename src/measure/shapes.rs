@@ -155,7 +155,7 @@ fn fill(
     for (at, &(problem, count)) in pieces.0.iter().enumerate() {
         let before = session.cases.len();
         if at == 0 && session.history.of(Task { problem, dtype }).is_empty() {
-            session.task(Task { problem: small(problem), dtype }, Depth::Roofs, share / 2.0)?;
+            session.task(Task { problem: small(problem), dtype }, Depth::Step, share / 2.0)?;
         }
         let task = Task { problem, dtype };
         let expected = session.history.of(task).first().map(|m| m.time_s * problem.flop() / m.task.problem.flop());
@@ -168,7 +168,7 @@ fn fill(
             return Ok(());
         }
         let chosen = session.cases.len();
-        session.task(task, Depth::Roofs, share)?;
+        session.task(task, Depth::Step, share)?;
         let Some(best) = fastest(&session.cases[chosen..]) else {
             let why = session.first_failure.clone().filter(|_| session.cases.len() == before);
             row.reason = Some(why.unwrap_or_else(|| format!("unavailable: no kernel runs {problem} in {dtype} here")));

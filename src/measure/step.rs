@@ -1,25 +1,26 @@
 //! One decode step and one prefill chunk of a real model, executed: the estimate meets the machine.
 //!
 //! The step is the model's op list with its real shapes, random weights and tuned, verified kernels, dispatch for
-//! dispatch, with distinct weights for every layer. Each distinct op is timed alone; the sum of those times is the
-//! estimate. In the same rounds the whole list runs as one stream of work, and every op's output is verified.
+//! dispatch, with distinct weights for every layer. The adapter's profile is measured first, so that an estimate from it
+//! meets the execution minutes later. Each distinct op is timed alone; in the same rounds the whole list runs as one
+//! stream of work, and every op's output is verified.
 //!
 //! Limits: ops do not feed each other, so a GPU may overlap neighbours that a real model could not; f32 throughout; dense
 //! softmax models only; matrices beyond the adapter's largest binding are cut by rows.
 
 use super::MeasureError;
-use super::bench::{BenchOptions, session};
+use super::bench::{BenchOptions, profile, session};
 use super::problems::Depth;
 use super::protocol::{Job, Op, StepTimes};
 use super::rule::Rule;
 use super::tuner::Task;
+use crate::device::Profile;
 use crate::kernels::{Dtype, Problem};
 use crate::model::spec::{Core, ModelSpec};
 use crate::progress::Progress;
-use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What to execute.
 #[derive(Debug, Clone)]
@@ -34,23 +35,28 @@ pub struct StepOptions {
     pub chunk: u64,
 }
 
+/// What was executed, all of it verified.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    /// What the adapter's kernels reach, measured just before.
+    pub profile: Profile,
+    /// Every op class of both phases, and the totals.
+    pub classes: Vec<ExecutedClass>,
+}
+
 /// An op class of one phase, or the phase's total.
-#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct StepRow {
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExecutedClass {
     /// `decode` or `prefill`.
-    pub phase: String,
-    /// `projections`, `attention`, `norm`, `activation`, `head` or `total`.
+    pub phase: &'static str,
+    /// `projections`, `attention`, `elementwise`, `head` or `total`.
     pub class: String,
     /// Dispatched ops.
     pub ops: u64,
-    /// From each op's own measurement, s.
-    pub estimate_s: f64,
+    /// The sum of what each kind of op takes alone, s.
+    pub alone_s: f64,
     /// Of the ops run together, s.
     pub measured_s: f64,
-    /// Estimate over measurement.
-    pub ratio: f64,
-    /// Every op's output agreed with its CPU twin.
-    pub verified: bool,
 }
 
 /// Time for one distinct op's search at most, s.
@@ -61,27 +67,30 @@ const NEVER: Duration = Duration::from_secs(86_400);
 /// Why a model's step cannot be executed.
 const UNSUPPORTED: &str = "only dense softmax attention can be executed yet";
 
-/// Executes a decode step and a prefill chunk of `model`, and compares each op class with the sum of its ops.
+/// Measures the profile of the adapter in half of the budget, then executes a decode step and a prefill chunk of `model`.
 pub fn step(
     exe: &Path,
     model: &ModelSpec,
     options: &StepOptions,
     progress: &dyn Progress,
-) -> Result<Vec<StepRow>, MeasureError> {
-    let mut session = session(exe, &options.bench, progress)?;
+) -> Result<Executed, MeasureError> {
+    let half = options.bench.budget / 2.0;
+    let bench = BenchOptions { budget: half, ..options.bench.clone() };
+    let mut session = session(exe, &bench, progress)?;
     let identity = &session.supervisor.found().identity;
     if identity.backend == "cpu" {
         let why = "a step runs on an adapter, not on the CPU executor".into();
         return Err(MeasureError::Unsupported { what: identity.name.clone(), why });
     }
     let binding = session.supervisor.found().caps.binding;
+    let profile = profile(&mut session, Depth::Step)?;
     // A step needs every op: the budget shortens the searches, and leaves none out.
-    session.end += NEVER;
-    let mut rows = Vec::new();
+    session.end = Instant::now() + NEVER;
+    let mut classes = Vec::new();
     for (phase, tokens) in [("decode", 1), ("prefill", options.chunk)] {
         let ops = ops(model, tokens, options, binding)?;
         let distinct = ops.iter().map(|op| op.1.to_string()).collect::<BTreeSet<_>>().len();
-        let share = (options.bench.budget.get() / (2 * distinct) as f64).min(SEARCH_S);
+        let share = (half.get() / (2 * distinct) as f64).min(SEARCH_S);
         let mut alone: Vec<(Problem, crate::kernels::Variant, f64)> = Vec::new();
         progress.stage(&format!("{phase}: each op alone"), ops.len() as u64);
         for &(_, problem) in &ops {
@@ -93,7 +102,7 @@ pub fn step(
                 continue;
             }
             let before = session.cases.len();
-            session.task(Task { problem, dtype: Dtype::F32 }, Depth::Roofs, share)?;
+            session.task(Task { problem, dtype: Dtype::F32 }, Depth::Step, share)?;
             let best = session.cases[before..].iter().min_by(|a, b| a.time_s_median.total_cmp(&b.time_s_median));
             let best = best.and_then(|c| Some((problem, c.variant.parse().ok()?, c.time_s_median)));
             alone.push(best.ok_or_else(|| MeasureError::Nothing {
@@ -116,12 +125,12 @@ pub fn step(
             })
             .collect();
         let times = session.supervisor.step(list)?;
-        rows.extend(compare(phase, &ops, &times));
+        classes.extend(summed(phase, &ops, &times));
     }
-    Ok(rows)
+    Ok(Executed { profile, classes })
 }
 
-fn compare(phase: &str, ops: &[(&'static str, Problem)], times: &StepTimes) -> Vec<StepRow> {
+fn summed(phase: &'static str, ops: &[(&'static str, Problem)], times: &StepTimes) -> Vec<ExecutedClass> {
     let mut classes: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
     for (&(class, _), alone_s) in ops.iter().zip(&times.alone_s) {
         for class in [class, "total"] {
@@ -130,10 +139,9 @@ fn compare(phase: &str, ops: &[(&'static str, Problem)], times: &StepTimes) -> V
             entry.1 += alone_s;
         }
     }
-    let row = |(class, (ops, estimate_s)): (&str, (u64, f64))| {
+    let row = |(class, (ops, alone_s)): (&str, (u64, f64))| {
         let measured_s = times.classes.get(class).copied().unwrap_or(times.total_s);
-        let (phase, class) = (phase.to_string(), class.to_string());
-        StepRow { phase, class, ops, estimate_s, measured_s, ratio: estimate_s / measured_s, verified: true }
+        ExecutedClass { phase, class: class.to_string(), ops, alone_s, measured_s }
     };
     classes.into_iter().map(row).collect()
 }
@@ -150,11 +158,11 @@ fn ops(
     let mut left = options.layers.unwrap_or(u64::MAX);
     for layer in &model.layers {
         for _ in 0..layer.count.min(left) {
-            ops.push(("norm", Problem::Norm { rows: tokens, width: model.hidden }));
+            ops.push(("elementwise", Problem::Norm { rows: tokens, width: model.hidden }));
             for linear in &layer.linears {
                 matrix(&mut ops, "projections", tokens, linear.outputs, linear.inputs, binding);
                 if linear.name == "gate_up" {
-                    ops.push(("activation", Problem::Activation { rows: tokens, width: linear.outputs / 2 }));
+                    ops.push(("elementwise", Problem::Activation { rows: tokens, width: linear.outputs / 2 }));
                 }
             }
             let Core::Softmax { q_heads, kv_heads, head_dim, v_head_dim, .. } = layer.core else {
@@ -168,7 +176,7 @@ fn ops(
                 "attention",
                 Problem::Attention { queries: tokens, context, heads: q_heads, kv_heads, head_dim },
             ));
-            ops.push(("norm", Problem::Norm { rows: tokens, width: model.hidden }));
+            ops.push(("elementwise", Problem::Norm { rows: tokens, width: model.hidden }));
         }
         left = left.saturating_sub(layer.count);
     }

@@ -1,0 +1,132 @@
+//! `bench --step`: a decode step and a prefill chunk of a real model, executed, against the estimate from the profile.
+//!
+//! The estimate is the one that prices tokens: the same op list, the same formulas, the adapter's profile. It never
+//! sees the execution.
+
+use super::args::{Bench, Cli};
+use super::context;
+use super::failure::Failure;
+use super::output::Output;
+use super::progress::Bar;
+use crate::catalog::Catalog;
+use crate::estimate::op::{Class, Op, Step, Work};
+use crate::estimate::{Calibration, Compiled};
+use crate::measure::{self, BenchOptions, Executed, StepOptions};
+use crate::model::{ModelSpec, Weights};
+use crate::precision::Precision;
+use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
+use anyhow::anyhow;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// An op class of one phase, or the phase's total.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StepRow {
+    /// `decode` or `prefill`.
+    pub phase: String,
+    /// `projections`, `attention`, `elementwise` (norms, activations), `head` or `total`.
+    pub class: String,
+    /// Dispatched ops.
+    pub ops: u64,
+    /// From the op list and the adapter's profile, s.
+    pub estimate_s: f64,
+    /// The ops run together, every output verified, s.
+    pub measured_s: f64,
+    /// Estimate over measurement.
+    pub ratio: f64,
+    /// The sum of what each kind of op takes alone, s: what is lost or won by running them together.
+    pub alone_s: f64,
+}
+
+/// Executes the step, estimates it from the profile measured just before, and compares class by class.
+pub fn step(
+    model: &ModelSpec,
+    args: &Bench,
+    bench: BenchOptions,
+    cli: &Cli,
+    catalog: &Catalog,
+    output: &Output,
+) -> Result<(), Failure> {
+    let options = StepOptions { bench, layers: args.layers, context: args.context, chunk: args.chunk };
+    let executed = {
+        let bar = Bar::new(cli.common.quiet);
+        measure::step(&super::local::program()?, model, &options, &bar)?
+    };
+    let compiled = compiled(model, &options, &executed, catalog)?;
+    let rows = rows(&compiled, &options, &executed);
+    let say = |phase: &str| {
+        rows.iter().find(|r| r.phase == phase && r.class == "total").map_or(String::new(), |r| {
+            format!("{phase} takes {:.0} ms, {:.0} ms estimated", 1e3 * r.measured_s, 1e3 * r.estimate_s)
+        })
+    };
+    let sentence = format!("{}: {}; {}.", model.name, say("decode"), say("prefill"));
+    let mut context = context::here();
+    let adapter = &executed.profile.adapter;
+    context.adapter = Some(format!("{} ({}, {})", adapter.name, adapter.backend, adapter.driver_info));
+    output.write(&context::finished("bench-step", context, sentence, executed.profile.anomalies, &rows)?)
+}
+
+/// The executed part of the model, in 32 bit, on the measured adapter.
+fn compiled(
+    model: &ModelSpec,
+    options: &StepOptions,
+    executed: &Executed,
+    catalog: &Catalog,
+) -> Result<Compiled, Failure> {
+    let mut model = model.clone();
+    let mut left = options.layers.unwrap_or(u64::MAX);
+    for layer in &mut model.layers {
+        layer.count = layer.count.min(left);
+        left -= layer.count;
+    }
+    model.layers.retain(|layer| layer.count > 0);
+    let hardware = Hardware::from_profile(&executed.profile).map_err(|why| Failure::Operational(anyhow!(why)))?;
+    let setup = Setup {
+        model: Arc::new(model),
+        formats: Formats { weights: Weights::Uniform(Precision::F32), activations: None, kv_cache: Precision::F32 },
+        hardware,
+        layout: Layout::SINGLE,
+        engine: Engine::Wgpu,
+        limits: Limits::default(),
+        speculation: None,
+        speed: Speed::ONE,
+    };
+    Compiled::new(setup, &Calibration::load(catalog)?).map_err(|why| Failure::Operational(anyhow!(why.to_string())))
+}
+
+fn rows(compiled: &Compiled, options: &StepOptions, executed: &Executed) -> Vec<StepRow> {
+    let row = |of: &measure::ExecutedClass| {
+        let step = match of.phase {
+            "decode" => compiled.decoding(1.0, options.context as f64),
+            _ => {
+                let past = options.context.saturating_sub(options.chunk);
+                Step { prefill: options.chunk as f64, past: past as f64, prompts: 1.0, ..Step::default() }
+            }
+        };
+        let timed =
+            compiled.timed(&step).filter(|(op, _)| class(op).is_some_and(|c| of.class == c || of.class == "total"));
+        let estimate_s = timed.map(|(_, t)| t.seconds + t.launch).sum::<f64>() + compiled.engine.step_s;
+        StepRow {
+            phase: of.phase.to_owned(),
+            class: of.class.clone(),
+            ops: of.ops,
+            estimate_s,
+            measured_s: of.measured_s,
+            ratio: estimate_s / of.measured_s,
+            alone_s: of.alone_s,
+        }
+    };
+    executed.classes.iter().map(row).collect()
+}
+
+/// The executed class of an operation; `None` for what is not executed: embedding and sampling.
+fn class(op: &Op) -> Option<&'static str> {
+    match (&op.work, op.class) {
+        (_, Class::Attention) => Some("attention"),
+        (Work::Gemm { .. }, _) if op.name == "LM head" => Some("head"),
+        (Work::Gemm { .. }, _) => Some("projections"),
+        (Work::Elementwise { bytes_per_token, .. }, _) if *bytes_per_token > 0.0 => Some("elementwise"),
+        _ => None,
+    }
+}
