@@ -3,7 +3,7 @@
 //! A scenario resolves to setups, a file of measured points does, and so will a search over layouts: they meet here
 //! so that `estimate` needs to know neither of them.
 
-use crate::device::batch::BatchCurve;
+use crate::device::products::Products;
 use crate::device::profile::Case;
 use crate::device::{Device, Profile};
 use crate::model::spec::Part;
@@ -76,8 +76,8 @@ pub struct MeasuredRates {
     pub gemm_flop_s: f64,
     /// Weights streamed through a GEMV, byte/s.
     pub stream_byte_s: f64,
-    /// What more rows cost, where enough batch sizes were measured.
-    pub batch: Option<BatchCurve>,
+    /// What a weight matrix costs by its shape and rows, where enough of them were measured.
+    pub products: Option<Products>,
     /// One dispatch among many.
     pub launch: Seconds,
     /// One submission, waited for: what a step costs the host.
@@ -300,7 +300,7 @@ impl Hardware {
         let stream_byte_s = stream.ok_or_else(|| missing("bandwidth"))?;
         let launch = Seconds::new(roofs.launch_s.ok_or_else(|| missing("launch time"))?);
         let submit = Seconds::new(roofs.submit_s.ok_or_else(|| missing("submission time"))?);
-        let batch = BatchCurve::of(profile, stream_byte_s);
+        let products = Products::of(profile, stream_byte_s, launch.get());
         let reach = Reach::of(profile, gemm_flop_s, stream_byte_s);
         let memory = profile.record.host_memory_bytes.filter(|_| profile.adapter.software);
         let sheet = Device::measured(
@@ -312,8 +312,8 @@ impl Hardware {
         );
         Ok(Self {
             sheet: Arc::new(sheet),
-            provenance: if batch.is_some() { Provenance::Interpolated } else { Provenance::Measured },
-            measured: Some(Arc::new(MeasuredRates { gemm_flop_s, stream_byte_s, batch, launch, submit, reach })),
+            provenance: if products.is_some() { Provenance::Interpolated } else { Provenance::Measured },
+            measured: Some(Arc::new(MeasuredRates { gemm_flop_s, stream_byte_s, products, launch, submit, reach })),
             software: profile.adapter.software,
             memory_known: memory.is_some(),
         })

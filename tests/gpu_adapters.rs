@@ -69,7 +69,7 @@ fn every_variant_of_the_ladders_agrees_with_its_twin() {
         for runtime_checks in if at == 0 { vec![false, true] } else { vec![false] } {
             let options =
                 VerifyOptions { adapter: adapter.clone(), seed: 11, runtime_checks, stop: Default::default() };
-            let rows = verify(&exe(), &options, &()).expect("verifies");
+            let rows = verify(&exe(), &options, &()).expect("verifies").results;
             for row in &rows {
                 assert!(matches!(row.result.as_str(), "verified" | "unavailable"), "{name}: {row:?}");
             }
@@ -91,7 +91,7 @@ fn a_short_bench_gives_verified_rows_and_roofs() {
     for (name, adapter) in under_test() {
         let options = BenchOptions { adapter, budget: Seconds::new(1.0), ..BenchOptions::default() };
         let profiles = bench(&exe(), &options, &()).expect("measures");
-        let profile = &profiles[0];
+        let profile = &profiles.results[0];
         assert!(profile.cases.iter().all(|c| c.verified && c.time_s_median > 0.0), "{name}");
         assert!(profile.roofs.gemm_f32_flop_s.is_some_and(|r| r > 0.0), "{name}: {:?}", profile.anomalies);
         assert!(profile.roofs.read_byte_s.is_some_and(|r| r > 0.0), "{name}: {:?}", profile.anomalies);

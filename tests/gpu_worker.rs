@@ -4,9 +4,10 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use underdog::device::Profile;
-use underdog::measure::{BenchOptions, FAULT_VARIABLE, MeasureError, Selector, Store, adapters, bench, local};
+use underdog::measure::{BenchOptions, FAULT_VARIABLE, MeasureError, Selector, Several, Store, adapters, bench, local};
 use underdog::units::Seconds;
 
 /// Environment variables belong to the whole process: tests that set them take turns.
@@ -43,8 +44,8 @@ fn options() -> BenchOptions {
     BenchOptions { adapter: Selector::Cpu, budget: Seconds::new(3.0), ..BenchOptions::default() }
 }
 
-fn one(profiles: Result<Vec<Profile>, MeasureError>) -> Profile {
-    profiles.expect("measures").pop().expect("one profile")
+fn one(profiles: Result<Several<Profile>, MeasureError>) -> Profile {
+    profiles.expect("measures").results.pop().expect("one profile")
 }
 
 #[test]
@@ -93,6 +94,30 @@ fn a_kernel_that_hangs_is_killed_and_named() {
 fn an_adapter_that_kills_every_worker_is_given_up() {
     let result = with_environment(&[(FAULT_VARIABLE, "abort:")], || bench(&exe(), &options(), &()));
     assert!(matches!(result, Err(MeasureError::GaveUp { .. })), "{result:?}");
+}
+
+#[test]
+fn a_profile_that_was_cut_short_does_not_replace_a_whole_one() {
+    with_environment(&[], || {
+        let whole = one(bench(&exe(), &options(), &()));
+        assert!(whole.roofs.complete(), "{:?}", whole.anomalies);
+        let stopped = BenchOptions { stop: Arc::new(AtomicBool::new(true)), ..options() };
+        assert!(matches!(bench(&exe(), &stopped, &()), Err(MeasureError::Interrupted)));
+        let kept = Store::open().load(&whole.adapter).expect("is stored");
+        assert_eq!(kept.record.started, whole.record.started);
+        // Without its GEMM a profile serves no estimate.
+        set(FAULT_VARIABLE, "abort:cpu_gemm/");
+        let partial = one(bench(&exe(), &options(), &()));
+        set(FAULT_VARIABLE, "");
+        assert!(!partial.roofs.complete() && partial.anomalies.iter().any(|a| a.starts_with("Cut short")));
+        assert_eq!(Store::open().load(&whole.adapter).expect("is stored").record.started, whole.record.started);
+    });
+}
+
+#[test]
+fn one_adapter_at_a_time_where_a_step_or_a_shape_is_asked_for() {
+    let refused = output(&["bench", "--step", "qwen3-0.6b", "--adapter", "all", "-q"]);
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("one adapter"));
 }
 
 #[test]
@@ -245,9 +270,15 @@ fn a_step_of_a_real_model_runs_op_by_op_and_as_a_whole() {
         let of = |class: &str| rows.iter().find(|r| r["phase"] == phase && r["class"] == class).expect("a row");
         // qkv, o, gate_up and down; the head may be cut to the size of a binding.
         assert_eq!((of("projections")["ops"].as_u64(), of("attention")["ops"].as_u64()), (Some(4), Some(1)));
-        let total = of("total");
-        let times = ["estimate_s", "measured_s"].map(|field| total[field].as_f64().expect("a time"));
-        assert!(times.iter().all(|&time_s| time_s > 0.0));
-        assert!(rows.iter().all(|r| r["verified"] == true));
+        for class in ["projections", "attention", "elementwise", "head", "total"] {
+            let value = |field: &str| of(class)[field].as_f64().expect("a number");
+            assert!(
+                value("estimate_s") > 0.0 && value("measured_s") > 0.0 && value("alone_s") > 0.0,
+                "{phase} {class}"
+            );
+            assert!((value("ratio") * value("measured_s") / value("estimate_s") - 1.0).abs() < 1e-9, "{phase} {class}");
+        }
+        let estimate = |class: &str| of(class)["estimate_s"].as_f64().expect("a number");
+        assert!(estimate("total") > estimate("projections") + estimate("head"), "{phase}");
     }
 }

@@ -7,16 +7,18 @@ use super::output::Output;
 use crate::catalog::Catalog;
 use crate::device::matching::{self, Match};
 use crate::device::{Device, Profile};
-use crate::measure::{self, LadderRow};
+use crate::measure::{self, LadderRow, Several};
 use crate::run::{Row, Run, kinded};
 
 /// The run of `bench`: every case, then the ladder; of several adapters the shapes they share as well.
-pub fn measured(profiles: &[Profile], catalog: &Catalog, seed: u64) -> Result<Run, Failure> {
+pub fn measured(measured: &Several<Profile>, catalog: &Catalog, seed: u64) -> Result<Run, Failure> {
+    let profiles = &measured.results;
     let sheets = Device::load_all(catalog)?;
     let mut context = context::here();
     context.seed = Some(seed);
     context.adapter = profiles.first().map(|p| p.adapter.name.clone());
-    let mut notes: Vec<String> = profiles.iter().filter_map(|p| known(p, &sheets)).collect();
+    let mut notes: Vec<String> = measured.failures.iter().map(ToString::to_string).collect();
+    notes.extend(profiles.iter().filter_map(|p| known(p, &sheets)));
     let cases: Vec<_> = profiles.iter().flat_map(measure::rows).collect();
     let rungs: Vec<_> = profiles.iter().flat_map(|p| ladder(p, &sheets)).collect();
     let mut all = kinded("case", &cases)?;
@@ -100,9 +102,11 @@ fn chosen(profile: &Profile) -> Option<String> {
 
 /// What an adapter sustains, in one sentence.
 fn summary(profile: &Profile) -> String {
-    let gains = measure::rows(profile).into_iter().filter(|r| r.kernel == "gemm" && r.dtype == "f32");
-    let best = gains.filter_map(|r| r.gain_over_naive).reduce(f64::max);
-    let gain = best.map_or(String::new(), |times| format!(", {times:.1} times the naive kernel"));
+    let products = measure::rows(profile).into_iter().filter(|r| r.kernel == "gemm" && r.dtype == "f32");
+    let best = products.max_by(|a, b| a.gflops.unwrap_or(0.0).total_cmp(&b.gflops.unwrap_or(0.0)));
+    let gain = best
+        .and_then(|r| r.gain_over_naive)
+        .map_or(String::new(), |times| format!(", {times:.1} times the naive kernel"));
     let giga = |rate: Option<f64>| rate.map_or("?".to_owned(), |r| format!("{:.1}", r / 1e9));
     format!(
         "{} ({}) sustains {} GFLOP/s in f32 GEMM{gain}, and reads {} GB/s.",

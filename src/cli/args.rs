@@ -103,7 +103,7 @@ pub struct Bench {
     /// Seconds to spend on one adapter.
     #[arg(long, default_value_t = 120.0, value_name = "SECONDS")]
     pub budget: f64,
-    /// Up to 15 s a case, whatever the budget.
+    /// Every rung of every kernel and up to 15 s a case, however long it takes; --budget counts no more.
     #[arg(long)]
     pub thorough: bool,
     /// Execute one decode step and one prefill chunk of a model instead: a catalogue name or a config.json.

@@ -7,7 +7,7 @@ use super::progress::Bar;
 use super::{adapters, context};
 use crate::catalog::Catalog;
 use crate::device::Profile;
-use crate::measure::{self, BenchOptions, MeasureError, Selector, VerifyOptions};
+use crate::measure::{self, BenchOptions, MeasureError, Selector, Several, VerifyOptions};
 use crate::model::ModelSpec;
 use crate::units::Seconds;
 use anyhow::Context as _;
@@ -48,7 +48,12 @@ fn budget(seconds: f64) -> Result<Seconds, Failure> {
 pub fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&stop);
-    ctrlc::set_handler(move || raised.store(true, Ordering::Relaxed)).context("Ctrl-C cannot be caught")?;
+    let handler = move || {
+        if raised.swap(true, Ordering::Relaxed) {
+            std::process::exit(130); // asked twice: not even the case under way is waited for
+        }
+    };
+    ctrlc::set_handler(handler).context("Ctrl-C cannot be caught")?;
     Ok(stop)
 }
 
@@ -84,11 +89,11 @@ pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
     if let Some(model) = shapes {
         return super::shapes::shapes(&model, args, options, cli, output);
     }
-    let profiles = {
+    let measured = {
         let bar = Bar::new(cli.common.quiet);
         measure::bench(&program()?, &options, &bar)?
     };
-    output.write(&adapters::measured(&profiles, catalog, cli.common.seed)?)?;
+    output.write(&adapters::measured(&measured, catalog, cli.common.seed)?)?;
     if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
@@ -135,10 +140,11 @@ pub fn verify(args: &Verify, cli: &Cli, output: &Output) -> Result<(), Failure> 
         runtime_checks: false,
         stop: Arc::clone(&stop),
     };
-    let rows = {
+    let Several { results: rows, failures } = {
         let bar = Bar::new(cli.common.quiet);
         measure::verify(&program()?, &options, &bar)?
     };
+    let notes = failures.iter().map(ToString::to_string).collect();
     let count = |result: &str| rows.iter().filter(|r| r.result == result).count();
     let sentence = format!(
         "{} of {} variants agree with their CPU twins; {} are not available here, {} are wrong, {} failed to run.",
@@ -148,11 +154,11 @@ pub fn verify(args: &Verify, cli: &Cli, output: &Output) -> Result<(), Failure> 
         count("wrong"),
         count("failed")
     );
-    output.write(&context::finished("verify", context::here(), sentence.clone(), Vec::new(), &rows)?)?;
+    output.write(&context::finished("verify", context::here(), sentence.clone(), notes, &rows)?)?;
     if stop.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted);
     }
-    if count("wrong") + count("failed") > 0 || count("verified") == 0 {
+    if count("wrong") + count("failed") + failures.len() > 0 || count("verified") == 0 {
         return Err(Failure::Unverified(sentence));
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! What a device can do and what it costs: the measured profile, the catalogued data sheet, the price list.
 
-pub mod batch;
 pub mod matching;
 mod measured;
 pub mod prices;
+pub mod products;
 pub mod profile;
 pub mod rows;
 pub mod sheet;

@@ -84,6 +84,14 @@ pub struct Roofs {
     pub submit_s: Option<f64>,
 }
 
+impl Roofs {
+    /// Every rate that an estimate needs is there.
+    pub fn complete(&self) -> bool {
+        let stream = self.gemv_f32_byte_s.or(self.read_byte_s);
+        [self.gemm_f32_flop_s, stream, self.launch_s, self.submit_s].iter().all(Option::is_some)
+    }
+}
+
 /// One kernel variant timed on one shape.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -409,5 +409,7 @@ fn as_measured(measured: &MeasuredRates, kind: Kind) -> Kernel {
         Kind::AttentionPrefill => measured.reach.prefill,
         Kind::AttentionDecode | Kind::LatentDecode => measured.reach.decode,
     };
-    Kernel { compute: reach, memory: reach, launch: measured.launch.get(), ..Kernel::IDEAL }
+    let products = measured.products.as_ref().filter(|_| kind == Kind::Gemm);
+    let launch = products.map_or(measured.launch.get(), |products| products.call_s);
+    Kernel { compute: reach, memory: reach, launch, ..Kernel::IDEAL }
 }

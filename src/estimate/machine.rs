@@ -3,7 +3,7 @@
 use super::calibration::{EngineConstants, Shared};
 use super::op::Bound;
 use crate::device::Device;
-use crate::device::batch::BatchCurve;
+use crate::device::products::Products;
 use crate::setup::{Hardware, Layout};
 
 /// PCI Express 5.0 and 4.0 x16, one direction, byte/s: 32 and 16 GT/s, 128b/130b (PCI-SIG base specification).
@@ -39,7 +39,7 @@ pub struct Machine {
     /// other layer passes through it in between.
     pub cache: f64,
     /// What more rows cost on a device measured here.
-    pub batch: Option<BatchCurve>,
+    pub products: Option<Products>,
     /// Unevenness of routing.
     pub expert_skew: f64,
     /// Tokens of the busiest rank over the mean.
@@ -110,7 +110,7 @@ impl Machine {
             units: sheet.compute_units.map_or((bandwidth / BANDWIDTH_PER_UNIT).round().max(20.0), f64::from),
             cache: 0.0,
             expert_skew: shared.expert_skew,
-            batch: hardware.measured.as_ref().and_then(|m| m.batch.clone()),
+            products: hardware.measured.as_ref().and_then(|m| m.products.clone()),
             expert_imbalance: if layout.ep > 1 { imbalance } else { 1.0 },
             nodes: nodes as f64,
             domain: domain.min(ranks) as f64,

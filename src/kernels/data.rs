@@ -2,6 +2,7 @@
 
 use super::{Dtype, Problem};
 use half::f16;
+use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -65,10 +66,7 @@ impl Data {
                     b: source.values((experts * k * n) as usize),
                     ..Self::default()
                 };
-                // Rows fall on experts at random, so that loads differ and some experts may get none.
-                let mut cuts: Vec<u32> = (1..experts).map(|_| source.random.random_range(0..=m as u32)).collect();
-                cuts.sort_unstable();
-                data.first_row = [vec![0], cuts, vec![m as u32]].concat();
+                data.first_row = source.first_rows(m as usize, experts as usize);
                 data
             }
             Problem::Norm { rows, width } => {
@@ -127,6 +125,23 @@ impl Source {
                 if self.dtype == Dtype::F16 { f16::from_f32(real.abs().max(1e-3) * sign).to_f32() } else { real }
             }
         }
+    }
+
+    /// The first row of each expert, and the end. Loads differ; as many experts have a row as can, so that the weights
+    /// that move are known.
+    fn first_rows(&mut self, m: usize, experts: usize) -> Vec<u32> {
+        let busy = m.min(experts);
+        let mut cuts: Vec<usize> = (1..busy).map(|_| self.random.random_range(0..=m - busy)).collect();
+        cuts.sort_unstable();
+        let ends = cuts.iter().copied().chain([m - busy]);
+        let mut loads: Vec<usize> = std::iter::once(0).chain(cuts.clone()).zip(ends).map(|(a, b)| 1 + b - a).collect();
+        loads.resize(experts, 0);
+        loads.shuffle(&mut self.random);
+        let mut first = vec![0];
+        for load in loads {
+            first.push(first[first.len() - 1] + load as u32);
+        }
+        first
     }
 
     fn integers(&mut self, count: usize, largest: u32) -> Vec<i8> {

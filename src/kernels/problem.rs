@@ -147,6 +147,14 @@ impl Problem {
         }
     }
 
+    /// The same with fewer rows than experts, some of which then have nothing to do.
+    pub fn sparse(self) -> Option<Self> {
+        match self {
+            Self::Experts { experts: experts @ 2.., n, k, .. } => Some(Self::Experts { m: experts - 1, experts, n, k }),
+            _ => None,
+        }
+    }
+
     /// Every key/value head serves a whole number of query heads.
     fn whole_groups(self) -> Self {
         match self {

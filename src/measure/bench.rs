@@ -3,12 +3,13 @@
 use super::adapters::{Selector, select};
 use super::choices::Choices;
 use super::problems::{Depth, problems, weight};
-use super::protocol::Target;
+use super::protocol::{Job, Target};
+use super::rule::Rule;
 use super::session::{Searches, Session};
 use super::store::Store;
-use super::supervisor::{DEADLINE, Supervisor};
+use super::supervisor::{DEADLINE, Outcome, Supervisor};
 use super::tuner::{History, Task};
-use super::{MeasureError, anomalies, cpu, curves, ladder};
+use super::{MeasureError, Several, anomalies, cpu, curves, ladder};
 use crate::device::Profile;
 use crate::device::profile::{Adapter, Beat, Case, Record, Roofs, SCHEMA};
 use crate::gpu::Found;
@@ -17,7 +18,7 @@ use crate::progress::Progress;
 use crate::units::Seconds;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How to measure.
@@ -31,7 +32,7 @@ pub struct BenchOptions {
     pub seed: u64,
     /// Compile bounds checks and loop bounds in.
     pub runtime_checks: bool,
-    /// Up to 15 s a case, whatever the budget.
+    /// Every rung of every kernel, up to 15 s a case, whatever the budget.
     pub thorough: bool,
     /// Silence after which a worker counts as hung and is killed.
     pub silence: Seconds,
@@ -53,16 +54,33 @@ impl Default for BenchOptions {
     }
 }
 
-/// Measures the selected adapters and stores a profile of each.
-pub fn bench(exe: &Path, options: &BenchOptions, progress: &dyn Progress) -> Result<Vec<Profile>, MeasureError> {
+/// Measures the selected adapters and stores a profile of each. Of several adapters one that fails is told among the
+/// failures.
+pub fn bench(exe: &Path, options: &BenchOptions, progress: &dyn Progress) -> Result<Several<Profile>, MeasureError> {
     let rows = select(exe, &options.adapter)?;
-    let mut profiles = Vec::new();
+    let mut all = Several::default();
     for target in rows.iter().filter_map(|row| row.target.as_ref()) {
-        let profile = measure(exe, target, options, Depth::Ladder, progress)?;
-        Store::open().save(&profile)?;
-        profiles.push(profile);
+        match measure(exe, target, options, Depth::Ladder, progress) {
+            Ok(profile) => all.results.push(stored(profile, options.stop.load(Ordering::Relaxed))?),
+            Err(why) => all.failures.push(why),
+        }
+        if options.stop.load(Ordering::Relaxed) {
+            break;
+        }
     }
-    Ok(profiles)
+    all.any()
+}
+
+/// Stores a profile. One that was cut short does not replace a whole one, and says so.
+fn stored(mut profile: Profile, interrupted: bool) -> Result<Profile, MeasureError> {
+    let store = Store::open();
+    let cut_short = interrupted || !profile.roofs.complete();
+    if cut_short && store.load(&profile.adapter).is_some() {
+        profile.anomalies.push("Cut short, so the profile that was stored before stays.".to_owned());
+    } else {
+        store.save(&profile)?;
+    }
+    Ok(profile)
 }
 
 /// The profile of one adapter from the store, or measured within `budget` (what estimates rest on, no ladder) and stored.
@@ -83,17 +101,19 @@ pub fn local(
         return Ok(profile);
     }
     let options = BenchOptions { budget, ..BenchOptions::default() };
-    let profile = measure(exe, target, &options, Depth::Step, progress)?;
-    Store::open().save(&profile)?;
-    Ok(profile)
+    stored(measure(exe, target, &options, Depth::Step, progress)?, false)
 }
 
-/// A session on the first adapter that is selected.
+/// A session on one adapter.
 pub(super) fn session<'a>(
     exe: &Path,
     options: &'a BenchOptions,
     progress: &'a dyn Progress,
 ) -> Result<Session<'a>, MeasureError> {
+    if options.adapter == Selector::All {
+        let why = "this runs on one adapter; give its index or name".to_owned();
+        return Err(MeasureError::Unsupported { what: "--adapter all".to_owned(), why });
+    }
     let rows = select(exe, &options.adapter)?;
     let target = rows.iter().find_map(|row| row.target.as_ref());
     open(exe, target.unwrap_or(&Target::Cpu), options, progress)
@@ -133,7 +153,14 @@ fn measure(
 pub(super) fn profile(session: &mut Session<'_>, depth: Depth) -> Result<Profile, MeasureError> {
     let (started, wall) = (Instant::now(), jiff::Timestamp::now());
     let found = session.supervisor.found().clone();
-    let anchor = cases(session, &found, depth, started)?;
+    let mut anchor = Vec::new();
+    match cases(session, &found, depth, started, &mut anchor) {
+        // What was measured before the adapter was given up is kept.
+        Err(why @ MeasureError::GaveUp { .. }) if !session.cases.is_empty() => {
+            session.supervisor.anomalies.push(why.to_string());
+        }
+        other => other?,
+    }
     let Session { supervisor, cases, first_failure, left_out, searches, options, .. } = session;
     if cases.is_empty() {
         let adapter = found.identity.name.clone();
@@ -148,7 +175,7 @@ pub(super) fn profile(session: &mut Session<'_>, depth: Depth) -> Result<Profile
     anomalies.extend(anomalies::left_out(left_out, options.budget));
     let record = Record {
         version: env!("CARGO_PKG_VERSION").into(),
-        libraries: vec!["wgpu 30.0.1".into(), "naga 30.0.1".into()],
+        libraries: LIBRARIES.map(str::to_owned).to_vec(),
         started: wall.to_string(),
         ended: jiff::Timestamp::now().to_string(),
         commit: option_env!("UNDERDOG_COMMIT").map(str::to_owned),
@@ -177,11 +204,48 @@ pub(super) fn profile(session: &mut Session<'_>, depth: Depth) -> Result<Profile
     })
 }
 
+/// Times the products of a profile once more and keeps the shorter time: other work on the machine only ever adds to it,
+/// and what is compared with the profile was measured later.
+pub(super) fn again(session: &mut Session<'_>, profile: &mut Profile) -> Result<(), MeasureError> {
+    let mut products: Vec<&mut Case> =
+        profile.cases.iter_mut().filter(|c| matches!(c.kernel.as_str(), "gemm" | "gemv") && c.dtype == "f32").collect();
+    session.progress.stage("profile: the products once more", products.len() as u64);
+    for case in &mut products {
+        let Case { m, n, k, .. } = **case;
+        let problem = if case.kernel == "gemv" { Problem::Gemv { n, k } } else { Problem::Gemm { m, n, k } };
+        session.progress.step(&problem.to_string());
+        let Ok(variant) = case.variant.parse() else { continue };
+        let BenchOptions { seed, runtime_checks: checks, .. } = *session.options;
+        let job = Job { variant, problem, seed, checks, rule: Rule::standard(AGAIN_S), rung: case.rung.clone() };
+        if let Outcome::Case(second) = session.supervisor.time(job)?
+            && second.time_s_median < case.time_s_median
+        {
+            **case = *second;
+        }
+    }
+    profile.roofs = roofs(&profile.cases);
+    profile.curves = curves::of(&profile.cases);
+    profile.ladder = ladder::climb(&profile.cases, &profile.roofs);
+    Ok(())
+}
+
+/// Time for a second look at a product, s.
+const AGAIN_S: f64 = 1.0;
+
+/// What compiles and runs the kernels.
+pub(super) const LIBRARIES: [&str; 2] = ["wgpu 30.0.1", "naga 30.0.1"];
+
 /// Problems between two looks at the anchor.
 const ANCHOR_EVERY: usize = 4;
 
 /// Measures the problems of a profile, then the further points of its curves, and the anchor in between.
-fn cases(session: &mut Session<'_>, found: &Found, depth: Depth, started: Instant) -> Result<Vec<Beat>, MeasureError> {
+fn cases(
+    session: &mut Session<'_>,
+    found: &Found,
+    depth: Depth,
+    started: Instant,
+    anchor: &mut Vec<Beat>,
+) -> Result<(), MeasureError> {
     let point = |p| (p, true);
     let mut problems: Vec<_> = problems(found, depth).into_iter().map(|p| (p, false)).collect();
     // The batches come before the largest GEMM: by then candidates are known, and time is left.
@@ -191,7 +255,6 @@ fn cases(session: &mut Session<'_>, found: &Found, depth: Depth, started: Instan
     problems.splice(at..at, curves::batches(found).into_iter().map(point));
     problems.extend(curves::problems(found, depth).into_iter().map(point));
     session.progress.stage(&format!("{} ({})", found.identity.name, found.identity.backend), problems.len() as u64);
-    let mut anchor: Vec<Beat> = Vec::new();
     for (at, &((problem, dtype), point)) in problems.iter().enumerate() {
         if session.stopped() {
             break;
@@ -208,7 +271,7 @@ fn cases(session: &mut Session<'_>, found: &Found, depth: Depth, started: Instan
         let task = Task { problem, dtype };
         if !point {
             session.task(task, depth, share)?;
-        } else if left > 0.0 {
+        } else if left > 0.0 || session.options.thorough {
             curves::point(session, task, share)?;
         } else {
             session.left_out.push((task, None));
@@ -216,7 +279,7 @@ fn cases(session: &mut Session<'_>, found: &Found, depth: Depth, started: Instan
         session.progress.step(&problem.to_string());
     }
     anchor.extend(anomalies::beat(session, started)?);
-    Ok(anchor)
+    Ok(())
 }
 
 /// The best verified rates.

@@ -96,8 +96,7 @@ fn pace(problem: Problem, session: &mut dyn Session) -> Result<Pace, Refusal> {
     let (piece_s, pieces) = session.probe()?;
     let mut run_s = piece_s * pieces as f64;
     let cut = |run_s: f64| (run_s / SUBMISSION_S).ceil().max(1.0) as usize;
-    let mut pieces = cut(run_s);
-    session.cut(pieces)?;
+    let mut pieces = session.cut(cut(run_s))?;
     if matches!(problem, Problem::Submit) {
         return Ok(Pace { runs: 1, pieces, run_s });
     }
@@ -105,8 +104,7 @@ fn pace(problem: Problem, session: &mut dyn Session) -> Result<Pace, Refusal> {
     if run_s < 4.0 * SUBMISSION_S {
         run_s = session.run(1)?.wall_s;
         if cut(run_s) < pieces {
-            pieces = cut(run_s);
-            session.cut(pieces)?;
+            pieces = session.cut(cut(run_s))?;
         }
     }
     if pieces > 1 {

@@ -5,6 +5,7 @@
 //! superseded or damaged, the live ones are written to a new file that replaces the old one whole; damaged lines are
 //! set aside, never deleted.
 
+use super::bench::LIBRARIES;
 use super::protocol::checksum;
 use crate::device::profile::Adapter;
 use crate::kernels::{Dtype, Problem, Variant, template};
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// What was chosen for a bucket of problems on an adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// Adapter, driver version, backend, features, kernel sources, problem bucket and rung, as one key.
+    /// Adapter, driver version, backend, features, libraries, kernel sources, problem bucket, rung and checks, as one key.
     pub key: String,
     /// The winner.
     pub variant: Variant,
@@ -32,13 +33,23 @@ pub struct Choices {
     known: HashMap<String, Choice>,
 }
 
-/// Shapes within a factor of two share a choice.
-pub fn key(adapter: &Adapter, problem: Problem, dtype: Dtype, rung: &str) -> String {
-    let bucket: Vec<String> = problem.mnk().iter().map(|&x| (x.max(1) as f64).log2().round().to_string()).collect();
+/// Shapes within a factor of two share a choice. With runtime checks the same source compiles to other code.
+pub fn key(adapter: &Adapter, problem: Problem, dtype: Dtype, rung: &str, runtime_checks: bool) -> String {
+    let extent: Vec<u64> = match problem {
+        Problem::Attention { queries, context, heads, kv_heads, head_dim } => {
+            vec![queries, context, heads, kv_heads, head_dim]
+        }
+        Problem::Experts { m, experts, n, k } => vec![m, experts, n, k],
+        other => other.mnk().map(|x| x as u64).to_vec(),
+    };
+    let bucket: Vec<String> = extent.iter().map(|&x| (x.max(1) as f64).log2().round().to_string()).collect();
+    let checks = if runtime_checks { "checked" } else { "unchecked" };
     let features = adapter.features.join("+");
     let adapter =
         [&adapter.name, &adapter.driver, &adapter.driver_info, &adapter.backend, &features].map(String::as_str);
-    [&adapter.join("|"), &template::source_hash(), problem.kernel(), dtype.name(), &bucket.join("."), rung].join("|")
+    let libraries = LIBRARIES.join("+");
+    let kind = [problem.kernel(), dtype.name(), &bucket.join("."), rung, checks].join("|");
+    [&adapter.join("|"), &libraries, &template::source_hash(), &kind].map(String::as_str).join("|")
 }
 
 impl Choices {

@@ -24,10 +24,13 @@ fn few(problem: Problem) -> bool {
 /// Few rows are a kernel of their own up to here.
 const FEW: u64 = 64;
 
-/// Few, some and many rows against one matrix: what an estimate of a batch rests on.
+/// What estimates of a batch rest on: one row with short sums and many outputs, and with few of both; then few, some
+/// and many rows against one matrix.
 pub fn batches(found: &Found) -> Vec<(Problem, Dtype)> {
     let side: u64 = if found.caps.software { 1024 } else { 4096 };
-    [8, 64, side / 4].into_iter().map(|m| (Problem::Gemm { m, n: side, k: side }, Dtype::F32)).collect()
+    let single = [8, 1].map(|many| Problem::Gemv { n: many * side, k: side });
+    let several = [8, 64, side / 4].map(|m| Problem::Gemm { m, n: side, k: side });
+    single.into_iter().chain(several).map(|problem| (problem, Dtype::F32)).collect()
 }
 
 /// The further points that the ladder's shapes lack.

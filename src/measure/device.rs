@@ -30,9 +30,10 @@ impl From<GpuError> for Refusal {
 pub trait Session {
     /// Runs it `runs` times.
     fn run(&mut self, runs: u32) -> Result<Elapsed, Refusal>;
-    /// Cuts a run into pieces that are submitted apart, where the device needs that.
-    fn cut(&mut self, _pieces: usize) -> Result<(), Refusal> {
-        Ok(())
+    /// Cuts a run into about so many pieces that are submitted apart, and returns into how many it was: one, where the
+    /// problem cannot be cut.
+    fn cut(&mut self, _pieces: usize) -> Result<usize, Refusal> {
+        Ok(1)
     }
     /// Runs one of `pieces` equal parts of a run; how long a whole run takes can be told from it.
     fn probe(&mut self) -> Result<(f64, usize), Refusal>;
@@ -81,12 +82,12 @@ impl Session for GpuSession<'_> {
         Ok(self.runner.run(runs, per_submission)?)
     }
 
-    fn cut(&mut self, pieces: usize) -> Result<(), Refusal> {
+    fn cut(&mut self, pieces: usize) -> Result<usize, Refusal> {
         if let Some(steps) = crate::kernels::steps(&self.variant, self.problem, pieces) {
-            self.pieces = pieces;
+            self.pieces = if pieces > 1 { steps.len() } else { 1 };
             self.runner.replace_steps(steps)?;
         }
-        Ok(())
+        Ok(self.pieces)
     }
 
     fn probe(&mut self) -> Result<(f64, usize), Refusal> {

@@ -62,15 +62,16 @@ pub struct LadderRow {
 /// the same device.
 pub fn ladder(profile: &Profile, libraries: &[Library]) -> Vec<LadderRow> {
     let mut rows: Vec<LadderRow> = Vec::new();
+    let rate = |r: &&Rung| r.flop_s.unwrap_or(0.0);
     for (at, rung) in profile.ladder.iter().enumerate() {
         rows.push(row(profile, rung));
         let next = profile.ladder.get(at + 1);
         if next.is_none_or(|n| (&n.kernel, &n.dtype) != (&rung.kernel, &rung.dtype)) {
-            let naive = profile
-                .ladder
-                .iter()
-                .find(|r| (&r.kernel, &r.dtype) == (&rung.kernel, &rung.dtype) && r.rung == "naive");
-            rows.extend(libraries.iter().filter_map(|library| above(profile, rung, naive, library)));
+            let own = || profile.ladder.iter().filter(|r| (&r.kernel, &r.dtype) == (&rung.kernel, &rung.dtype));
+            let naive = own().find(|r| r.rung == "naive");
+            // The rung with the largest gain need not be the one with the largest rate: their shapes differ.
+            let best = own().max_by(|a, b| rate(a).total_cmp(&rate(b))).unwrap_or(rung);
+            rows.extend(libraries.iter().filter_map(|library| above(profile, best, naive, library)));
         }
     }
     rows

@@ -45,6 +45,31 @@ pub use store::Store;
 pub use verify::{VerifyOptions, VerifyRow, verify};
 pub use worker::{WORKER_SUBCOMMAND, worker_main};
 
+/// What several adapters gave.
+#[derive(Debug)]
+pub struct Several<T> {
+    /// Of the adapters that could be measured.
+    pub results: Vec<T>,
+    /// Why others could not, or not to the end.
+    pub failures: Vec<MeasureError>,
+}
+
+impl<T> Default for Several<T> {
+    fn default() -> Self {
+        Self { results: Vec::new(), failures: Vec::new() }
+    }
+}
+
+impl<T> Several<T> {
+    /// An error where there is no result at all.
+    fn any(mut self) -> Result<Self, MeasureError> {
+        if self.results.is_empty() && !self.failures.is_empty() {
+            return Err(self.failures.swap_remove(0));
+        }
+        Ok(self)
+    }
+}
+
 /// Why nothing could be measured. Single cases that fail become anomalies of the profile instead.
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {

@@ -30,7 +30,7 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
     let on_cpu = found.identity.backend == "cpu";
     if !on_cpu {
         all.extend([
-            (Problem::Norm { rows: side / 8, width: rows }, Dtype::F32),
+            (Problem::Norm { rows: side / 8, width: side }, Dtype::F32),
             (Problem::Activation { rows: side / 8, width: rows }, Dtype::F32),
             (attention(1, side), Dtype::F32),
             (attention(side / 16, side / 2), Dtype::F32),

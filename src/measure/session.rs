@@ -58,7 +58,8 @@ impl Session<'_> {
     /// seconds. When those are spent, the remaining rungs after the second are left out; when the whole budget is, all
     /// but the first of a kernel that gives a roof.
     pub fn task(&mut self, task: Task, depth: Depth, share: f64) -> Result<(), MeasureError> {
-        let end = Instant::now() + Duration::from_secs_f64(share.max(0.0));
+        let share = if self.options.thorough { THOROUGH_S } else { share.max(0.0) };
+        let end = Instant::now() + Duration::from_secs_f64(share);
         let left = || end.saturating_duration_since(Instant::now()).as_secs_f64();
         let mut chosen: Vec<(Vec<Candidate>, Prediction)> = Vec::new();
         for (at, rung) in self.ordered(task, depth).into_iter().enumerate() {
@@ -67,16 +68,17 @@ impl Session<'_> {
                 return Ok(());
             }
             let spared = at == 0 && self.roof_is_missing(task);
-            if at > 1 && left() == 0.0 || !spared && Instant::now() > self.end {
+            if at > 1 && left() == 0.0 || !spared && !self.options.thorough && Instant::now() > self.end {
                 self.left_out.push((task, Some(name)));
                 continue;
             }
-            let choice = self.choose(task, rung.clone(), &left)?;
+            let choice = self.choose(task, depth, rung.clone(), &left)?;
             chosen.extend(choice.map(|choice| (rung, choice)));
         }
         if depth != Depth::Ladder {
-            chosen.sort_by(|(_, a), (_, b)| a.time_s.unwrap_or(0.0).total_cmp(&b.time_s.unwrap_or(0.0)));
-            chosen.truncate(if task.problem.kernel() == "gemm" { 2 } else { 1 });
+            let time_s = |(_, p): &(_, Prediction)| p.time_s.unwrap_or(f64::INFINITY);
+            chosen.sort_by(|a, b| time_s(a).total_cmp(&time_s(b)));
+            chosen.truncate(2);
         }
         let many = chosen.len();
         for (at, (mut rung, Prediction { mut candidate, time_s })) in chosen.into_iter().enumerate() {
@@ -97,7 +99,7 @@ impl Session<'_> {
                 }
                 // A choice that fails, as after a driver's change, leaves its place to the rung's others.
                 rung.retain(|other| *other != candidate);
-                match self.choose(task, rung.clone(), &left)? {
+                match self.choose(task, depth, rung.clone(), &left)? {
                     Some(next) => candidate = next.candidate,
                     None => break,
                 }
@@ -153,17 +155,29 @@ impl Session<'_> {
     fn choose(
         &mut self,
         task: Task,
+        depth: Depth,
         rung: Vec<Candidate>,
         left: &dyn Fn() -> f64,
     ) -> Result<Option<Prediction>, MeasureError> {
         let Some(name) = rung.first().map(|r| r.rung) else { return Ok(None) };
-        let key = choices::key(&adapter(self.supervisor.found()), task.problem, task.dtype, name);
-        let stored = self.choices.get(&key).and_then(|c| rung.iter().find(|r| r.variant == c.variant).cloned());
+        let key = choices::key(
+            &adapter(self.supervisor.found()),
+            task.problem,
+            task.dtype,
+            name,
+            self.options.runtime_checks,
+        );
+        let stored = self.choices.get(&key).filter(|c| rung.iter().any(|r| r.variant == c.variant));
+        if let Some(Choice { variant, time_s, .. }) = stored {
+            self.searches.stored += u64::from(rung.len() > 1);
+            let predicted = self.history.predict(Candidate { rung: name, variant: variant.clone() }, task);
+            return Ok(Some(Prediction { time_s: predicted.time_s.or(Some(*time_s)), ..predicted }));
+        }
         let before = self.history.of(task).into_iter().map(|m| &m.candidate).find(|c| c.rung == name).cloned();
         let before = before.filter(|b| rung.contains(b));
-        if rung.len() == 1 || stored.is_some() || before.is_some() {
-            self.searches.stored += u64::from(rung.len() > 1 && stored.is_some());
-            let candidate = stored.or(before).unwrap_or_else(|| rung[0].clone());
+        // Of a ladder all rungs are timed; elsewhere a rung of one candidate must still show what it is worth.
+        let single = (rung.len() == 1 && depth == Depth::Ladder).then(|| rung[0].clone());
+        if let Some(candidate) = before.or(single) {
             return Ok(Some(self.history.predict(candidate, task)));
         }
         let started = Instant::now();
@@ -235,5 +249,7 @@ impl Session<'_> {
 
 /// Kernels whose rates an estimate rests on.
 const NEEDED: [&str; 8] = ["launch", "submit", "read", "norm", "activation", "attention", "gemv", "gemm"];
+/// What a task may take where the budget does not count, s.
+const THOROUGH_S: f64 = 3600.0;
 /// Samples of the last round of a search.
 const FINAL: usize = 6;

@@ -1,15 +1,15 @@
 //! One decode step and one prefill chunk of a real model, executed: the estimate meets the machine.
 //!
 //! The step is the model's op list with its real shapes, random weights and tuned, verified kernels, dispatch for
-//! dispatch, with distinct weights for every layer. The adapter's profile is measured first, so that an estimate from it
-//! meets the execution minutes later. Each distinct op is timed alone; in the same rounds the whole list runs as one
+//! dispatch, with distinct weights for every layer. The adapter's profile is measured first, and its products once more
+//! afterwards, so that a machine whose speed drifts does not decide the comparison. Each distinct op is timed alone; in the same rounds the whole list runs as one
 //! stream of work, and every op's output is verified.
 //!
 //! Limits: ops do not feed each other, so a GPU may overlap neighbours that a real model could not; f32 throughout; dense
 //! softmax models only; matrices beyond the adapter's largest binding are cut by rows.
 
 use super::MeasureError;
-use super::bench::{BenchOptions, profile, session};
+use super::bench::{BenchOptions, again, profile, session};
 use super::problems::Depth;
 use super::protocol::{Job, Op, StepTimes};
 use super::rule::Rule;
@@ -38,7 +38,7 @@ pub struct StepOptions {
 /// What was executed, all of it verified.
 #[derive(Debug, Clone)]
 pub struct Executed {
-    /// What the adapter's kernels reach, measured just before.
+    /// What the adapter's kernels reach, measured around it.
     pub profile: Profile,
     /// Every op class of both phases, and the totals.
     pub classes: Vec<ExecutedClass>,
@@ -83,7 +83,7 @@ pub fn step(
         return Err(MeasureError::Unsupported { what: identity.name.clone(), why });
     }
     let binding = session.supervisor.found().caps.binding;
-    let profile = profile(&mut session, Depth::Step)?;
+    let mut profile = profile(&mut session, Depth::Step)?;
     // A step needs every op: the budget shortens the searches, and leaves none out.
     session.end = Instant::now() + NEVER;
     let mut classes = Vec::new();
@@ -127,6 +127,7 @@ pub fn step(
         let times = session.supervisor.step(list)?;
         classes.extend(summed(phase, &ops, &times));
     }
+    again(&mut session, &mut profile)?;
     Ok(Executed { profile, classes })
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 pub const DEADLINE: Duration = Duration::from_secs(60);
 /// Silence after which a driver that is asked for its adapters counts as hung.
 pub const PROBE_DEADLINE: Duration = Duration::from_secs(10);
-/// Deaths after which an adapter is given up, and after which a kernel is quarantined.
+/// Deaths in a row after which an adapter is given up, and deaths after which a kernel is quarantined.
 const DEATHS: u32 = 5;
 const KILLS: u32 = 2;
 
@@ -45,6 +45,7 @@ impl Worker {
         }
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let failed = |why: String| MeasureError::Worker { exe: exe.display().to_string(), why };
+        apart(&mut command);
         let mut child = command.spawn().map_err(|e| failed(e.to_string()))?;
         let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
@@ -110,6 +111,14 @@ impl Drop for Worker {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Ctrl-C in a terminal reaches every process of a group. The worker has its own, so that the case under way is finished.
+fn apart(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(windows)]
+    std::os::windows::process::CommandExt::creation_flags(command, 0x200); // CREATE_NEW_PROCESS_GROUP
 }
 
 fn keep_tail(mut pipe: impl Read, tail: &Mutex<Vec<u8>>) {
@@ -220,7 +229,10 @@ impl Supervisor {
                 Some(worker) => self.worker.insert(worker),
                 None => self.worker.insert(start(&self.exe, &self.target, self.deadline, &self.environment)?.0),
             };
-            let why = match worker.ask(request, self.deadline) {
+            let answer = worker.ask(request, self.deadline);
+            // A process that answers lives, whatever it says; only silence and an end count against the adapter.
+            self.deaths = if answer.is_ok() { 0 } else { self.deaths + 1 };
+            let why = match answer {
                 Ok(Reply::Case(case)) => {
                     self.verification.passed += 1;
                     return Ok(Outcome::Case(case));
@@ -241,7 +253,6 @@ impl Supervisor {
                 Err(Death(why)) => why,
             };
             self.worker = None;
-            self.deaths += 1;
             let kills = self.kills.entry(variant.clone()).or_default();
             *kills += 1;
             if *kills == KILLS {

@@ -1,11 +1,10 @@
 //! `underdog verify`: every variant of the space against its CPU twin, without timing.
 
 use super::adapters::{Selector, select};
-use super::protocol::Job;
+use super::protocol::{Job, Target};
 use super::rule::Rule;
 use super::supervisor::{DEADLINE, Outcome, Supervisor};
-use super::{MeasureError, problems};
-use crate::kernels::space;
+use super::{MeasureError, Several, problems};
 use crate::progress::Progress;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -50,53 +49,76 @@ pub struct VerifyRow {
     pub reason: Option<String>,
 }
 
-/// Verifies every variant with exact and real inputs on a shape with odd tails.
-pub fn verify(exe: &Path, options: &VerifyOptions, progress: &dyn Progress) -> Result<Vec<VerifyRow>, MeasureError> {
-    let mut rows = Vec::new();
-    for target in select(exe, &options.adapter)?.iter().filter_map(|row| row.target.as_ref()) {
-        let mut supervisor = Supervisor::open(exe, target, DEADLINE)?;
-        let found = supervisor.found().clone();
-        let all: Vec<_> = problems::problems(&found, problems::Depth::Ladder)
-            .into_iter()
-            .flat_map(|(p, dtype)| {
-                space::ladder(p, dtype, &found.caps)
-                    .into_iter()
-                    .flat_map(move |r| r.variants.into_iter().map(move |v| (p.odd(), v)))
-            })
-            .collect();
-        progress.stage(&found.identity.name, all.len() as u64);
-        for (problem, variant) in all {
-            if options.stop.load(Ordering::Relaxed) {
-                return Ok(rows);
-            }
-            let job = Job {
-                variant: variant.clone(),
-                problem,
-                seed: options.seed,
-                checks: options.runtime_checks,
-                rule: Rule::quick(),
-                rung: None,
-            };
-            let (result, reason) = match supervisor.verify(job)? {
-                Outcome::Verified | Outcome::Step(_) | Outcome::Case(_) => ("verified", None),
-                Outcome::Unavailable(why) => ("unavailable", Some(why)),
-                Outcome::Wrong(why) => ("wrong", Some(why)),
-                Outcome::Failed(why) => ("failed", Some(why)),
-            };
-            let [m, n, k] = problem.mnk();
-            progress.step(&variant.id());
-            rows.push(VerifyRow {
-                adapter: found.identity.name.clone(),
-                backend: found.identity.backend.clone(),
-                kernel: problem.kernel().into(),
-                variant: variant.id(),
-                m,
-                n,
-                k,
-                result: result.into(),
-                reason,
-            });
+/// Verifies every variant with exact and real inputs on a shape with odd tails. An adapter that is given up leaves the
+/// rows it got; of several adapters the others go on.
+pub fn verify(
+    exe: &Path,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+) -> Result<Several<VerifyRow>, MeasureError> {
+    let selected = select(exe, &options.adapter)?;
+    let mut all = Several::default();
+    for row in &selected {
+        let Some(target) = &row.target else { continue };
+        if let Err(why) = on(exe, target, options, progress, &mut all.results) {
+            all.failures.push(why);
+        }
+        if options.stop.load(Ordering::Relaxed) {
+            break;
         }
     }
-    Ok(rows)
+    all.any()
+}
+
+fn on(
+    exe: &Path,
+    target: &Target,
+    options: &VerifyOptions,
+    progress: &dyn Progress,
+    rows: &mut Vec<VerifyRow>,
+) -> Result<(), MeasureError> {
+    let mut supervisor = Supervisor::open(exe, target, DEADLINE)?;
+    let found = supervisor.found().clone();
+    let all: Vec<_> = problems::problems(&found, problems::Depth::Ladder)
+        .into_iter()
+        .flat_map(|(p, dtype)| {
+            problems::rungs(p, dtype, &found)
+                .into_iter()
+                .flat_map(move |r| r.variants.into_iter().map(move |v| (p.odd(), v)))
+        })
+        .collect();
+    progress.stage(&found.identity.name, all.len() as u64);
+    for (problem, variant) in all {
+        if options.stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let job = Job {
+            variant: variant.clone(),
+            problem,
+            seed: options.seed,
+            checks: options.runtime_checks,
+            rule: Rule::quick(),
+            rung: None,
+        };
+        let (result, reason) = match supervisor.verify(job)? {
+            Outcome::Verified | Outcome::Step(_) | Outcome::Case(_) => ("verified", None),
+            Outcome::Unavailable(why) => ("unavailable", Some(why)),
+            Outcome::Wrong(why) => ("wrong", Some(why)),
+            Outcome::Failed(why) => ("failed", Some(why)),
+        };
+        let [m, n, k] = problem.mnk();
+        progress.step(&variant.id());
+        rows.push(VerifyRow {
+            adapter: found.identity.name.clone(),
+            backend: found.identity.backend.clone(),
+            kernel: problem.kernel().into(),
+            variant: variant.id(),
+            m,
+            n,
+            k,
+            result: result.into(),
+            reason,
+        });
+    }
+    Ok(())
 }

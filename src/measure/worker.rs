@@ -15,9 +15,8 @@ use std::time::Instant;
 /// The hidden subcommand under which `cli` must call [`worker_main`].
 pub const WORKER_SUBCOMMAND: &str = "__worker";
 
-/// Inputs are rotated through this much memory on a GPU, and through less on the host, whose caches are smaller.
-const ROTATE_GPU: u64 = 512 << 20;
-const ROTATE_HOST: u64 = 128 << 20;
+/// Inputs are rotated through this much memory, more than any last-level cache holds (256 MiB on an MI300X).
+const ROTATE: u64 = 512 << 20;
 
 /// Runs the worker on stdin and stdout. Returns when the parent closes the pipe.
 pub fn worker_main() -> ExitCode {
@@ -119,6 +118,9 @@ impl Worker {
         let small = if timed { job.problem.odd() } else { job.problem };
         let started = Instant::now();
         let first_s = self.gate(device, job, small, Fill::Exact, started)?;
+        if let Some(sparse) = small.sparse() {
+            self.gate(device, job, sparse, Fill::Exact, started)?;
+        }
         if !timed {
             self.gate(device, job, small, Fill::Real, started)?;
             return Ok(Reply::Verified);
@@ -177,9 +179,8 @@ fn session<'a>(device: &'a Device, job: &Job, problem: Problem, data: &Data) -> 
     match device {
         Device::Cpu => Ok(Box::new(CpuSession::new(&job.variant, problem, data)?)),
         Device::Gpu(gpu) => {
-            let rotate = if gpu.found().caps.software { ROTATE_HOST } else { ROTATE_GPU };
             // A quick look between candidates does not need inputs that leave the caches.
-            let rotate = if problem == job.problem && job.rung.is_some() { rotate } else { 0 };
+            let rotate = if problem == job.problem && job.rung.is_some() { ROTATE } else { 0 };
             let checks = if job.checks { Checks::On } else { Checks::Off };
             Ok(Box::new(GpuSession::new(gpu, &job.variant, problem, data, checks, rotate)?))
         }
