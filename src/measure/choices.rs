@@ -40,7 +40,7 @@ pub fn key(adapter: &Adapter, problem: Problem, dtype: Dtype, rung: &str, runtim
             vec![queries, context, heads, kv_heads, head_dim]
         }
         Problem::Experts { m, experts, n, k } => vec![m, experts, n, k],
-        other => other.mnk().map(|x| x as u64).to_vec(),
+        other => other.mnk().to_vec(),
     };
     let bucket: Vec<String> = extent.iter().map(|&x| (x.max(1) as f64).log2().round().to_string()).collect();
     let checks = if runtime_checks { "checked" } else { "unchecked" };

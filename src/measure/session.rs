@@ -112,7 +112,7 @@ impl Session<'_> {
     fn roof_is_missing(&self, task: Task) -> bool {
         let kernel = task.problem.kernel();
         let single = |m: u64| m == 1;
-        let alike = |c: &Case| c.kernel == kernel && single(c.m) == single(task.problem.mnk()[0] as u64);
+        let alike = |c: &Case| c.kernel == kernel && single(c.m) == single(task.problem.mnk()[0]);
         NEEDED.contains(&kernel) && !self.cases.iter().any(alike)
     }
 
@@ -175,8 +175,9 @@ impl Session<'_> {
         }
         let before = self.history.of(task).into_iter().map(|m| &m.candidate).find(|c| c.rung == name).cloned();
         let before = before.filter(|b| rung.contains(b));
-        // Of a ladder all rungs are timed; elsewhere a rung of one candidate must still show what it is worth.
-        let single = (rung.len() == 1 && depth == Depth::Ladder).then(|| rung[0].clone());
+        // Of a ladder all rungs are timed; elsewhere a rung of one candidate must still show what it is worth beside others.
+        let only = depth == Depth::Ladder || self.supervisor.found().identity.backend == "cpu";
+        let single = (rung.len() == 1 && only).then(|| rung[0].clone());
         if let Some(candidate) = before.or(single) {
             return Ok(Some(self.history.predict(candidate, task)));
         }
