@@ -39,7 +39,7 @@ pub struct StepRow {
     pub alone_s: f64,
 }
 
-/// Executes the step, estimates it from the profile measured just before, and compares class by class.
+/// Executes the step, estimates it from the profile measured around it, and compares class by class.
 pub fn step(
     model: &ModelSpec,
     args: &Bench,
@@ -48,12 +48,13 @@ pub fn step(
     catalog: &Catalog,
     output: &Output,
 ) -> Result<(), Failure> {
-    let options = StepOptions { bench, layers: args.layers, context: args.context, chunk: args.chunk };
+    let model = Arc::new(first_layers(model, args.layers));
+    let options = StepOptions { bench, context: args.context, chunk: args.chunk };
     let executed = {
         let bar = Bar::new(cli.common.quiet);
-        measure::step(&super::local::program()?, model, &options, &bar)?
+        measure::step(&super::local::program()?, &model, &options, &bar)?
     };
-    let compiled = compiled(model, &options, &executed, catalog)?;
+    let compiled = compiled(Arc::clone(&model), &executed, catalog)?;
     let rows = rows(&compiled, &options, &executed);
     let say = |phase: &str| {
         rows.iter().find(|r| r.phase == phase && r.class == "total").map_or(String::new(), |r| {
@@ -67,23 +68,23 @@ pub fn step(
     output.write(&context::finished("bench-step", context, sentence, executed.profile.anomalies, &rows)?)
 }
 
-/// The executed part of the model, in 32 bit, on the measured adapter.
-fn compiled(
-    model: &ModelSpec,
-    options: &StepOptions,
-    executed: &Executed,
-    catalog: &Catalog,
-) -> Result<Compiled, Failure> {
+/// The model with its first layers only, where a number is given: what is executed and what is estimated.
+fn first_layers(model: &ModelSpec, layers: Option<u64>) -> ModelSpec {
     let mut model = model.clone();
-    let mut left = options.layers.unwrap_or(u64::MAX);
+    let mut left = layers.unwrap_or(u64::MAX);
     for layer in &mut model.layers {
         layer.count = layer.count.min(left);
         left -= layer.count;
     }
     model.layers.retain(|layer| layer.count > 0);
+    model
+}
+
+/// The executed model, in 32 bit, on the measured adapter.
+fn compiled(model: Arc<ModelSpec>, executed: &Executed, catalog: &Catalog) -> Result<Compiled, Failure> {
     let hardware = Hardware::from_profile(&executed.profile).map_err(|why| Failure::Operational(anyhow!(why)))?;
     let setup = Setup {
-        model: Arc::new(model),
+        model,
         formats: Formats { weights: Weights::Uniform(Precision::F32), activations: None, kv_cache: Precision::F32 },
         hardware,
         layout: Layout::SINGLE,

@@ -38,7 +38,7 @@ pub struct Machine {
     /// Last-level cache that a kernel timed over and over finds its data in, bytes; 0 in a real step, where every
     /// other layer passes through it in between.
     pub cache: f64,
-    /// What more rows cost on a device measured here.
+    /// What a weight matrix costs by its shape and rows, on a device measured here.
     pub products: Option<Products>,
     /// Unevenness of routing.
     pub expert_skew: f64,

@@ -134,7 +134,8 @@ impl Source {
         let mut cuts: Vec<usize> = (1..busy).map(|_| self.random.random_range(0..=m - busy)).collect();
         cuts.sort_unstable();
         let ends = cuts.iter().copied().chain([m - busy]);
-        let mut loads: Vec<usize> = std::iter::once(0).chain(cuts.clone()).zip(ends).map(|(a, b)| 1 + b - a).collect();
+        let starts = [0].into_iter().chain(cuts.iter().copied());
+        let mut loads: Vec<usize> = starts.zip(ends).map(|(start, end)| 1 + end - start).collect();
         loads.resize(experts, 0);
         loads.shuffle(&mut self.random);
         let mut first = vec![0];

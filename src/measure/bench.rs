@@ -16,7 +16,6 @@ use crate::gpu::Found;
 use crate::kernels::{Dtype, Problem};
 use crate::progress::Progress;
 use crate::units::Seconds;
-use std::cmp::Ordering;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -285,14 +284,13 @@ fn cases(
 
 /// The best verified rates; of what moves bytes on the largest shape, because small ones stay in a cache.
 fn roofs(cases: &[Case]) -> Roofs {
-    let of = |kernel: &str, dtype: &str, rate: fn(&Case) -> f64| {
-        let rates = cases.iter().filter(|c| c.kernel == kernel && c.dtype == dtype && c.verified).map(rate);
-        rates.max_by(f64::total_cmp)
+    let own = |kernel: &'static str, dtype: &'static str| {
+        cases.iter().filter(move |c| c.kernel == kernel && c.dtype == dtype && c.verified)
     };
-    let streamed = |kernel: &str, dtype: &str| {
-        let own = cases.iter().filter(|c| c.kernel == kernel && c.dtype == dtype && c.verified);
-        let size = |c: &Case| (c.bytes, -c.time_s_median);
-        own.max_by(|a, b| size(a).partial_cmp(&size(b)).unwrap_or(Ordering::Equal)).map(|c| c.bytes / c.time_s_median)
+    let of = |kernel, dtype, rate: fn(&Case) -> f64| own(kernel, dtype).map(rate).max_by(f64::total_cmp);
+    let streamed = |kernel, dtype| {
+        let largest = own(kernel, dtype).map(|c| c.bytes).max_by(f64::total_cmp)?;
+        own(kernel, dtype).filter(|c| c.bytes == largest).map(|c| c.bytes / c.time_s_median).max_by(f64::total_cmp)
     };
     Roofs {
         gemm_f32_flop_s: of("gemm", "f32", |c| c.flop / c.time_s_median),

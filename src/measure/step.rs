@@ -27,8 +27,6 @@ use std::time::{Duration, Instant};
 pub struct StepOptions {
     /// Adapter, budget, seed.
     pub bench: BenchOptions,
-    /// Layers to execute; all where absent.
-    pub layers: Option<u64>,
     /// Tokens in the cache.
     pub context: u64,
     /// Tokens of the prefill chunk.
@@ -156,9 +154,8 @@ fn ops(
 ) -> Result<Vec<(&'static str, Problem)>, MeasureError> {
     let unsupported = || MeasureError::Unsupported { what: model.name.clone(), why: UNSUPPORTED.into() };
     let mut ops = Vec::new();
-    let mut left = options.layers.unwrap_or(u64::MAX);
     for layer in &model.layers {
-        for _ in 0..layer.count.min(left) {
+        for _ in 0..layer.count {
             ops.push(("elementwise", Problem::Norm { rows: tokens, width: model.hidden }));
             for linear in &layer.linears {
                 matrix(&mut ops, "projections", tokens, linear.outputs, linear.inputs, binding);
@@ -179,7 +176,6 @@ fn ops(
             ));
             ops.push(("elementwise", Problem::Norm { rows: tokens, width: model.hidden }));
         }
-        left = left.saturating_sub(layer.count);
     }
     matrix(&mut ops, "head", 1, model.vocab, model.hidden, binding);
     Ok(ops)
