@@ -1,8 +1,9 @@
-// SwiGLU: y = silu(gate) * up, gate and up side by side in a row.
-struct Params { rows: u32, width: u32 }
+// SwiGLU: y = silu(gate) * up, gate and up side by side in a row. v4: quads.
+struct Params { rows: u32, width: u32 } // in elements
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+{% set E = "vec4<f32>" if v4 else "f32" %}
+@group(0) @binding(1) var<storage, read> x: array<{{ E }}>;
+@group(0) @binding(2) var<storage, read_write> y: array<{{ E }}>;
 
 @compute @workgroup_size({{ wx }})
 fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {

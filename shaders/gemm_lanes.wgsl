@@ -4,7 +4,7 @@
 {#
   A subgroup of l lanes computes mr rows by l * nv quads of columns, ks steps of k at a time (l where ks is 0). Each
   lane fetches A's quads of its own k and quad of rows once, and shuffles hand each value to all lanes. Rows outside, k
-  inside: the sums stay in registers.
+  inside: the sums stay in registers. bc: the lane that hands out a value is named by a broadcast instead of a shuffle.
 #}
 {% set ks = ks or l %}
 {% set share = l // ks %}
@@ -29,7 +29,7 @@ fn main(
         let b{{ q }}_{{ v }} = b_quad(k + {{ q }}u, column4 + {{ v * l }}u);
 {% endfor %}{% endfor %}
 {% for i in range(mr) %}{% for q in range(ks) %}
-        { let value = subgroupShuffle(a{{ i // 4 // share }}[{{ i % 4 }}], {{ i // 4 % share * ks + q }}u);
+        { let value = {{ "subgroupBroadcast" if bc else "subgroupShuffle" }}(a{{ i // 4 // share }}[{{ i % 4 }}], {{ i // 4 % share * ks + q }}u);
 {% for v in range(nv) %}
         s{{ i }}_{{ v }} += value * b{{ q }}_{{ v }};
 {% endfor %}

@@ -14,6 +14,8 @@ use underdog::kernels::{
 
 const LENGTHS: [u64; 20] = [1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 257];
 
+const TYPES: [Dtype; 4] = [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4];
+
 /// A Latin square: 400 shapes in which every pair of lengths of every two dimensions occurs.
 fn covering() -> Vec<[u64; 3]> {
     let count = LENGTHS.len();
@@ -48,38 +50,30 @@ fn gemms(gpu: &Gpu, dtype: Dtype) -> Vec<Variant> {
 }
 
 fn exact(gpu: &Gpu, variants: &[&Variant], problem: Problem, dtype: Dtype, seed: u64, name: &str) {
-    let data = Data::new(problem, dtype, Fill::Exact, seed);
+    judged(gpu, variants, problem, dtype, (Fill::Exact, seed), name);
+}
+
+fn judged(gpu: &Gpu, variants: &[&Variant], problem: Problem, dtype: Dtype, (fill, seed): (Fill, u64), name: &str) {
+    let data = Data::new(problem, dtype, fill, seed);
     let truth = twin::truth(problem, dtype, &data);
     for variant in variants {
-        if let Err(why) = check(gpu, variant, problem, &data, &truth, Fill::Exact) {
+        if let Err(why) = check(gpu, variant, problem, &data, &truth, fill) {
             panic!("{name}, {variant}, {problem}: {why}");
         }
     }
 }
 
-/// f32 on every shape of the covering array on the first adapter; the other types and adapters, which share the code
-/// of the tails, on a part of it, unless `UNDERDOG_THOROUGH` asks for everything.
 #[test]
 fn every_gemm_of_the_space_on_every_pair_of_lengths() {
     on_a_large_stack(|| {
         for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");
-            let thorough = std::env::var_os("UNDERDOG_THOROUGH").is_some();
-            let part = |step| if thorough { 1 } else { step };
-            let first = name == "lavapipe";
-            let steps = if first { [1, part(11), part(7), part(7)] } else { [part(7), part(37), part(37), part(37)] };
-            for (dtype, step) in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4].into_iter().zip(steps) {
+            for dtype in TYPES {
                 let variants = gemms(&gpu, dtype);
-                assert!(dtype != Dtype::F32 || variants.len() >= 15, "{name}: only {} variants", variants.len());
-                for (at, [m, n, k]) in covering().into_iter().enumerate().step_by(step) {
-                    exact(
-                        &gpu,
-                        &variants.iter().collect::<Vec<_>>(),
-                        Problem::Gemm { m, n, k },
-                        dtype,
-                        at as u64,
-                        name,
-                    );
+                assert!(dtype != Dtype::F32 || variants.len() >= 20, "{name}: only {} variants", variants.len());
+                let variants: Vec<_> = variants.iter().collect();
+                for (at, [m, n, k]) in covering().into_iter().enumerate() {
+                    exact(&gpu, &variants, Problem::Gemm { m, n, k }, dtype, at as u64, name);
                 }
             }
         }
@@ -103,9 +97,9 @@ fn the_hosts_product_on_every_pair_of_lengths() {
 #[test]
 fn two_thousand_random_shapes_of_each_type() {
     on_a_large_stack(|| {
-        for (name, backend, position) in adapters().into_iter().take(1) {
+        for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");
-            for dtype in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4] {
+            for dtype in TYPES {
                 let variants = gemms(&gpu, dtype);
                 let mut random = ChaCha8Rng::seed_from_u64(42);
                 for at in 0..2000 {
@@ -123,8 +117,8 @@ fn every_gemv_of_the_space_on_awkward_lengths() {
     on_a_large_stack(|| {
         for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");
-            for dtype in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4] {
-                for (at, [n, k, _]) in covering().into_iter().enumerate().step_by(13) {
+            for dtype in TYPES {
+                for (at, [n, k, _]) in covering().into_iter().enumerate() {
                     let problem = Problem::Gemv { n, k };
                     let all: Vec<_> =
                         space::ladder(problem, dtype, &gpu.found().caps).into_iter().flat_map(|r| r.variants).collect();
@@ -142,16 +136,57 @@ fn sums_longer_than_a_driver_allows_in_one_loop() {
     on_a_large_stack(|| {
         for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");
-            let mut all = gemms(&gpu, Dtype::F32);
-            // One of each family: their loops are the same whatever the tile.
-            all.dedup_by_key(|v| v.family);
-            for k in [65_534, 65_535, 65_536, 65_537, 70_001] {
-                let problem = Problem::Gemm { m: 3, n: 5, k };
+            for dtype in TYPES {
+                let mut all = gemms(&gpu, dtype);
+                // One of each family: their loops are the same whatever the tile.
+                all.dedup_by_key(|v| v.family);
+                for k in [65_534, 65_535, 65_536, 65_537, 70_001] {
+                    let (gemm, gemv) = (Problem::Gemm { m: 3, n: 5, k }, Problem::Gemv { n: 3, k });
+                    let able_to = |problem, all: &[Variant]| -> Vec<Variant> {
+                        all.iter().filter(|v| able(v, problem, &gpu.found().caps)).cloned().collect()
+                    };
+                    let products = able_to(gemm, &all);
+                    assert!(dtype == Dtype::F16 || products.len() >= 3, "{name}, {dtype}: {products:?}");
+                    exact(&gpu, &products.iter().collect::<Vec<_>>(), gemm, dtype, k, name);
+                    let rungs = space::ladder(gemv, dtype, &gpu.found().caps);
+                    let mut rows: Vec<_> = rungs.into_iter().flat_map(|r| r.variants).collect();
+                    rows.dedup_by_key(|v| v.family);
+                    let rows = able_to(gemv, &rows);
+                    assert!(!rows.is_empty(), "{name}, {dtype}");
+                    exact(&gpu, &rows.iter().collect::<Vec<_>>(), gemv, dtype, k, name);
+                }
+            }
+        }
+    });
+}
+
+/// What is no plain product, on lengths around its vectors, subgroups and workgroups.
+#[test]
+fn every_other_kernel_of_the_space_on_awkward_lengths() {
+    on_a_large_stack(|| {
+        let mut problems = Vec::new();
+        for (at, [width, rows, _]) in covering().into_iter().enumerate().step_by(7) {
+            let experts = [1, 2, 3, 5, 8][at % 5];
+            problems.push((Problem::Norm { rows: rows.min(17), width }, Dtype::F32));
+            problems.push((Problem::Activation { rows: rows.min(17), width }, Dtype::F32));
+            problems.push((Problem::Experts { m: rows, experts, n: width, k: 1 + (at as u64 % 67) }, Dtype::F32));
+            problems.push((Problem::Read { words: 4 * width * rows }, Dtype::U32));
+            problems.push((Problem::Copy { words: 4 * width * rows }, Dtype::U32));
+            let (kv_heads, group) = ([1, 2, 3][at % 3], [1, 2, 4, 7][at % 4]);
+            let queries = [1, 2, 5, 16][at / 7 % 4].min(width);
+            let head_dim = [64, 128][at % 2];
+            let heads = kv_heads * group;
+            problems.push((Problem::Attention { queries, context: width, heads, kv_heads, head_dim }, Dtype::F32));
+        }
+        for (name, backend, position) in adapters() {
+            let gpu = Gpu::open(backend, position).expect("opens");
+            for (at, &(problem, dtype)) in problems.iter().enumerate() {
+                let fill = if problem.has_exact_inputs() { Fill::Exact } else { Fill::Real };
+                let rungs = space::ladder(problem, dtype, &gpu.found().caps);
+                let all: Vec<_> = rungs.into_iter().flat_map(|r| r.variants).collect();
                 let able: Vec<_> = all.iter().filter(|v| able(v, problem, &gpu.found().caps)).collect();
-                assert!(able.len() >= 3, "{name}: {able:?}");
-                exact(&gpu, &able, problem, Dtype::F32, k, name);
-                let row = Variant::new(Family::GemvRow, Dtype::F32, &[("wx", 8)]);
-                exact(&gpu, &[&row], Problem::Gemv { n: 3, k }, Dtype::F32, k, name);
+                assert!(!able.is_empty(), "{name}: {problem}");
+                judged(&gpu, &able, problem, dtype, (fill, at as u64), name);
             }
         }
     });

@@ -25,13 +25,13 @@ pub(super) fn tile(variant: &Variant) -> Tile {
             depth: if knob("ks") > 0 { knob("ks") } else { knob("l") },
         },
         Family::GemmCooperative => Tile { rows: knob("bm"), columns: knob("bn"), depth: knob("bk") },
-        _ => Tile { rows: knob("wy"), columns: knob("wx"), depth: 1 },
+        _ => Tile { rows: knob("wy"), columns: knob("wx"), depth: if variant.dtype == Dtype::Q4 { GROUP } else { 1 } },
     }
 }
 
 const KNOBS: &[&str] = &[
     "bm", "bn", "bk", "tm", "tn", "v4", "ta", "pf", "pad", "sw", "sk", "wx", "wy", "mr", "nv", "ku", "tex", "l", "sg",
-    "ex", "sm", "sn", "cs", "ks",
+    "ex", "sm", "sn", "cs", "ks", "bc",
 ];
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
@@ -59,19 +59,18 @@ pub(super) fn stored_shape(variant: &Variant, [m, n]: [usize; 2]) -> [usize; 2] 
 }
 
 pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands: usize) -> Result<Plan, String> {
-    if variant.dtype == Dtype::Q4
-        && (variant.family != Family::GemmTiled || !variant.knob("bk").is_multiple_of(GROUP as u32))
-    {
+    let tile = tile(variant);
+    let takes_integers = matches!(variant.family, Family::GemmNaive | Family::GemmTiled);
+    if variant.dtype == Dtype::Q4 && !(takes_integers && tile.depth.is_multiple_of(GROUP)) {
         return Err(format!("{variant} cannot read 4-bit weights"));
     }
-    if variant.dtype == Dtype::I8 && variant.family != Family::GemmTiled {
+    if variant.dtype == Dtype::I8 && !takes_integers {
         return Err(format!("{variant} cannot read 8-bit integers"));
     }
     if variant.family == Family::GemmTiled {
         whole_loads(variant)?;
     }
     let (logical_k, k) = (k, k.div_ceil(packing(variant)));
-    let tile = tile(variant);
     let programs = sources(variant)?
         .into_iter()
         .map(|(name, source)| Program { label: format!("{variant} {name}"), source })
@@ -203,7 +202,9 @@ fn floats(values: &[f32]) -> Memory {
 
 /// Rows of A sorted by expert, each times its expert's B.
 pub(super) fn experts(variant: &Variant, [m, experts, n, k]: [usize; 4], data: &Data) -> Result<Plan, String> {
-    whole_loads(variant)?;
+    if variant.family == Family::GemmTiled {
+        whole_loads(variant)?;
+    }
     let tile = tile(variant);
     let programs = sources(variant)?.into_iter().map(|(_, source)| Program { label: variant.id(), source }).collect();
     let (np, kp) = (n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));

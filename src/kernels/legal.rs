@@ -31,7 +31,11 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     refuse(variant.knob("tex") > 0 && sides.iter().any(|&s| s > texture), format!("a texture side over {texture}"))?;
     let width = |bytes: f64, values: u64| (bytes * values as f64) as u64;
     let (inputs, weights) = (variant.dtype.input_bytes(), variant.dtype.weight_bytes());
-    let largest = width(inputs, m * k).max(width(weights, k * n)).max(4 * m * n);
+    let scores = match (variant.family, problem) {
+        (Family::AttentionNaive, Problem::Attention { queries, context, heads, .. }) => 4 * queries * context * heads,
+        _ => 0,
+    };
+    let largest = width(inputs, m * k).max(width(weights, k * n)).max(4 * m * n).max(scores);
     refuse(variant.knob("tex") == 0 && largest > caps.binding, format!("a binding over {} bytes", caps.binding))
 }
 
@@ -42,7 +46,9 @@ pub fn footprint(variant: &Variant) -> (u32, u32) {
         Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns => gemv::footprint(variant),
         Family::GemmCooperative => gemm::footprint(variant),
         Family::GemvUnits => units::footprint(variant),
-        Family::Attention | Family::AttentionLanes | Family::Norm | Family::Activation => token::footprint(variant),
+        Family::Attention | Family::AttentionNaive | Family::AttentionLanes | Family::Norm | Family::Activation => {
+            token::footprint(variant)
+        }
         Family::StreamRead | Family::StreamCopy | Family::FmaChain | Family::Empty => stream::footprint(variant),
         Family::CpuGemm | Family::CpuGemv | Family::CpuRead | Family::CpuLaunch => (0, 0),
     }

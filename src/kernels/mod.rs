@@ -50,17 +50,22 @@ pub fn plan(variant: &Variant, problem: Problem, data: &Data, bands: usize) -> R
         (Family::GemvUnits, Problem::Gemm { m, n, k }) => {
             units::plan(variant, [m as usize, n as usize, k as usize], data, false)
         }
-        (Family::GemmTiled, Problem::Experts { m, experts, n, k }) => {
+        (Family::GemmNaive | Family::GemmTiled, Problem::Experts { m, experts, n, k }) => {
             gemm::experts(variant, [m, experts, n, k].map(|x| x as usize), data)
         }
         (Family::Attention, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
             token::attention(variant, [queries, context, heads, kv_heads, head_dim], data)
         }
+        (Family::AttentionNaive, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
+            token::attention_naive(variant, [queries, context, heads, kv_heads, head_dim], data)
+        }
         (Family::AttentionLanes, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
             token::attention_lanes(variant, [queries, context, heads, kv_heads, head_dim].map(|x| x as usize), data)
         }
-        (Family::Norm, Problem::Norm { rows, width }) => token::norm(variant, [rows, width], data),
-        (Family::Activation, Problem::Activation { rows, width }) => token::activation(variant, [rows, width], data),
+        (Family::Norm, Problem::Norm { rows, width }) => token::norm(variant, [rows, width].map(|x| x as usize), data),
+        (Family::Activation, Problem::Activation { rows, width }) => {
+            token::activation(variant, [rows, width].map(|x| x as usize), data)
+        }
         (Family::StreamCopy, Problem::Copy { .. }) => stream::copy(variant, data),
         (Family::FmaChain, Problem::Fma { chains, steps }) => stream::fma(variant, [chains, steps], data),
         (Family::StreamRead, Problem::Read { .. }) => stream::read(variant, data),
@@ -79,19 +84,22 @@ pub fn steps(variant: &Variant, problem: Problem, bands: usize) -> Option<Vec<St
 }
 
 /// Turns a kernel's raw output into what the twin is compared with: streams leave one partial sum per invocation,
-/// cooperative kernels whole tiles.
+/// cooperative kernels whole tiles, wide ones whole quads.
 pub fn finish(variant: &Variant, problem: Problem, output: Vec<u8>) -> Vec<u8> {
-    if variant.family == Family::GemmCooperative {
-        let [m, n, _] = problem.mnk().map(|x| x as usize);
-        let stride = 4 * gemm::stored_shape(variant, [m, n])[1];
-        return output.chunks_exact(stride).take(m).flat_map(|row| row[..4 * n].to_vec()).collect();
+    let [m, n, _] = problem.mnk().map(|x| x as usize);
+    let stored = match variant.family {
+        Family::StreamRead => {
+            let words = output.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
+            return twin::fold(words).to_le_bytes().to_vec();
+        }
+        Family::GemmCooperative => gemm::stored_shape(variant, [m, n]),
+        Family::Norm | Family::Activation => token::stored_shape(variant, [m, n]),
+        _ => [m, n],
+    };
+    if stored == [m, n] {
+        return output;
     }
-    if variant.family == Family::StreamRead {
-        let words = output.chunks_exact(4).map(|w| u32::from_le_bytes([w[0], w[1], w[2], w[3]]));
-        twin::fold(words).to_le_bytes().to_vec()
-    } else {
-        output
-    }
+    output.chunks_exact(4 * stored[1]).take(m).flat_map(|row| row[..4 * n].to_vec()).collect()
 }
 
 /// The finished WGSL of every program a variant needs, by template name.
@@ -101,7 +109,9 @@ pub fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String>
         Family::GemvRow | Family::GemvLanes | Family::GemvShared | Family::GemvColumns => gemv::sources(variant),
         Family::GemmCooperative => gemm::sources(variant),
         Family::GemvUnits => units::sources(variant),
-        Family::Attention | Family::AttentionLanes | Family::Norm | Family::Activation => token::sources(variant),
+        Family::Attention | Family::AttentionNaive | Family::AttentionLanes | Family::Norm | Family::Activation => {
+            token::sources(variant)
+        }
         Family::StreamRead | Family::StreamCopy | Family::FmaChain | Family::Empty => stream::sources(variant),
         Family::CpuGemm | Family::CpuGemv | Family::CpuRead | Family::CpuLaunch => Ok(Vec::new()),
     }

@@ -19,20 +19,25 @@ fn rung(name: &'static str, variants: Vec<Variant>) -> Rung {
 
 /// The ladder of one kernel on an adapter, from naive upwards, unavailable variants included.
 pub fn ladder(problem: Problem, dtype: Dtype, caps: &Caps) -> Vec<Rung> {
-    let of = |family, wx| vec![Variant::new(family, F32, &[("wx", wx)])];
     match problem {
         Problem::Gemm { m, .. } if m <= 64 => [gemm(dtype, caps)[..1].to_vec(), few_rows(dtype, caps)].concat(),
         Problem::Gemm { .. } => gemm(dtype, caps),
         Problem::Gemv { .. } => gemv(dtype, caps),
-        Problem::Experts { .. } => vec![rung("tiled", experts())],
+        Problem::Experts { .. } => experts(),
         Problem::Attention { queries, heads, kv_heads, head_dim, .. } => {
             attention(head_dim as u32, queries * heads / kv_heads, caps.lanes)
         }
-        Problem::Norm { .. } => vec![rung("workgroup", [of(Family::Norm, 64), of(Family::Norm, 256)].concat())],
-        Problem::Activation { .. } => vec![rung("elements", of(Family::Activation, 128))],
-        Problem::Read { .. } => vec![rung("stream", reads())],
-        Problem::Copy { .. } => vec![rung("stream", streams(Family::StreamCopy))],
-        Problem::Fma { .. } => vec![rung("chains", [of(Family::FmaChain, 64), of(Family::FmaChain, 256)].concat())],
+        Problem::Norm { .. } => norm(caps.lanes),
+        Problem::Activation { .. } => {
+            let of = |wx, v4| Variant::new(Family::Activation, F32, &[("wx", wx), ("v4", v4)]);
+            vec![rung("naive", vec![of(128, 0)]), rung("vectorised", vec![of(64, 1), of(256, 1)])]
+        }
+        Problem::Read { .. } => streams(Family::StreamRead),
+        Problem::Copy { .. } => streams(Family::StreamCopy),
+        Problem::Fma { .. } => {
+            let of = |wx| Variant::new(Family::FmaChain, F32, &[("wx", wx)]);
+            vec![rung("chains", vec![of(64), of(256)])]
+        }
         Problem::Launch | Problem::Submit => vec![rung(problem.kernel(), vec![Variant::new(Family::Empty, U32, &[])])],
     }
 }
@@ -53,10 +58,16 @@ fn registers(dtype: Dtype, [wx, wy, mr, nv, ku]: [u32; 5], tex: u32) -> Variant 
     Variant::new(Family::GemmRegisters, dtype, &knobs)
 }
 
+/// One element of C an invocation; `ex` for grouped experts.
+fn naive(dtype: Dtype, ex: u32) -> Rung {
+    rung("naive", vec![Variant::new(Family::GemmNaive, dtype, &[("wx", 8), ("wy", 8), ("ex", ex)])])
+}
+
 fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     match dtype {
         Dtype::I8 => {
             return vec![
+                naive(dtype, 0),
                 rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
                 rung("streamed", streamed(dtype, caps)),
                 rung(
@@ -70,6 +81,7 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         }
         Dtype::Q4 => {
             return vec![
+                naive(dtype, 0),
                 rung("tiled", vec![tiled(dtype, [32, 32, 32, 4, 4], &[])]),
                 rung(
                     "register-blocked",
@@ -87,7 +99,7 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     let each = |more: &[(&str, u32)]| blocks.iter().map(|&b| tiled(dtype, b, more)).collect::<Vec<_>>();
     let (wide, fetched) = ([("v4", 1), ("ta", 1)], [("v4", 1), ("ta", 1), ("pf", 1)]);
     let mut rungs = vec![
-        rung("naive", vec![Variant::new(Family::GemmNaive, dtype, &[("wx", 8), ("wy", 8)])]),
+        naive(dtype, 0),
         rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
         rung("register-blocked", each(&[])),
         rung("vectorised", each(&wide)),
@@ -103,10 +115,13 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rungs.push(rung("storage textures", shapes.iter().map(|&s| registers(dtype, s, STORAGE)).collect()));
     }
     if matches!(caps.lanes, 4 | 8 | 16) {
-        let lanes = |mr, nv, tex, ks| {
-            let knobs = [("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex), ("ks", ks)];
+        let knobs = |mr, nv, tex, ks| [("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex), ("ks", ks)];
+        let lanes = |mr, nv, tex, ks| Variant::new(Family::GemmLanes, dtype, &knobs(mr, nv, tex, ks));
+        let broadcast = |mr| {
+            let knobs = [&knobs(mr, 1, 0, 0)[..], &[("bc", 1)]].concat();
             Variant::new(Family::GemmLanes, dtype, &knobs)
         };
+        rungs.push(rung("broadcasts", vec![broadcast(32), broadcast(16)]));
         rungs.push(rung("shuffles", vec![lanes(32, 1, 0, 0), lanes(16, 1, 0, 0)]));
         if dtype == F32 {
             let [all, half] = [0, caps.lanes / 2];
@@ -154,7 +169,19 @@ fn streamed(dtype: Dtype, caps: &Caps) -> Vec<Variant> {
 /// Two to sixty-four rows: weights are streamed once for `mb` of them.
 fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     let l = caps.lanes;
-    let mut rungs = vec![rung("few rows", streamed(dtype, caps))];
+    // Tiles no taller than the rows there are; from a dozen rows on they may win.
+    let block = |block, more: &[(&str, u32)]| tiled(dtype, block, more);
+    let wide = [("v4", 1), ("ta", 1)];
+    let small = match dtype {
+        Dtype::Q4 => [block([32, 32, 32, 4, 4], &[]), block([64, 64, 32, 4, 4], &wide)],
+        _ => [block([32, 64, 16, 4, 4], &wide), block([64, 64, 16, 4, 4], &wide)],
+    };
+    let mut rungs = vec![rung("small tiles", small.to_vec())];
+    if dtype == Dtype::F16 {
+        let small = cooperative(caps.lanes.max(32)).into_iter().filter(|v| v.knob("bm") <= 64);
+        rungs.push(rung("cooperative matrix", small.collect()));
+    }
+    rungs.push(rung("few rows", streamed(dtype, caps)));
     if dtype == F32 {
         // On host cores a load is dearer than a multiplication: the tile of rows is what reuses it.
         let mut stored = Vec::new();
@@ -171,49 +198,71 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
 fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     let l = caps.lanes;
     let lanes = [units(dtype, [l, l, 8, 1]), units(dtype, [l, l, 4, 1]), units(dtype, [4 * l, l, 2, 1])];
-    let reduced = [units(dtype, [64, 0, 4, 1]), units(dtype, [256, 0, 1, 1])];
-    let streamed: Vec<Variant> = lanes.into_iter().filter(|_| l > 0).chain(reduced).collect();
-    if dtype != F32 {
-        return vec![rung("units", streamed)];
-    }
+    let reduced = vec![units(dtype, [64, 0, 4, 1]), units(dtype, [256, 0, 1, 1])];
     let row = |v4, tex| Variant::new(Family::GemvRow, dtype, &[("wx", 64), ("v4", v4), ("tex", tex)]);
     let columns =
         |wx, nv, u, tex| Variant::new(Family::GemvColumns, dtype, &[("wx", wx), ("nv", nv), ("u", u), ("tex", tex)]);
     let shared = |wx, r| Variant::new(Family::GemvShared, dtype, &[("wx", wx), ("r", r)]);
-    let mut rungs = vec![
-        rung("naive", vec![row(0, 0)]),
-        rung("vectorised", vec![row(1, 0)]),
-        rung("workgroup", vec![shared(256, 4), shared(128, 1), shared(64, 2)]),
-        rung("columns", vec![columns(64, 1, 1, 0), columns(8, 1, 1, 0)]),
-        rung("units", streamed),
-    ];
-    rungs.push(rung(
-        "columns, textures",
-        vec![columns(8, 4, 1, SAMPLED), columns(8, 1, 1, SAMPLED), columns(8, 2, 1, SAMPLED), row(1, SAMPLED)],
-    ));
-    rungs.push(rung("storage textures", vec![columns(8, 1, 1, STORAGE), columns(8, 2, 1, STORAGE), row(1, STORAGE)]));
+    let integers = matches!(dtype, Dtype::I8 | Dtype::Q4);
+    let mut rungs = vec![rung("naive", vec![row(0, 0)])];
+    if !integers {
+        rungs.push(rung("vectorised", vec![row(1, 0)]));
+        rungs.push(rung("workgroup", vec![shared(256, 4), shared(128, 1), shared(64, 2)]));
+        rungs.push(rung("columns", vec![columns(64, 1, 1, 0), columns(8, 1, 1, 0)]));
+    }
+    rungs.push(rung("units by workgroup", reduced));
+    if l > 0 {
+        rungs.push(rung("units by subgroup", lanes.to_vec()));
+    }
+    if integers {
+        return rungs;
+    }
+    // Textures hold f32 only.
+    if dtype == F32 {
+        rungs.push(rung(
+            "columns, textures",
+            vec![columns(8, 4, 1, SAMPLED), columns(8, 1, 1, SAMPLED), columns(8, 2, 1, SAMPLED), row(1, SAMPLED)],
+        ));
+        let stored = vec![columns(8, 1, 1, STORAGE), columns(8, 2, 1, STORAGE), row(1, STORAGE)];
+        rungs.push(rung("storage textures", stored));
+    }
     if l > 0 {
         let lanes = |sg, r, u, tex| {
             Variant::new(Family::GemvLanes, dtype, &[("l", l), ("sg", sg), ("r", r), ("u", u), ("tex", tex)])
         };
         rungs.push(rung("subgroup", vec![lanes(1, 8, 1, 0), lanes(4, 4, 1, 0), lanes(4, 2, 4, 0)]));
-        rungs.push(rung(
-            "subgroup, textures",
-            [(8, 2), (8, 1), (4, 4), (16, 1)].map(|(r, u)| lanes(1, r, u, SAMPLED)).to_vec(),
-        ));
-        rungs.push(rung(
-            "subgroup, storage textures",
-            [(8, 1), (8, 2), (4, 4), (16, 1)].map(|(r, u)| lanes(1, r, u, STORAGE)).to_vec(),
-        ));
+        if dtype == F32 {
+            let sampled = [(8, 2), (8, 1), (4, 4), (16, 1)].map(|(r, u)| lanes(1, r, u, SAMPLED));
+            rungs.push(rung("subgroup, textures", sampled.to_vec()));
+            let stored = [(8, 1), (8, 2), (4, 4), (16, 1)].map(|(r, u)| lanes(1, r, u, STORAGE));
+            rungs.push(rung("subgroup, storage textures", stored.to_vec()));
+        }
     }
     rungs
 }
 
-fn experts() -> Vec<Variant> {
-    [([64, 64, 8, 8, 8], 1), ([32, 64, 16, 4, 4], 1), ([16, 64, 16, 4, 4], 0)]
-        .into_iter()
-        .map(|(block, v4)| tiled(F32, block, &[("v4", v4), ("ex", 1)]))
-        .collect()
+fn experts() -> Vec<Rung> {
+    let of = |block, v4| tiled(F32, block, &[("v4", v4), ("ex", 1)]);
+    let blocks = [[64, 64, 8, 8, 8], [32, 64, 16, 4, 4], [16, 64, 16, 4, 4]];
+    vec![
+        naive(F32, 1),
+        rung("tiled", vec![of([16, 16, 16, 1, 1], 0)]),
+        rung("register-blocked", blocks.map(|block| of(block, 0)).to_vec()),
+        rung("vectorised", blocks[..2].iter().map(|&block| of(block, 1)).collect()),
+    ]
+}
+
+fn norm(lanes: u32) -> Vec<Rung> {
+    let of = |wx, v4| Variant::new(Family::Norm, F32, &[("wx", wx), ("v4", v4)]);
+    let mut rungs = vec![
+        rung("naive", vec![of(1, 0)]),
+        rung("workgroup", vec![of(64, 0), of(256, 0)]),
+        rung("vectorised", vec![of(64, 1), of(256, 1)]),
+    ];
+    if lanes > 0 {
+        rungs.push(rung("subgroup", vec![Variant::new(Family::Norm, F32, &[("l", lanes), ("v4", 1)])]));
+    }
+    rungs
 }
 
 /// `rows` share the keys and values of a head.
@@ -222,7 +271,8 @@ fn attention(head_dim: u32, rows: u64, lanes: u32) -> Vec<Rung> {
         .into_iter()
         .filter(|wx| head_dim / 4 <= *wx)
         .map(|wx| Variant::new(Family::Attention, F32, &[("wx", wx), ("hd", head_dim)]));
-    let mut rungs = vec![rung("online softmax", online.collect())];
+    let unfused = Variant::new(Family::AttentionNaive, F32, &[("wx", 64), ("hd", head_dim)]);
+    let mut rungs = vec![rung("naive", vec![unfused]), rung("online softmax", online.collect())];
     if lanes > 0 && head_dim.is_multiple_of(4 * lanes) {
         let of = |tex| {
             let order = if rows <= 4 { [4, 8, 16] } else { [8, 16, 4] };
@@ -237,14 +287,12 @@ fn attention(head_dim: u32, rows: u64, lanes: u32) -> Vec<Rung> {
     rungs
 }
 
-fn streams(family: Family) -> Vec<Variant> {
-    [(256, 2048), (64, 64), (64, 1024)]
-        .into_iter()
-        .map(|(wx, wg)| Variant::new(family, U32, &[("wx", wx), ("wg", wg)]))
-        .collect()
-}
-
-fn reads() -> Vec<Variant> {
-    let read = |wx, wg, u| Variant::new(Family::StreamRead, U32, &[("wx", wx), ("wg", wg), ("u", u)]);
-    vec![read(256, 2048, 4), read(64, 64, 4), read(64, 1024, 4), read(256, 4096, 1)]
+/// One quad at a time, then four.
+fn streams(family: Family) -> Vec<Rung> {
+    let of = |(wx, wg), u| Variant::new(family, U32, &[("wx", wx), ("wg", wg), ("u", u)]);
+    let grids = [(256, 2048), (64, 64), (64, 1024)];
+    vec![
+        rung("naive", vec![of((256, 4096), 1), of(grids[1], 1)]),
+        rung("unrolled", grids.map(|grid| of(grid, 4)).to_vec()),
+    ]
 }

@@ -1,12 +1,14 @@
 //! Planning what stands between the matrices of a layer: attention, norm, activation.
 
-use super::data::Data;
+use super::data::{Data, pad};
 use super::{Family, SLICE, Variant, template};
 use crate::gpu::{Memory, Plan, Program, Step};
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
     let name = variant.family.name();
-    Ok(vec![(name, template::render(name, variant, &["wx", "hd", "l", "mr", "tex"], &[])?)])
+    let stages = if variant.family == Family::AttentionNaive { 3 } else { 1 };
+    let knobs = ["wx", "hd", "l", "mr", "tex", "v4"];
+    (0..stages).map(|stage| Ok((name, template::render(name, variant, &knobs, &[("stage", stage)])?))).collect()
 }
 
 fn programs(variant: &Variant) -> Result<Vec<Program>, String> {
@@ -33,6 +35,37 @@ pub(super) fn attention(variant: &Variant, shape: [u64; 5], data: &Data) -> Resu
     let (keys, values) = data.b.split_at(data.b.len() / 2);
     let memory = vec![floats(&data.a), floats(keys), floats(values), Memory::Output(4 * data.a.len() as u64)];
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 3 })
+}
+
+/// The same unfused: scores, weights and sums by a program each, with the scores in memory between them; `shape` as above.
+pub(super) fn attention_naive(variant: &Variant, shape: [u64; 5], data: &Data) -> Result<Plan, String> {
+    let [queries, context, heads, kv_heads, dim] = shape.map(|x| x as u32);
+    if variant.knob("hd") != dim {
+        return Err(format!("{variant} does not take heads of {dim}"));
+    }
+    if 3 * context as usize > 2 * SLICE - 1 {
+        return Err(format!("{variant}: {context} tokens are more than one invocation may loop over"));
+    }
+    let scale = 1.0 / (dim as f32).sqrt();
+    let params = vec![queries, context, heads, heads / kv_heads, scale.to_bits()];
+    let wx = variant.knob("wx");
+    let step =
+        |program, grid, bindings: &[usize]| Step { program, params: params.clone(), grid, bindings: bindings.to_vec() };
+    let steps = vec![
+        step(0, [context.div_ceil(wx), heads, queries], &[0, 1, 4]),
+        step(1, [(queries * heads).div_ceil(wx), 1, 1], &[4]),
+        step(2, [dim.div_ceil(wx), heads, queries], &[4, 2, 3]),
+    ];
+    let (keys, values) = data.b.split_at(data.b.len() / 2);
+    let scores = 4 * shape[0] * shape[1] * shape[2];
+    let memory = vec![
+        floats(&data.a),
+        floats(keys),
+        floats(values),
+        Memory::Output(4 * data.a.len() as u64),
+        Memory::Scratch(scores),
+    ];
+    Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps, output: 3 })
 }
 
 /// The same with keys by dimension and rows in quads; `shape` as above.
@@ -87,16 +120,35 @@ pub(super) fn attention_lanes(variant: &Variant, shape: [usize; 5], data: &Data)
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 3 })
 }
 
-pub(super) fn norm(variant: &Variant, [rows, width]: [u64; 2], data: &Data) -> Result<Plan, String> {
-    let step = Step { program: 0, params: vec![width as u32], grid: [rows as u32, 1, 1], bindings: vec![0, 1, 2] };
-    let memory = vec![floats(&data.a), floats(&data.b), Memory::Output(4 * rows * width)];
+/// Values of an element of the buffers.
+fn wide(variant: &Variant) -> usize {
+    if variant.knob("v4") > 0 { 4 } else { 1 }
+}
+
+/// The output's size: rows are stored in whole elements.
+pub(super) fn stored_shape(variant: &Variant, [rows, width]: [usize; 2]) -> [usize; 2] {
+    [rows, width.next_multiple_of(wide(variant))]
+}
+
+pub(super) fn norm(variant: &Variant, shape: [usize; 2], data: &Data) -> Result<Plan, String> {
+    let [rows, width] = shape;
+    let stored = stored_shape(variant, shape);
+    let params = [width, stored[1] / wide(variant)].map(|x| x as u32).to_vec();
+    let step = Step { program: 0, params, grid: [rows as u32, 1, 1], bindings: vec![0, 1, 2] };
+    let (x, weight) = (pad(&data.a, shape, stored), pad(&data.b, [1, width], [1, stored[1]]));
+    let memory = vec![floats(&x), floats(&weight), Memory::Output(4 * (stored[0] * stored[1]) as u64)];
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 2 })
 }
 
-pub(super) fn activation(variant: &Variant, [rows, width]: [u64; 2], data: &Data) -> Result<Plan, String> {
-    let groups = (rows * width).div_ceil(u64::from(variant.knob("wx"))).min(1024) as u32;
-    let step = Step { program: 0, params: vec![rows as u32, width as u32], grid: [groups, 1, 1], bindings: vec![0, 1] };
-    let memory = vec![floats(&data.a), Memory::Output(4 * rows * width)];
+pub(super) fn activation(variant: &Variant, shape: [usize; 2], data: &Data) -> Result<Plan, String> {
+    let [rows, width] = shape;
+    let stored = stored_shape(variant, shape);
+    let elements = stored[1] / wide(variant);
+    let groups = (rows * elements).div_ceil(variant.knob("wx") as usize).min(1024) as u32;
+    let params = [rows, elements].map(|x| x as u32).to_vec();
+    let step = Step { program: 0, params, grid: [groups, 1, 1], bindings: vec![0, 1] };
+    let x = pad(&data.a, [2 * rows, width], [2 * rows, stored[1]]);
+    let memory = vec![floats(&x), Memory::Output(4 * (stored[0] * stored[1]) as u64)];
     Ok(Plan { label: variant.id(), programs: programs(variant)?, memory, steps: vec![step], output: 1 })
 }
 
@@ -106,6 +158,7 @@ pub(super) fn footprint(variant: &Variant) -> (u32, u32) {
     match variant.family {
         Family::Attention => (8 * wx + 4 * variant.knob("hd"), wx),
         Family::AttentionLanes => (0, variant.knob("l")),
+        Family::Norm if variant.knob("l") > 0 => (0, variant.knob("l")),
         Family::Norm => (4 * wx, wx),
         _ => (0, wx),
     }

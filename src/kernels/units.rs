@@ -30,11 +30,36 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, by_row
     };
     let unit = unit(variant.dtype);
     let (mp, np, kp) = (m.next_multiple_of(knob("mb")), n.next_multiple_of(rows), k.next_multiple_of(unit * reach));
+    let (w, x, scales) = packed(variant.dtype, data, [m, n, k], [mp, np, kp], by_row);
+    let bindings = if scales.is_some() { vec![0, 1, 2, 3] } else { vec![0, 1, 2] };
+    let memory = [w, x, Memory::Output(4 * (m * n) as u64)].into_iter().chain(scales).collect();
+    let slice = SLICE / reach * reach;
+    let steps = (0..kp / unit)
+        .step_by(slice)
+        .map(|k0| Step {
+            program: 0,
+            params: [m, n, kp / unit, k0, (kp / unit).min(k0 + slice)].map(|v| v as u32).to_vec(),
+            grid: [(np / rows) as u32, (mp / knob("mb")) as u32, 1],
+            bindings: bindings.clone(),
+        })
+        .collect();
+    Ok(Plan { label: variant.id(), programs, memory, steps, output: 2 })
+}
+
+/// Weights by row, inputs and scales, as every kernel reads them that takes weights along k; lengths padded to
+/// `[mp, np, kp]`.
+pub(super) fn packed(
+    dtype: Dtype,
+    data: &Data,
+    [m, n, k]: [usize; 3],
+    [mp, np, kp]: [usize; 3],
+    by_row: bool,
+) -> (Memory, Memory, Option<Memory>) {
     let bytes = |words: &[u32]| Memory::Input(bytemuck::cast_slice(words).to_vec());
     let floats = |values: &[f32]| Memory::Input(bytemuck::cast_slice(values).to_vec());
     let integers = || if by_row { data.b_int.clone() } else { transpose(&data.b_int, [k, n]) };
     let reals = || if by_row { data.b.clone() } else { transpose(&data.b, [k, n]) };
-    let (w, x, scales) = match variant.dtype {
+    match dtype {
         Dtype::I8 => (
             bytes(&bytes_by_row(&integers(), [n, k], [np, kp])),
             bytes(&bytes_by_row(&data.a_int, [m, k], [mp, kp])),
@@ -50,20 +75,7 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, by_row
             Memory::Input(stored(&pad(&data.a, [m, k], [mp, kp]), dtype)),
             None,
         ),
-    };
-    let bindings = if scales.is_some() { vec![0, 1, 2, 3] } else { vec![0, 1, 2] };
-    let memory = [w, x, Memory::Output(4 * (m * n) as u64)].into_iter().chain(scales).collect();
-    let slice = SLICE / reach * reach;
-    let steps = (0..kp / unit)
-        .step_by(slice)
-        .map(|k0| Step {
-            program: 0,
-            params: [m, n, kp / unit, k0, (kp / unit).min(k0 + slice)].map(|v| v as u32).to_vec(),
-            grid: [(np / rows) as u32, (mp / knob("mb")) as u32, 1],
-            bindings: bindings.clone(),
-        })
-        .collect();
-    Ok(Plan { label: variant.id(), programs, memory, steps, output: 2 })
+    }
 }
 
 /// Bytes of workgroup memory and invocations of a workgroup.

@@ -45,6 +45,8 @@ families! {
     GemmCooperative = "gemm_cooperative",
     /// Weights streamed in units of 16 bytes along k against one or a few rows of inputs; every data type.
     GemvUnits = "gemv_units",
+    /// Scores to memory, softmax, sums: three programs that share nothing.
+    AttentionNaive = "attention_naive",
     /// Online softmax over chunks of the cache.
     Attention = "attention",
     /// The same with rows that share keys and values in one subgroup, keys by dimension, no workgroup memory.
@@ -110,7 +112,7 @@ impl Variant {
 }
 
 /// Knobs that are mostly on or off; they stand in ids without a number where they are 1.
-const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex"];
+const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex", "bc"];
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

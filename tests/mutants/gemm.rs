@@ -1,0 +1,229 @@
+//! Ways to break a matrix product.
+
+use super::Patch;
+
+/// Breaks every GEMM's uniforms and stores in the same ways.
+pub const NAIVE: &[Patch] = &[
+    ("dropped k", "k < p.k1", "k + 1u < p.k1"),
+    ("extra k", "k < p.k1", "k < p.k1 + 1u"),
+    ("skipped k", "k++", "k += 2u"),
+    ("late start", "var k = p.k0;", "var k = p.k0 + 1u;"),
+    ("wrong stride", "row * p.lda + k", "row * (p.lda - 1u) + k"),
+    ("wrong stride", "k * p.ldb + column", "k * (p.ldb + 1u) + column"),
+    ("transposed", "b[bplane + k * p.ldb + column]", "b[column * p.ldb + k]"),
+    ("transposed", "a[row * p.lda + k]", "a[k * p.lda + row]"),
+    ("transposed store", "    c[row * p.n + column] = value;", "    c[column * p.m + row] = value;"),
+    ("no tail guard", "row >= last || column >= p.n", "row >= last"),
+    ("no tail guard", "row >= last || column >= p.n", "column >= p.n"),
+    ("early tail guard", "row >= last ||", "row + 1u >= last ||"),
+    ("early tail guard", "column >= p.n {", "column + 1u >= p.n {"),
+    ("wrong start", "var sum = 0.0;", "var sum = 1.0;"),
+    ("wrong operator", "sum += f32", "sum -= f32"),
+    ("wrong operator", "]) * f32(b", "]) + f32(b"),
+    ("overwritten sum", "sum += f32", "sum = f32"),
+    ("lost store", "    c[row * p.n + column] = value;", ""),
+    ("off by one", "    c[row * p.n + column] = value;", "    c[row * p.n + column + 1u] = value;"),
+    ("wrong row", "let row = p.row0 + id.y;", "let row = p.row0 + id.y / 2u * 2u;"),
+    ("wrong column", "let column = id.x;", "let column = id.x ^ 1u;"),
+    ("swapped ids", "let column = id.x;", "let column = id.y;"),
+    ("rounded", "sum += f32(a", "sum += round(f32(a"),
+    ("always continues", "if p.k0 > 0u {", "if true {"),
+];
+
+pub const NAIVE_I8: &[Patch] = &[
+    ("unsigned", "unpack4xI8(a[row * p.lda + k])", "vec4<i32>(unpack4xU8(a[row * p.lda + k]))"),
+    ("lost scale", " * scales[p.m + column]", ""),
+    ("wrong scale", "* scales[row]", "* scales[column]"),
+    ("dropped k", "k < p.k1;", "k + 1u < p.k1;"),
+    ("overwritten sum", "sum += dot", "sum = dot"),
+];
+
+pub const NAIVE_Q4: &[Patch] = &[
+    ("wrong nibble", "k % 8u * 4u", "k % 4u * 4u"),
+    ("unsigned", "extractBits(bitcast<i32>(", "extractBits(("),
+    ("wrong group", "k / 32u]", "k / 64u]"),
+    ("wrong word", "k / 8u]", "k / 16u]"),
+    ("lost scale", " * scales[column * (p.ldb / 32u) + k / 32u]", ""),
+];
+
+pub const NAIVE_EXPERTS: &[Patch] = &[
+    ("wrong expert", "first_row[id.z] +", "first_row[0u] +"),
+    ("early end of an expert", "first_row[id.z + 1u]", "first_row[id.z + 1u] - 1u"),
+    ("wrong weights", "id.z * p.k * p.ldb", "(id.z ^ 1u) * p.k * p.ldb"),
+    ("lost weights", "b[bplane + k", "b[k"),
+];
+
+pub const TILED: &[Patch] = &[
+    ("dropped k", "k < to_k; k +=", "k + 16u < to_k; k +="),
+    ("late start", "var k = from_k;", "var k = from_k + 1u;"),
+    ("short tile", "kk < 16u", "kk < 15u"),
+    ("late tile", "var kk = 0u;", "var kk = 1u;"),
+    ("repeated k", "kk++", "kk += 2u"),
+    ("no tail guard", "if row < last {", "{"),
+    ("no tail guard", "if column < p.n {", "{"),
+    ("early tail guard", "if row < last {", "if row + 1u < last {"),
+    ("early tail guard", "if column < p.n {", "if column + 1u < p.n {"),
+    ("wrong stride", "* p.lda + k", "* (p.lda - 1u) + k"),
+    ("wrong stride", "* p.ldb + column0", "* (p.ldb + 1u) + column0"),
+    ("wrong tile", "group.z * p.kz;", "group.z * p.kz + 16u;"),
+    ("zeroed tile", "bt[t + 0u] = rb0;", "bt[t + 0u] = E();"),
+    ("stale tile", "bt[t + 0u] = rb0;", ""),
+    ("swapped tile", "let column0 = tile.x", "let column0 = (tile.x ^ 1u)"),
+    ("swapped tile", "tile.y * ", "(tile.y ^ 1u) * "),
+    ("wrong start", "var s0_0 = f32();", "var s0_0 = 1.0;"),
+    ("overwritten sum", "s1_0 += a1 * b0", "s1_0 = a1 * b0"),
+    ("wrong operand", "s1_0 += a1 * b0", "s1_0 += a0 * b0"),
+    ("wrong operand", "s0_1 += a0 * b1", "s0_1 += a0 * b0"),
+    ("wrong operator", "s0_0 += a0 * b0", "s0_0 -= a0 * b0"),
+    ("wrong operator", "s0_0 += a0 * b0", "s0_0 += a0 + b0"),
+    ("lost term", "s0_0 += a0 * b0;", ""),
+    ("wrong thread", "let mine_x = t % ", "let mine_x = t / "),
+    ("wrong thread", "let mine_y = t / ", "let mine_y = t % "),
+    ("off by one", "let at_c = plane + row * p.n + column;", "let at_c = plane + row * p.n + column + 1u;"),
+    ("transposed store", "let at_c = plane + row * p.n + column;", "let at_c = plane + column * p.m + row;"),
+    ("wrong plane", "let plane = group.z * p.m * p.n;", "let plane = 1u;"),
+    ("lost store", "c[at_c] = value;", ""),
+    ("always continues", "if p.k0 > 0u {", "if true {"),
+    ("wrong row", "mine_y + 0u;", "mine_y + 1u;"),
+    ("missing barrier", "workgroupBarrier();", ""),
+    ("missing barrier", "workgroupBarrier();\n    }\n", "}\n"),
+];
+
+pub const PREFETCHED: &[Patch] = &[
+    ("stale prefetch", "if k + 8u < to_k {", "if k + 16u < to_k {"),
+    ("no prefetch", "if k + 8u < to_k {", "if false {"),
+    ("off-by-one stage", "((k + 8u) + e /", "(k + e /"),
+    ("off-by-one stage", "((k + 8u) + e /", "((k + 16u) + e /"),
+    ("dropped k", "k < to_k; k +=", "k + 8u < to_k; k +="),
+    ("short tile", "kk < 8u", "kk < 7u"),
+    ("wrong lane of a quad", "let a1 = av0[1];", "let a1 = av0[0];"),
+    ("wrong lane of a quad", "let b3 = bv0[3];", "let b3 = bv0[2];"),
+    ("wrong quad", "let b4 = bv1[0];", "let b4 = bv0[0];"),
+    ("wrong tile of A", "mine_y / 4u + 1u]", "mine_y / 4u]"),
+    ("wrong tile of B", "let column0 = tile.x * 128u;", "let column0 = tile.x * 256u;"),
+    ("no tail guard", "if row < last {", "{"),
+    ("no tail guard", "if column < p.n {", "{"),
+    ("overwritten sum", "s7_7 += a7 * b7", "s7_7 = a7 * b7"),
+    ("wrong operand", "s7_7 += a7 * b7", "s7_7 += a7 * b6"),
+    ("lost term", "s3_5 += a3 * b5;", ""),
+    ("zeroed tile", "bt[t + 0u] = rb0;", "bt[t + 0u] = E4();"),
+    ("swapped store", "let at_c = plane + row * p.n + column;", "let at_c = plane + row * p.n + (column ^ 1u);"),
+    ("wrong stride", "* p.lda + row0) / 4u", "* (p.lda + 4u) + row0) / 4u"),
+    ("wrong stride", "* p.ldb + column0", "* (p.ldb - 4u) + column0"),
+    ("missing barrier", "workgroupBarrier();", ""),
+    ("missing barrier", "workgroupBarrier();\n    }\n", "}\n"),
+];
+
+pub const SPLIT: &[Patch] = &[
+    ("dropped split", "plane < p.planes", "plane + 1u < p.planes"),
+    ("repeated split", "var plane = 0u;", "var plane = 1u;"),
+    ("wrong plane", "parts[plane * p.elements + at]", "parts[at]"),
+    ("wrong operator", "sum += parts", "sum = parts"),
+    ("no tail", "if at >= p.elements {", "if at + 1u >= p.elements {"),
+    ("wrong index", "id.y * groups.x * 64u + id.x", "id.y * groups.x * 64u + (id.x ^ 1u)"),
+    ("overlapping split", "let from_k = p.k0 + group.z * p.kz;", "let from_k = p.k0;"),
+    ("unbounded split", "min(p.k1, from_k + p.kz)", "p.k1"),
+    ("one plane", "let plane = group.z * p.m * p.n;", "let plane = 0u;"),
+    ("wrong start", "var sum = 0.0;", "var sum = 0.5;"),
+];
+
+pub const EXPERTS: &[Patch] = &[
+    ("wrong expert", "first_row[group.z] +", "first_row[0u] +"),
+    ("early end of an expert", "first_row[group.z + 1u]", "first_row[group.z + 1u] - 1u"),
+    ("wrong weights", "group.z * p.k * p.ldb", "0u"),
+    ("wrong weights", "group.z * p.k * p.ldb", "(group.z ^ 1u) * p.k * p.ldb"),
+    ("wrong plane", "let plane = 0u;", "let plane = 1u;"),
+    ("wrong stride", "* p.lda +", "* (p.lda - 4u) +"),
+    ("always idle", "select(p.k0, p.k1, row0 < last)", "p.k0"),
+    ("missing barrier", "workgroupBarrier();", ""),
+];
+
+pub const REGISTERS: &[Patch] = &[
+    ("dropped k", "k < p.k1;", "k + 1u < p.k1;"),
+    ("skipped k", "k += 1u", "k += 2u"),
+    ("wrong quad", "row0 / 4u + 1u, k", "row0 / 4u, k"),
+    ("wrong row of a quad", "s1_0 += a0_0[1]", "s1_0 += a0_0[0]"),
+    ("overwritten sum", "s0_0 += a0_0[0]", "s0_0 = a0_0[0]"),
+    ("lost term", "s2_0 += a0_0[2] * b0_0;", ""),
+    ("wrong column", "group.x * 8u + me.x", "group.x * 8u + (me.x ^ 1u)"),
+    ("wrong band", "let row0 = p.row0 + ", "let row0 = "),
+    ("no tail guard", "if row < p.m {", "{"),
+    ("no tail guard", "if column + 0u < p.n { c[at + 0u] = s0_0[0]; }", "c[at + 0u] = s0_0[0];"),
+    ("no tail guard", "if column + 1u < p.n { c[at + 1u] = s0_0[1]; }", "c[at + 1u] = s0_0[1];"),
+    ("wrong lane of a store", "c[at + 1u] = s0_0[1]", "c[at + 1u] = s0_0[0]"),
+    ("shifted store", "c[at + 0u] = s0_0[0]", "c[at + 1u] = s0_0[0]"),
+    ("wrong stride", "a[row4 * p.lda + k]", "a[row4 * (p.lda + 1u) + k]"),
+    ("wrong stride", "b[k * (p.ldb / 4u) + column4]", "b[k * (p.ldb / 4u + 1u) + column4]"),
+    ("transposed", "b[k * (p.ldb / 4u) + column4]", "b[column4 * (p.ldb / 4u) + k]"),
+    ("always continues", "if p.k0 > 0u {", "if true {"),
+    ("wrong start", "var s0_0 = vec4<f32>();", "var s0_0 = vec4(1.0);"),
+];
+
+pub const TEXTURES: &[Patch] = &[
+    ("transposed", "textureLoad(a, vec2(k, row4), 0)", "textureLoad(a, vec2(row4, k), 0)"),
+    ("transposed", "textureLoad(b, vec2(column4, k), 0)", "textureLoad(b, vec2(k, column4), 0)"),
+    ("wrong texel", "vec2(k, row4)", "vec2(k, row4 + 1u)"),
+    ("wrong texel", "vec2(column4, k)", "vec2(column4 + 1u, k)"),
+    ("dropped k", "k < p.k1;", "k + 1u < p.k1;"),
+    ("wrong row of a quad", "s5_1 += a0_1[1]", "s5_1 += a0_0[1]"),
+    ("wrong quad", "s0_1 += a0_0[0] * b0_1", "s0_1 += a0_0[0] * b0_0"),
+    ("lost term", "s7_1 += a0_1[3] * b0_1;", ""),
+    ("no tail guard", "if row < p.m {", "{"),
+    ("wrong column", "column4 + 8u);", "column4 + 4u);"),
+];
+
+pub const LANES: &[Patch] = &[
+    ("wrong lane", "subgroupShuffle(a0[0], 0u)", "subgroupShuffle(a0[0], 1u)"),
+    ("wrong lane", "subgroupShuffle(a0[1], 3u)", "subgroupShuffle(a0[1], 2u)"),
+    ("no shuffle", "subgroupShuffle(a0[0], 1u)", "a0[0]"),
+    ("wrong row", "subgroupShuffle(a1[2], 0u)", "subgroupShuffle(a1[1], 0u)"),
+    ("every lane the same k", "k + lane)", "k)"),
+    ("dropped k", "k < p.k1;", "k + LANESu < p.k1;"),
+    ("repeated k", "b_quad(k + 1u,", "b_quad(k,"),
+    ("wrong column", "LANESu + lane;", "LANESu;"),
+    ("overwritten sum", "s3_0 += value", "s3_0 = value"),
+    ("no tail guard", "if row < p.m {", "{"),
+    ("wrong band", "let row0 = p.row0 + ", "let row0 = 4u + "),
+];
+
+pub const BROADCAST: &[Patch] = &[
+    ("wrong lane", "subgroupBroadcast(a0[0], 0u)", "subgroupBroadcast(a0[0], 1u)"),
+    ("wrong lane", "subgroupBroadcast(a0[1], 3u)", "subgroupBroadcast(a0[1], 2u)"),
+    ("no broadcast", "subgroupBroadcast(a0[0], 1u)", "a0[0]"),
+    ("wrong row", "subgroupBroadcast(a1[2], 0u)", "subgroupBroadcast(a1[1], 0u)"),
+    ("dropped k", "k < p.k1;", "k + LANESu < p.k1;"),
+];
+
+pub const STORED: &[Patch] = &[
+    ("transposed", "textureLoad(a, vec2(k, row4))", "textureLoad(a, vec2(row4, k))"),
+    ("transposed", "textureLoad(b, vec2(column4, k))", "textureLoad(b, vec2(k, column4))"),
+    ("wrong texel", "vec2(column4, k)", "vec2(column4, k + 1u)"),
+    ("wrong quad", "+ lane / 4u", ""),
+    ("wrong k of a lane", "k + lane % 4u", "k + lane"),
+    ("wrong lane", "subgroupShuffle(a0[0], 4u)", "subgroupShuffle(a0[0], 0u)"),
+    ("dropped k", "k < p.k1;", "k + 4u < p.k1;"),
+    ("lost term", "s5_0 += value * b3_0;", ""),
+    ("no tail guard", "if row < p.m {", "{"),
+];
+
+pub const INT8: &[Patch] = &[
+    ("wrong scale", "scales[row] *", "scales[0u] *"),
+    ("wrong scale", "scales[p.m + column]", "scales[column]"),
+    ("lost scale", " * scales[p.m + column]", ""),
+    ("unsigned", "dot4I8Packed(a0, b0)", "i32(dot4U8Packed(a0, b0))"),
+    ("lost term", "s0_0 += dot4I8Packed(a0, b0);", ""),
+    ("wrong operand", "dot4I8Packed(a1, b0)", "dot4I8Packed(a0, b0)"),
+    ("dropped k", "k < to_k; k +=", "k + 16u < to_k; k +="),
+    ("overwritten sum", "s0_0 += dot4", "s0_0 = dot4"),
+];
+
+pub const INT4: &[Patch] = &[
+    ("wrong nibble", ", 4u, 4u))", ", 0u, 4u))"),
+    ("unsigned", "extractBits(bitcast<i32>(rb0), 0u, 4u)", "extractBits(rb0, 0u, 4u)"),
+    ("lost scale", " * rs0;", ";"),
+    ("wrong group", "* 8u) / 32u];", "* 8u) / 64u];"),
+    ("wrong column of scales", "scales[column * (p.ldb / 32u)", "scales[(column ^ 1u) * (p.ldb / 32u)"),
+    ("wrong word", "b[column * (p.ldb / 8u) +", "b[column * (p.ldb / 8u + 1u) +"),
+    ("swapped nibbles", "bt[spot + 0u]", "bt[spot + 32u]"),
+    ("dropped k", "k < to_k; k +=", "k + 32u < to_k; k +="),
+];
