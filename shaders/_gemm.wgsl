@@ -17,6 +17,7 @@ struct Params {
     row0: u32,            // first row of this band
     k0: u32, k1: u32,     // part of the sum
     kz: u32,              // its length per z of the grid
+    tx: u32, ty: u32,     // tiles of this band along n and m
 }
 {# Mesa's software driver compiles a kernel anew at every dispatch where known uniforms would halve its code, as those of
    packed dot products do. It knows uniforms only, not storage. #}

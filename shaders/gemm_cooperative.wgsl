@@ -1,11 +1,12 @@
 enable f16;
 enable wgpu_cooperative_matrix;
+{% from "_stride.wgsl" import open, close %}
 {#
   f16 inputs, f32 sums, by the adapter's matrix units: cs x cs fragments. A workgroup of sm x sn subgroups of l lanes
   covers bm x bn; tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the next tile into
   registers while this one is used. C is stored in whole tiles, so it is as large as the tiles are.
 #}
-struct Params { lda: u32, ldb: u32, ldc: u32, row0: u32, k1: u32 }
+struct Params { lda: u32, ldb: u32, ldc: u32, row0: u32, k1: u32, tx: u32, ty: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<f16>>;
 @group(0) @binding(2) var<storage, read> b: array<vec4<f16>>;
@@ -36,8 +37,9 @@ var<workgroup> bt: array<f16, {{ bk * bs }}>;
 fn main(
     @builtin(local_invocation_index) t: u32,
     @builtin(subgroup_id) part: u32,
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) launched: vec3<u32>,
 ) {
+{{ open() }}
     let row0 = p.row0 + group.y * {{ bm }}u;
     let column0 = group.x * {{ bn }}u;
     let mine_y = part / {{ sn }}u * {{ bm // sm }}u;
@@ -98,4 +100,5 @@ fn main(
     { let spot = (row0 + mine_y + {{ i * cs }}u) * stride + column0 + mine_x + {{ j * cs }}u;
     coopStoreT(s{{ i }}_{{ j }}, &c[spot], stride); }
 {% endfor %}{% endfor %}
+{{ close() }}
 }

@@ -1,4 +1,5 @@
 {% include "_gemm.wgsl" %}
+{% from "_stride.wgsl" import open, close %}
 {% include "_quads.wgsl" %}
 {% from "_quads.wgsl" import store %}
 {#
@@ -13,8 +14,9 @@
 fn main(
     @builtin(subgroup_invocation_id) lane: u32,
     @builtin(subgroup_id) part: u32,
-    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(workgroup_id) launched: vec3<u32>,
 ) {
+{{ open() }}
     let row0 = p.row0 + (group.y * {{ sg }}u + part) * {{ mr }}u;
     let column4 = group.x * {{ l * nv }}u + lane;
 {% for i in range(mr) %}{% for v in range(nv) %}
@@ -40,4 +42,5 @@ fn main(
     { let row = row0 + {{ i }}u; let column = (column4 + {{ v * l }}u) * 4u;
 {{ store("row", "column", "s" ~ i ~ "_" ~ v) }} }
 {% endfor %}{% endfor %}
+{{ close() }}
 }

@@ -1,4 +1,5 @@
 {% include "_gemm.wgsl" %}
+{% from "_stride.wgsl" import open, close %}
 {#
   One invocation, one element: 2 k loads for 2 k operations. ex: the grid's z is an expert with its own B, and its rows
   of A lie between two entries of first_row. i8: a value is a word of four integers along k, taken apart. q4: B's words
@@ -14,7 +15,9 @@
 {% endif %}
 
 @compute @workgroup_size({{ wx }}, {{ wy }})
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+fn main(@builtin(local_invocation_id) me: vec3<u32>, @builtin(workgroup_id) launched: vec3<u32>) {
+{{ open() }}
+    let id = group * vec3({{ wx }}u, {{ wy }}u, 1u) + me;
 {% if ex %}
     let row = first_row[id.z] + id.y;
     let last = first_row[id.z + 1u];
@@ -26,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
 {% endif %}
     let column = id.x;
     if row >= last || column >= p.n {
-        return;
+        {{ "continue" if gs else "return" }};
     }
     var sum = {{ "0i" if dtype == "i8" else "0.0" }};
     for (var k = p.k0; k < p.k1; k++) {
@@ -44,4 +47,5 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
         value += c[row * p.n + column];
     }
     c[row * p.n + column] = value;
+{{ close() }}
 }

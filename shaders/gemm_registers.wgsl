@@ -1,10 +1,12 @@
 {% include "_gemm.wgsl" %}
+{% from "_stride.wgsl" import open, close %}
 {% include "_quads.wgsl" %}
 {% from "_quads.wgsl" import store %}
 {# An invocation computes mr rows by nv quads of columns, ku steps of k at a time; wx invocations lie side by side. #}
 
 @compute @workgroup_size({{ wx }}, {{ wy }})
-fn main(@builtin(local_invocation_id) me: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
+fn main(@builtin(local_invocation_id) me: vec3<u32>, @builtin(workgroup_id) launched: vec3<u32>) {
+{{ open() }}
     let row0 = p.row0 + (group.y * {{ wy }}u + me.y) * {{ mr }}u;
     let column4 = group.x * {{ wx * nv }}u + me.x;
 {% for i in range(mr) %}{% for v in range(nv) %}
@@ -27,4 +29,5 @@ fn main(@builtin(local_invocation_id) me: vec3<u32>, @builtin(workgroup_id) grou
     { let row = row0 + {{ i }}u; let column = (column4 + {{ v * wx }}u) * 4u;
 {{ store("row", "column", "s" ~ i ~ "_" ~ v) }} }
 {% endfor %}{% endfor %}
+{{ close() }}
 }

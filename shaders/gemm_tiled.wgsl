@@ -1,4 +1,5 @@
 {% include "_gemm.wgsl" %}
+{% from "_stride.wgsl" import open, close %}
 {#
   A workgroup computes bm x bn of C from tiles of A (kept k-major) and B in workgroup memory; an invocation keeps
   tm x tn of it in registers. v4: global loads of four values. ta: A comes k-major, so its tile needs no transposition.
@@ -75,15 +76,15 @@ var<workgroup> bt: array<{{ G }}, {{ bk * bn // (4 if v4 else 1) }}>;
 @compute @workgroup_size({{ threads }})
 fn main(
     @builtin(local_invocation_index) t: u32,
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(workgroup_id) launched: vec3<u32>,
 ) {
+{{ open() }}
     var tile = group.xy;
 {% if sw %}
-    let linear = group.y * groups.x + group.x;
-    let top = linear / ({{ sw }}u * groups.x) * {{ sw }}u;
-    let height = min({{ sw }}u, groups.y - top);
-    let inside = linear - top * groups.x;
+    let linear = group.y * p.tx + group.x;
+    let top = linear / ({{ sw }}u * p.tx) * {{ sw }}u;
+    let height = min({{ sw }}u, p.ty - top);
+    let inside = linear - top * p.tx;
     tile = vec2(inside / height, top + inside % height);
 {% endif %}
     let column0 = tile.x * {{ bn }}u;
@@ -209,4 +210,5 @@ fn main(
 {% endfor %}
     } }
 {% endfor %}
+{{ close() }}
 }

@@ -2,7 +2,7 @@
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use underdog::gpu::Caps;
-use underdog::kernels::{Dtype, Problem, Variant, data::Fill, plan, sources, space};
+use underdog::kernels::{Dtype, Family, Problem, Variant, data::Fill, plan, sources, space};
 
 /// Adapters that between them make every rung available.
 fn adapters() -> Vec<Caps> {
@@ -48,8 +48,13 @@ fn variants() -> Vec<(Variant, Problem)> {
         for problem in problems() {
             for dtype in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4] {
                 for variant in space::ladder(problem, dtype, &caps).into_iter().flat_map(|r| r.variants) {
-                    if !all.iter().any(|(v, _)| *v == variant) {
-                        all.push((variant, problem));
+                    let strided =
+                        matches!(problem, Problem::Gemm { m: 65.., .. }) && variant.family != Family::GemvUnits;
+                    let strided = strided.then(|| variant.clone().with("gs", 3));
+                    for variant in [variant].into_iter().chain(strided) {
+                        if !all.iter().any(|(v, _)| *v == variant) {
+                            all.push((variant, problem));
+                        }
                     }
                 }
             }

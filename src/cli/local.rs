@@ -124,10 +124,12 @@ fn fought(rows: &[measure::DuelRow], handicap: &str) -> String {
     let wins = rows.iter().filter(|r| r.handicap == handicap && r.executed_ratio > 1.0);
     match wins.min_by(|a, b| a.debt.total_cmp(&b.debt)) {
         Some(row) => format!(
-            "Handicapped by {handicap}, the adapter with its best kernel beats the full one once that runs {:.1} times slower than it could ({}).",
-            row.debt, row.rung
+            "With {handicap} as its handicap, the adapter with its best kernel should beat the full one from a debt of {:.2} on; executed, it does against a debt of {:.2} ({}).",
+            row.breakeven_debt, row.debt, row.rung
         ),
-        None => format!("Handicapped by {handicap}, the adapter loses to the full one whatever kernel that runs."),
+        None => {
+            format!("With {handicap} as its handicap, the adapter loses to the full one whatever kernel that runs.")
+        }
     }
 }
 

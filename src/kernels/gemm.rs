@@ -31,7 +31,7 @@ pub(super) fn tile(variant: &Variant) -> Tile {
 
 const KNOBS: &[&str] = &[
     "bm", "bn", "bk", "tm", "tn", "v4", "ta", "pf", "pad", "sw", "sk", "wx", "wy", "mr", "nv", "ku", "tex", "l", "sg",
-    "ex", "sm", "sn", "cs", "ks", "bc",
+    "ex", "sm", "sn", "cs", "ks", "bc", "gs",
 ];
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
@@ -136,13 +136,17 @@ pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> V
         for k0 in (0..kp).step_by(slice) {
             let k1 = kp.min(k0 + slice);
             let kz = (k1 - k0).div_ceil(splits).next_multiple_of(tile.depth);
+            let [tx, ty] = [np / tile.columns, band.min(tile_rows - first)];
             let params = if variant.family == Family::GemmCooperative {
-                [lda, ldb, np, first * tile.rows, k1].map(|x| x as u32).to_vec()
+                [lda, ldb, np, first * tile.rows, k1, tx, ty].map(|x| x as u32).to_vec()
             } else {
-                [m, n, k, lda, ldb, first * tile.rows, k0, k1, kz].map(|x| x as u32).to_vec()
+                [m, n, k, lda, ldb, first * tile.rows, k0, k1, kz, tx, ty].map(|x| x as u32).to_vec()
             };
-            let rows = band.min(tile_rows - first);
-            let grid = [np / tile.columns, rows, splits].map(|x| x as u32);
+            let grid = match variant.knob("gs") as usize {
+                0 => [tx, ty, splits],
+                workgroups => [workgroups.min(tx * ty), 1, splits],
+            };
+            let grid = grid.map(|x| x as u32);
             steps.push(Step { program: 0, params, grid, bindings: bindings.clone() });
         }
     }
@@ -213,10 +217,11 @@ pub(super) fn experts(variant: &Variant, [m, experts, n, k]: [usize; 4], data: &
     let a = if variant.knob("ta") > 0 { return Err(format!("{variant}: experts take A by row")) } else { floats(&a) };
     let b: Vec<f32> = data.b.chunks_exact(k * n).flat_map(|b| pad(b, [k, n], [kp, np])).collect();
     let tallest = data.first_row.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0) as usize;
+    let [tx, ty] = [np / tile.columns, tallest.div_ceil(tile.rows).max(1)];
     let step = Step {
         program: 0,
-        params: [m, n, kp, kp, np, 0, 0, kp, kp].map(|x| x as u32).to_vec(),
-        grid: [np / tile.columns, tallest.div_ceil(tile.rows).max(1), experts].map(|x| x as u32),
+        params: [m, n, kp, kp, np, 0, 0, kp, kp, tx, ty].map(|x| x as u32).to_vec(),
+        grid: [tx, ty, experts].map(|x| x as u32),
         bindings: vec![0, 1, 2, 3],
     };
     let rows = Memory::Input(bytemuck::cast_slice(&data.first_row).to_vec());

@@ -95,6 +95,12 @@ impl Variant {
         Self { family, dtype, knobs }
     }
 
+    /// The same with one more knob.
+    pub fn with(mut self, name: &str, value: u32) -> Self {
+        self.knobs.push((name.to_string(), value));
+        self
+    }
+
     /// A knob's value; 0 where the id does not name it, 1 for a switch.
     pub fn knob(&self, name: &str) -> u32 {
         self.knobs.iter().find(|k| k.0 == name).map_or(0, |k| k.1)

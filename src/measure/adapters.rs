@@ -144,6 +144,17 @@ pub(super) fn select(exe: &Path, selector: &Selector) -> Result<Vec<AdapterRow>,
     }
 }
 
+/// The one adapter a selector means, and how to reach it.
+pub(super) fn one(exe: &Path, selector: &Selector) -> Result<(AdapterRow, Target), MeasureError> {
+    if *selector == Selector::All {
+        let why = "this runs on one adapter; give its index or name".to_owned();
+        return Err(MeasureError::Unsupported { what: "--adapter all".to_owned(), why });
+    }
+    let row = select(exe, selector)?.swap_remove(0);
+    let target = row.target.clone().unwrap_or(Target::Cpu);
+    Ok((row, target))
+}
+
 /// Mesa's software Vulkan driver is called llvmpipe in its own description and lavapipe by everyone else.
 fn matches_name(row: &AdapterRow, name: &str) -> bool {
     let lavapipe = row.backend == "vulkan" && row.name.to_lowercase().contains("llvmpipe");

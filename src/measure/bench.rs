@@ -1,6 +1,6 @@
 //! From an adapter to its profile: the ladder of every kernel, each rung by its fastest candidate, and the roofs.
 
-use super::adapters::{Selector, select};
+use super::adapters::{Selector, one, select};
 use super::choices::Choices;
 use super::problems::{Depth, problems, weight};
 use super::protocol::{Job, Target};
@@ -90,18 +90,14 @@ pub fn local(
     budget: Seconds,
     progress: &dyn Progress,
 ) -> Result<Profile, MeasureError> {
-    let rows = select(exe, selector)?;
-    let row = &rows[0];
-    let Some(target) = &row.target else {
-        return Err(MeasureError::NoAdapter { asked: format!("{selector:?}"), known: String::new() });
-    };
+    let (row, target) = one(exe, selector)?;
     if let Some(found) = &row.found
         && let Some(profile) = Store::open().load(&adapter(found))
     {
         return Ok(profile);
     }
     let options = BenchOptions { budget, ..BenchOptions::default() };
-    stored(measure(exe, target, &options, Depth::Step, progress)?, false)
+    stored(measure(exe, &target, &options, Depth::Step, progress)?, false)
 }
 
 /// A session on one adapter.
@@ -110,13 +106,7 @@ pub(super) fn session<'a>(
     options: &'a BenchOptions,
     progress: &'a dyn Progress,
 ) -> Result<Session<'a>, MeasureError> {
-    if options.adapter == Selector::All {
-        let why = "this runs on one adapter; give its index or name".to_owned();
-        return Err(MeasureError::Unsupported { what: "--adapter all".to_owned(), why });
-    }
-    let rows = select(exe, &options.adapter)?;
-    let target = rows.iter().find_map(|row| row.target.as_ref());
-    open(exe, target.unwrap_or(&Target::Cpu), options, progress)
+    open(exe, &one(exe, &options.adapter)?.1, options, progress)
 }
 
 fn open<'a>(
