@@ -49,7 +49,7 @@ pub enum Command {
     Bench(Bench),
     /// Measured adapters side by side: the same shapes, ratios, and a verdict where the spreads allow one.
     CompareAdapters(CompareAdapters),
-    /// This adapter against itself with fewer threads: predict, execute, compare.
+    /// This adapter against itself handicapped: predict, execute, compare.
     Duel(Duel),
     /// Check every kernel variant against its CPU twin, without timing.
     Verify(Verify),

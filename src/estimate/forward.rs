@@ -14,9 +14,8 @@ use crate::model::spec::{Core, Indexer, Layer, Linear, Part, Shard};
 use crate::precision::Precision;
 use crate::setup::{Engine, MeasuredRates, Setup};
 
-/// Bytes of a 16-bit activation, and of a 32-bit one.
+/// Bytes of a 16-bit activation.
 const WIDE: f64 = 2.0;
-const SINGLE: f64 = 4.0;
 
 /// More expert-parallel ranks than this are served by kernels made for it.
 const WIDE_EXPERTS: u64 = 8;
@@ -31,8 +30,8 @@ const STEP_KERNELS: f64 = 6.0;
 
 /// Builds the op list of a setup.
 pub struct Forward<'a> {
-    setup: &'a Setup,
-    calibration: &'a Calibration,
+    pub(super) setup: &'a Setup,
+    pub(super) calibration: &'a Calibration,
     machine: &'a Machine,
     prompt: bool,
     ops: Vec<Op>,
@@ -51,7 +50,7 @@ pub fn ops(setup: &Setup, calibration: &Calibration, machine: &Machine, prompt: 
 }
 
 impl Forward<'_> {
-    fn push(&mut self, name: &'static str, class: Class, calls: f64, work: Work) {
+    pub(super) fn push(&mut self, name: &'static str, class: Class, calls: f64, work: Work) {
         self.ops.push(Op { name, class, calls, work });
     }
 
@@ -67,7 +66,7 @@ impl Forward<'_> {
     }
 
     /// What llama.cpp's constants depend on, where it is the engine.
-    fn llama(&self, class: WeightClass) -> Option<(&Llama, Situation<'_>)> {
+    pub(super) fn llama(&self, class: WeightClass) -> Option<(&Llama, Situation<'_>)> {
         let setup = self.setup;
         let situation = Situation {
             device: &setup.hardware.sheet,
@@ -80,7 +79,7 @@ impl Forward<'_> {
         runs.then(|| (self.calibration.llama(), situation))
     }
 
-    fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
+    pub(super) fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
         if let Some(measured) = &self.setup.hardware.measured {
             return as_measured(measured, kind);
         }
@@ -164,35 +163,6 @@ impl Forward<'_> {
         match &self.setup.hardware.measured {
             Some(measured) => self.own_small_kernels(layer, measured),
             None => self.small_kernels(layer),
-        }
-    }
-
-    /// Norms, residuals, activations of an engine: passes over the hidden vectors, as fitted.
-    fn small_kernels(&mut self, layer: &Layer) {
-        let shared = self.calibration.shared();
-        let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
-        let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
-        let (kernels, kernel) = match llama {
-            Some(launch) => (1.0, Kernel { launch, ..plain }),
-            None => (small_kernels(layer), plain),
-        };
-        let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
-        let work = Work::Elementwise { bytes_per_token, kernels, kernel };
-        self.push("norms, residuals", Class::Gemm, layer.count as f64, work);
-    }
-
-    /// The small kernels this program has and measures, in 32 bit: two norms a layer, each of which reads and writes
-    /// the hidden vectors, and an activation that makes one vector of two.
-    fn own_small_kernels(&mut self, layer: &Layer, measured: &MeasuredRates) {
-        let (calls, hidden) = (layer.count as f64, self.setup.model.hidden as f64);
-        let mut push = |name, reach: f64, bytes_per_token: f64, calls: f64| {
-            let kernel = Kernel { memory: reach, launch: measured.launch.get(), ..Kernel::IDEAL };
-            self.push(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel });
-        };
-        push("norms", measured.reach.norm, 2.0 * SINGLE * hidden, 2.0 * calls);
-        for linear in layer.linears.iter().filter(|l| l.name == "gate_up") {
-            let width = linear.outputs as f64 / 2.0;
-            push("activation", measured.reach.activation, 3.0 * SINGLE * width, calls);
         }
     }
 
@@ -375,22 +345,6 @@ impl Forward<'_> {
             self.push("hand over", Class::Host, 1.0, work);
         }
     }
-}
-
-/// Small kernels of a layer beside those that are operations of their own: norms, rotary positions, cache writes,
-/// activations, routing. Counted in traces of open engines; how long one takes is fitted per engine.
-fn small_kernels(layer: &Layer) -> f64 {
-    let mixer = match &layer.core {
-        Core::Softmax { joint_norm: true, .. } => 7.0,
-        Core::Softmax { .. } => 3.0,
-        Core::Latent { indexer, .. } => 6.0 + if indexer.is_some() { 4.0 } else { 0.0 },
-        Core::Compressed { .. } => 10.0,
-        Core::Recurrent { .. } => 8.0,
-        Core::None => 0.0,
-    };
-    let shared = layer.linears.iter().any(|l| l.part == Part::Shared);
-    let feeds = layer.experts.is_some() || layer.linears.iter().any(|l| l.part == Part::Dense);
-    mixer + if feeds { 2.0 } else { 0.0 } + if shared { 1.0 } else { 0.0 }
 }
 
 fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {

@@ -16,6 +16,7 @@ pub mod path;
 mod pools;
 mod roof;
 pub mod serve;
+mod small;
 
 pub use calibration::{Calibration, Quantity, Situation};
 pub use machine::Unanswerable;

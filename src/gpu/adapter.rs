@@ -93,12 +93,25 @@ fn manifests() -> Vec<PathBuf> {
             return std::env::split_paths(&list).collect();
         }
     }
-    let home = std::env::var_os("XDG_DATA_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".local/share")));
-    let folders = ["/etc", "/usr/local/etc", "/usr/local/share", "/usr/share"].into_iter().map(PathBuf::from);
+    let home = |variable: &str, default: &str| {
+        let named = std::env::var_os(variable).map(PathBuf::from);
+        named.or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(default)))
+    };
+    let listed = |variable: &str, default: &str| -> Vec<PathBuf> {
+        std::env::split_paths(&std::env::var_os(variable).unwrap_or_else(|| default.into())).collect()
+    };
+    // The last is where NixOS puts drivers; its loader is patched to look there.
+    let fixed = ["/etc", "/usr/local/etc", "/run/opengl-driver/share"].into_iter().map(PathBuf::from);
+    let mut folders: Vec<PathBuf> = fixed
+        .chain(listed("XDG_CONFIG_DIRS", "/etc/xdg"))
+        .chain(listed("XDG_DATA_DIRS", "/usr/local/share:/usr/share"))
+        .chain(home("XDG_CONFIG_HOME", ".config"))
+        .chain(home("XDG_DATA_HOME", ".local/share"))
+        .collect();
+    folders.sort();
+    folders.dedup();
     let mut files: Vec<PathBuf> = folders
-        .chain(home)
+        .into_iter()
         .filter_map(|folder| std::fs::read_dir(folder.join("vulkan/icd.d")).ok())
         .flat_map(|entries| entries.flatten().map(|e| e.path()))
         .filter(|path| path.extension().is_some_and(|e| e == "json"))

@@ -9,6 +9,7 @@
 
 mod adapter;
 mod device;
+mod memory;
 mod plan;
 mod runner;
 mod trusted;

@@ -1,12 +1,10 @@
 //! A [`Plan`] on a device: memory between guard words, poison before a run, time around it, its output after it.
 
+use super::memory::{GUARD, GUARD_BYTES, Resource, admit, bound, padded};
 use super::{Checks, Gpu, GpuError, Memory, Plan, Step};
 use std::time::Instant;
 use wgpu::util::DeviceExt;
 
-/// Words of guard before and after every buffer; 256 bytes is the strictest binding alignment there is.
-const GUARD_BYTES: u64 = 256;
-const GUARD: u8 = 0xA5;
 /// As f32 a NaN, as an integer 2,147,483,647: no kernel under test produces either.
 const POISON: [u8; 4] = 0x7FFF_FFFF_u32.to_le_bytes();
 
@@ -182,7 +180,7 @@ impl<'gpu> Runner<'gpu> {
     pub fn memory(&self, index: usize) -> Result<Vec<u8>, GpuError> {
         let buffer = self.buffers[0][index].as_ref();
         let buffer = buffer.ok_or_else(|| GpuError::Refused("a texture cannot be read back".into()))?;
-        let mut bytes = self.read(&[buffer])?.swap_remove(0);
+        let mut bytes = self.read(buffer)?;
         bytes.drain(..GUARD_BYTES as usize);
         bytes.truncate(self.plan.memory[index].bytes() as usize);
         Ok(bytes)
@@ -198,8 +196,9 @@ impl<'gpu> Runner<'gpu> {
                 .filter_map(|(at, b)| Some((at, b.as_ref()?)))
                 .filter(|b| checked(b.0))
                 .collect();
-            let contents = self.read(&all.iter().map(|b| b.1).collect::<Vec<_>>())?;
-            for ((index, _), bytes) in all.into_iter().zip(contents) {
+            for (index, buffer) in all {
+                // One at a time: a model's weights have no room twice.
+                let bytes = self.read(buffer)?;
                 let memory = &self.plan.memory[index];
                 let (before, rest) = bytes.split_at(GUARD_BYTES as usize);
                 let (data, after) = rest.split_at(padded(memory.bytes()) as usize);
@@ -216,15 +215,13 @@ impl<'gpu> Runner<'gpu> {
         Ok(None)
     }
 
-    /// Reads whole buffers, guards included, with one submission.
-    fn read(&self, buffers: &[&wgpu::Buffer]) -> Result<Vec<Vec<u8>>, GpuError> {
-        let copies: Vec<wgpu::Buffer> = buffers.iter().map(|b| staging(self.gpu, b.size())).collect();
+    /// Reads a whole buffer, guards included.
+    fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u8>, GpuError> {
+        let copy = staging(self.gpu, buffer.size());
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        for (buffer, copy) in buffers.iter().zip(&copies) {
-            encoder.copy_buffer_to_buffer(buffer, 0, copy, 0, buffer.size());
-        }
+        encoder.copy_buffer_to_buffer(buffer, 0, &copy, 0, buffer.size());
         self.gpu.queue.submit([encoder.finish()]);
-        copies.iter().map(|copy| map(self.gpu, copy)).collect()
+        map(self.gpu, &copy)
     }
 }
 
@@ -275,74 +272,6 @@ impl Clock {
     }
 }
 
-enum Resource {
-    Buffer(wgpu::Buffer, u64),
-    Texture(wgpu::TextureView),
-}
-
-impl Resource {
-    fn new(gpu: &Gpu, memory: &Memory) -> Self {
-        if let Memory::Texture { width, height, texels } = memory {
-            let size = wgpu::Extent3d { width: *width, height: *height, depth_or_array_layers: 1 };
-            let descriptor = wgpu::TextureDescriptor {
-                label: Some("input"),
-                size: allocated(size, gpu.found().caps.texture),
-                mip_level_count: 1,
-                sample_count: 1,
-                dimension: wgpu::TextureDimension::D2,
-                format: wgpu::TextureFormat::Rgba32Float,
-                usage: wgpu::TextureUsages::STORAGE_BINDING
-                    | wgpu::TextureUsages::TEXTURE_BINDING
-                    | wgpu::TextureUsages::COPY_DST,
-                view_formats: &[],
-            };
-            let texture = gpu.device.create_texture(&descriptor);
-            let layout =
-                wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * width), rows_per_image: None };
-            gpu.queue.write_texture(texture.as_image_copy(), bytemuck::cast_slice(texels), layout, size);
-            return Self::Texture(texture.create_view(&Default::default()));
-        }
-        let (size, buffer) = (memory.bytes(), allocate(gpu, padded(memory.bytes())));
-        gpu.queue.write_buffer(&buffer, 0, &[GUARD; GUARD_BYTES as usize]);
-        gpu.queue.write_buffer(&buffer, GUARD_BYTES + padded(size), &[GUARD; GUARD_BYTES as usize]);
-        if let Memory::Input(data) = memory {
-            let whole = data.len() & !3;
-            gpu.queue.write_buffer(&buffer, GUARD_BYTES, &data[..whole]);
-            if whole < data.len() {
-                let mut last = [0; 4];
-                last[..data.len() - whole].copy_from_slice(&data[whole..]);
-                gpu.queue.write_buffer(&buffer, GUARD_BYTES + whole as u64, &last);
-            }
-        }
-        // Submitting lets wgpu release its staging copy before the next buffer is filled.
-        gpu.queue.submit([]);
-        Self::Buffer(buffer, bound(gpu, memory))
-    }
-}
-
-/// Texels as allocated. On host cores a column of a texture whose rows are a multiple of 2 KiB lands in few sets of a
-/// cache; two more cache lines a row (of 4 texels) spread it. No side is a power of two: llvmpipe would compile a kernel
-/// anew for the textures whose sides are.
-fn allocated(size: wgpu::Extent3d, limit: u32) -> wgpu::Extent3d {
-    let uneven = |side: u32| if side.is_power_of_two() { (side + 1).max(3) } else { side };
-    let width = if size.width.is_multiple_of(128) { size.width + 8 } else { uneven(size.width) };
-    let within = |wished: u32, needed: u32| if wished <= limit { wished } else { needed };
-    wgpu::Extent3d {
-        width: within(width, size.width),
-        height: within(uneven(size.height), size.height),
-        depth_or_array_layers: 1,
-    }
-}
-
-fn allocate(gpu: &Gpu, data_bytes: u64) -> wgpu::Buffer {
-    gpu.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("guarded"),
-        size: data_bytes + 2 * GUARD_BYTES,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
-        mapped_at_creation: false,
-    })
-}
-
 fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[Resource]) -> wgpu::BindGroup {
     let uniforms = gpu.device.create_buffer_init(&wgpu::util::BufferInitDescriptor {
         label: Some("params"),
@@ -366,47 +295,4 @@ fn bind(gpu: &Gpu, pipeline: &wgpu::ComputePipeline, step: &Step, resources: &[R
         layout: &pipeline.get_bind_group_layout(0),
         entries: &entries,
     })
-}
-
-/// Bytes of the binding. What kernels write is bound together with the guard behind it: drivers that check bounds would
-/// otherwise drop a write past the end, and a missing tail guard would go unnoticed there and do harm elsewhere.
-fn bound(gpu: &Gpu, memory: &Memory) -> u64 {
-    let slack = if memory.is_input() { 0 } else { GUARD_BYTES };
-    (padded(memory.bytes()) + slack).min(gpu.found().caps.binding.max(padded(memory.bytes())))
-}
-
-/// Storage bindings are whole words.
-fn padded(bytes: u64) -> u64 {
-    bytes.next_multiple_of(4).max(4)
-}
-
-/// Refuses what does not fit before asking a driver that would kill the process or pretend success.
-fn admit(gpu: &Gpu, plan: &Plan, copies: usize) -> Result<(), GpuError> {
-    let caps = &gpu.found().caps;
-    for memory in &plan.memory {
-        let (bytes, limit) = match memory {
-            Memory::Texture { width, height, .. } => (u64::from(*width.max(height)), u64::from(caps.texture)),
-            other => (padded(other.bytes()), caps.binding.min(caps.buffer.saturating_sub(2 * GUARD_BYTES))),
-        };
-        if bytes > limit {
-            return Err(GpuError::TooLarge(format!("{bytes} where {limit} is the limit")));
-        }
-    }
-    if let Some(step) = plan.steps.iter().find(|s| s.grid.iter().any(|&g| g > caps.workgroups)) {
-        return Err(GpuError::TooLarge(format!("{:?} workgroups where {} is the limit", step.grid, caps.workgroups)));
-    }
-    let total: u64 = plan.memory.iter().map(|m| m.bytes() * if m.is_input() { copies as u64 } else { 1 }).sum();
-    match available_bytes().filter(|_| caps.software) {
-        Some(free) if total > free / 2 => {
-            Err(GpuError::TooLarge(format!("{total} bytes where the host has {free} available")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What the host can still hand out, where it says so.
-fn available_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|l| l.starts_with("MemAvailable:"))?;
-    line.split_whitespace().nth(1)?.parse::<u64>().ok().map(|kb| kb * 1024)
 }

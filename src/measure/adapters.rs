@@ -164,9 +164,11 @@ fn matches_name(row: &AdapterRow, name: &str) -> bool {
         || (name == "lavapipe" && lavapipe)
 }
 
-fn rank(row: &AdapterRow) -> (usize, bool) {
+/// Real GPUs first; of the ways to the same one the backend whose compiler keeps most of what a kernel says.
+fn rank(row: &AdapterRow) -> (usize, usize) {
     let order = ["discrete", "integrated", "virtual", "other", "cpu"];
-    (order.iter().position(|k| *k == row.kind).unwrap_or(order.len()), row.backend == "gl")
+    let place = |all: &[&str], one: &str| all.iter().position(|k| *k == one).unwrap_or(all.len());
+    (place(&order, &row.kind), place(&["vulkan", "metal", "dx12"], &row.backend))
 }
 
 fn ask(exe: &Path, driver: &Driver) -> Result<Vec<Found>, Death> {

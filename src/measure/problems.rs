@@ -56,6 +56,10 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
             (Problem::Experts { m: side / 4, experts: 8, n: side / 2, k: side / 2 }, Dtype::F32),
         ]);
     }
+    if !software && depth == Depth::Ladder {
+        // Matrix units need larger products than anything else before their overheads no longer show.
+        all.push((gemm(2 * side, 2 * side, 2 * side), Dtype::F16));
+    }
     all
 }
 

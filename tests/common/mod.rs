@@ -14,6 +14,8 @@ const SWIFTSHADER: [&str; 3] = [
     "/usr/lib/chromium-browser/vk_swiftshader_icd.json",
     "/opt/google/chrome/vk_swiftshader_icd.json",
 ];
+/// Part of the name of an adapter to test besides: a GPU.
+const GIVEN: &str = "UNDERDOG_TEST_ADAPTER";
 const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
 /// Makes SwiftShader visible beside lavapipe. Must run before anything loads a Vulkan driver.
@@ -21,7 +23,8 @@ pub fn see_all_drivers() {
     static ONCE: OnceLock<()> = OnceLock::new();
     ONCE.get_or_init(|| {
         let found = SWIFTSHADER.into_iter().find(|p| Path::new(p).exists());
-        if let Some(swiftshader) = found.filter(|_| std::env::var_os("VK_DRIVER_FILES").is_none()) {
+        let set = |name| std::env::var_os(name).is_some();
+        if let Some(swiftshader) = found.filter(|_| !set("VK_DRIVER_FILES") && !set(GIVEN)) {
             // SAFETY: nothing has read the environment yet: every test comes through here first.
             #[allow(unsafe_code)]
             unsafe {
@@ -48,6 +51,13 @@ pub fn adapters() -> Vec<(&'static str, &'static str, usize)> {
                 eprintln!("{name} is not here");
             }
         }
+    }
+    if let Ok(given) = std::env::var(GIVEN) {
+        let matches = |f: &&underdog::gpu::Found| f.identity.name.to_lowercase().contains(&given.to_lowercase());
+        let one = |backend| list(backend).iter().find(matches).map(|f| (backend, f.position));
+        let (backend, position) =
+            ["vulkan", "metal", "dx12", "gl"].into_iter().find_map(one).unwrap_or_else(|| panic!("no {given} is here"));
+        found.insert(0, ("the given adapter", backend, position));
     }
     found
 }

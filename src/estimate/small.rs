@@ -1,0 +1,59 @@
+//! The small kernels of a layer: norms, residuals, activations, of a serving engine and of this program.
+
+use super::calibration::{Kernel, Kind};
+use super::forward::Forward;
+use super::op::{Class, Work};
+use super::path;
+use crate::model::Class as WeightClass;
+use crate::model::spec::{Core, Layer, Part};
+use crate::setup::MeasuredRates;
+
+/// Bytes of a 32-bit activation.
+const SINGLE: f64 = 4.0;
+
+impl Forward<'_> {
+    /// Norms, residuals, activations of an engine: passes over the hidden vectors, as fitted.
+    pub(super) fn small_kernels(&mut self, layer: &Layer) {
+        let shared = self.calibration.shared();
+        let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
+        let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
+        let (kernels, kernel) = match llama {
+            Some(launch) => (1.0, Kernel { launch, ..plain }),
+            None => (many(layer), plain),
+        };
+        let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
+        let work = Work::Elementwise { bytes_per_token, kernels, kernel };
+        self.push("norms, residuals", Class::Gemm, layer.count as f64, work);
+    }
+
+    /// The small kernels this program has and measures, in 32 bit: two norms a layer, each of which reads and writes
+    /// the hidden vectors, and an activation that makes one vector of two.
+    pub(super) fn own_small_kernels(&mut self, layer: &Layer, measured: &MeasuredRates) {
+        let (calls, hidden) = (layer.count as f64, self.setup.model.hidden as f64);
+        let mut push = |name, reach: f64, bytes_per_token: f64, calls: f64| {
+            let kernel = Kernel { memory: reach, launch: measured.launch.get(), ..Kernel::IDEAL };
+            self.push(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel });
+        };
+        push("norms", measured.reach.norm, 2.0 * SINGLE * hidden, 2.0 * calls);
+        for linear in layer.linears.iter().filter(|l| l.name == "gate_up") {
+            let width = linear.outputs as f64 / 2.0;
+            push("activation", measured.reach.activation, 3.0 * SINGLE * width, calls);
+        }
+    }
+}
+
+/// Small kernels of a layer beside those that are operations of their own: norms, rotary positions, cache writes,
+/// activations, routing. Counted in traces of open engines; how long one takes is fitted per engine.
+fn many(layer: &Layer) -> f64 {
+    let mixer = match &layer.core {
+        Core::Softmax { joint_norm: true, .. } => 7.0,
+        Core::Softmax { .. } => 3.0,
+        Core::Latent { indexer, .. } => 6.0 + if indexer.is_some() { 4.0 } else { 0.0 },
+        Core::Compressed { .. } => 10.0,
+        Core::Recurrent { .. } => 8.0,
+        Core::None => 0.0,
+    };
+    let shared = layer.linears.iter().any(|l| l.part == Part::Shared);
+    let feeds = layer.experts.is_some() || layer.linears.iter().any(|l| l.part == Part::Dense);
+    mixer + if feeds { 2.0 } else { 0.0 } + if shared { 1.0 } else { 0.0 }
+}
