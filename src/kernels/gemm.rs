@@ -130,7 +130,13 @@ pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> V
     let band = tile_rows.div_ceil(bands.max(1)).max(1);
     // A split sum and a cooperative one are never continued, so their slices must be whole.
     let whole = splits > 1 || variant.family == Family::GemmCooperative;
-    let slice = if whole { kp } else { SLICE / tile.depth * tile.depth };
+    // Few workgroups walk over many tiles: what one of them loops over in a dispatch is bounded over all of its tiles.
+    let walk = match variant.knob("gs") as usize {
+        0 => 1,
+        workgroups => (np / tile.columns).div_ceil(workgroups),
+    };
+    let slice = if whole { kp } else { (SLICE / walk / tile.depth * tile.depth).max(tile.depth) };
+    let band = if variant.knob("gs") > 0 { band.min((SLICE / (walk * slice.min(kp))).max(1)) } else { band };
     let mut steps = Vec::new();
     for first in (0..tile_rows).step_by(band) {
         for k0 in (0..kp).step_by(slice) {
