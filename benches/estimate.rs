@@ -49,7 +49,7 @@ fn row(compiled: &Compiled, concurrency: u64) -> [f64; 4] {
     let flow = Flow::of(&state, &load, &compiled.setup.layout);
     let cost = flow.cost(2.0);
     let (low, high) = compiled.band(Quantity::Throughput).unwrap_or((1.0, 1.0));
-    [state.tpot, cost.output, cost.output / high, cost.output / low]
+    [state.tpot.get(), cost.output, cost.output / high, cost.output / low]
 }
 
 fn estimates(c: &mut Criterion) {

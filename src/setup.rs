@@ -6,7 +6,7 @@
 use crate::device::products::Products;
 use crate::device::profile::Case;
 use crate::device::{Device, Profile};
-use crate::model::spec::Part;
+use crate::model::spec::{Layer, Part};
 use crate::model::{Class, ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
@@ -142,6 +142,14 @@ impl Setup {
             _ => false,
         };
         if kept { Precision::Bf16 } else { self.formats.weights.of(&self.model.native, class) }
+    }
+}
+
+impl Setup {
+    /// The layer that guesses tokens, where any are guessed: one like the model's last, as multi-token prediction
+    /// (DeepSeek-V3, arXiv 2412.19437, section 2.2) and EAGLE heads (arXiv 2401.15077) have.
+    pub fn draft_layer(&self) -> Option<&Layer> {
+        self.speculation.and_then(|_| self.model.layers.last())
     }
 }
 

@@ -8,7 +8,9 @@ use underdog::simulate::routing::Router;
 use underdog::simulate::source::Drawn;
 use underdog::simulate::table::Steps;
 use underdog::simulate::tally::{Tally, Targets};
-use underdog::simulate::world::{Pool, Transfer, World};
+use underdog::estimate::Transfer;
+use underdog::simulate::world::{Pool, World};
+use underdog::units::Seconds;
 
 /// Time of every step, s.
 const STEP: f64 = 0.01;
@@ -110,7 +112,7 @@ fn pools_hand_requests_over_once_and_add_the_transfer() {
         let replicas = (first..first + 2).map(|i| Replica::new(i, rules.clone(), Blocks::of_tokens(100_000))).collect();
         Pool { replicas, steps: Steps::uniform(STEP), router: Router::new(Routing::LeastLoaded) }
     };
-    let transfer = Transfer { latency: 0.5, per_token: 0.001 };
+    let transfer = Transfer { fixed: Seconds::new(0.5), per_token: Seconds::new(0.001) };
     let mut world = World::new(vec![pool(Role::Prefill, 0), pool(Role::Decode, 2)], transfer);
     let process = Process::Closed { concurrency: 1 };
     let mut source = Drawn::new(process, lengths(21.0, LengthShape::Fixed), 10, 1);

@@ -28,7 +28,8 @@ fn systems(edits: &[&str]) -> Vec<System> {
 
 /// The same step, asked one by one of the estimate.
 fn slow(compiled: &Compiled, batch: usize, context: f64, steps: u64) -> f64 {
-    (0..steps).map(|i| compiled.decode_step(batch as f64, context + compiled.accepted() * i as f64)).sum()
+    let step = |i: u64| compiled.decode_step(batch as f64, context + compiled.accepted() * i as f64).get();
+    (0..steps).map(step).sum()
 }
 
 #[test]
@@ -37,12 +38,12 @@ fn the_table_is_within_a_per_mille_of_the_estimate() {
     let systems = systems(&[]);
     assert!(systems.len() >= 6);
     for system in systems {
-        let compiled = &system.compiled;
+        let compiled = system.writers();
         let name = &compiled.setup.model.name;
         let mut table = Steps::new(compiled);
         for batch in [1, 2, 7, 64, 200] {
             for context in [0.0, 1.0, 63.5, 500.3, 1023.0, 1030.7, 4099.0, 9000.0, 70_001.0] {
-                let exact = compiled.decode_step(batch as f64, context);
+                let exact = compiled.decode_step(batch as f64, context).get();
                 let error = table.decode(batch, context) / exact - 1.0;
                 assert!(error.abs() < 1e-3, "{name}: {batch} at {context}: {error}");
             }
@@ -58,7 +59,7 @@ fn the_table_is_within_a_per_mille_of_the_estimate() {
 #[test]
 fn one_request_takes_what_the_estimate_says() {
     for system in systems(&[]) {
-        let compiled = &system.compiled;
+        let compiled = system.writers();
         let (input, output) = (700.0, 100.0);
         let spec = |mean| LengthSpec { mean, shape: LengthShape::Fixed };
         let lengths = Lengths { input: spec(input), output: spec(output) };
@@ -66,7 +67,7 @@ fn one_request_takes_what_the_estimate_says() {
         let mut tally = Tally::new(Targets::default(), Box::leak(Box::new(())));
         system.world().run(&mut source, f64::INFINITY, &mut tally, &mut ()).expect("nothing to read");
         let (name, engine) = (&compiled.setup.model.name, &compiled.engine);
-        let ttft = compiled.prompt_step(input, 1.0) + engine.request_s + engine.request_token_s * input;
+        let ttft = compiled.prompt_step(input, 1.0).get() + engine.request_s + engine.request_token_s * input;
         let stages = compiled.pipeline();
         if stages == 1.0 {
             let simulated = tally.ttft.mean().expect("a sample");

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use underdog::catalog::Catalog;
-use underdog::estimate::op::Step;
+use underdog::estimate::step::{Each, Step, Whole};
 use underdog::estimate::{Calibration, Compiled};
 use underdog::scenario::{Local, Offer, Plan, Source, resolve};
 use underdog::setup::{Layout, Setup};
@@ -40,7 +40,7 @@ fn compiled(contender: &str, ranks: u64, units: Option<u64>) -> Compiled {
 #[test]
 fn prompts_are_read_at_the_rate_that_was_published() {
     for (contender, published) in [("h800-ep32-u20", 7839.0), ("h100-ep32-u20", 7417.0)] {
-        let seconds = compiled(contender, 32, None).prompt_step(4096.0, 4.0 * 32.0);
+        let seconds = compiled(contender, 32, None).prompt_step(4096.0, 4.0 * 32.0).get();
         let rate = 16_384.0 / seconds;
         assert!((rate / published - 1.0).abs() < 0.10, "{contender}: {rate:.0} against {published}");
     }
@@ -50,7 +50,7 @@ fn prompts_are_read_at_the_rate_that_was_published() {
 /// (lm-sys blog of 2025-05-05).
 #[test]
 fn answers_are_written_at_the_rate_that_was_published() {
-    let seconds = compiled("h100-ep144-u0", 72, None).decode_step(256.0 * 72.0, 2000.0);
+    let seconds = compiled("h100-ep144-u0", 72, None).decode_step(256.0 * 72.0, 2000.0).get();
     let rate = 256.0 / seconds;
     assert!((rate / 2785.0 - 1.0).abs() < 0.20, "{rate:.0} against 2785");
 }
@@ -61,12 +61,12 @@ fn a_step_is_never_shorter_than_its_compute_and_units_never_help() {
         let free = compiled("h800-ep144-u0", ranks, Some(0));
         let paid = compiled("h800-ep144-u20", ranks, Some(20));
         for sequences in [1.0, 8.0, 64.0, 256.0] {
-            let step = Step { decode: sequences * ranks as f64, context: 4000.0, ..Step::default() };
-            let parts: f64 = free.timed(&step).map(|(_, t)| t.seconds + t.launch).sum();
-            let whole = free.step(&step);
+            let step = Step { decode: Whole(sequences * ranks as f64), context: Each(4000.0), ..Step::default() };
+            let parts: f64 = free.timed(&step).map(|(_, t)| (t.seconds + t.launch).get()).sum();
+            let whole = free.step(&step).get();
             // What explain shows, op by op, is what the step takes.
             assert!((parts / whole - 1.0).abs() < 1e-9, "{parts} s of parts, {whole} s");
-            assert!(paid.step(&step) >= whole, "EP{ranks}: 20 units made {sequences} sequences faster");
+            assert!(paid.step(&step).get() >= whole, "EP{ranks}: 20 units made {sequences} sequences faster");
         }
     }
 }

@@ -133,12 +133,12 @@ fn add_anchor(text: &str, plan: &Plan, catalog: &Catalog, calibration: &mut Cali
         validate::anchors_of_points(&points, catalog, calibration)
     } else {
         let named = plan.contenders.iter().find(|c| Some(c.name.as_str()) == name);
-        let Some(Offer::Devices { setup, .. }) = named.map(|c| &c.offer) else {
+        let Some(Offer::Devices { setup, prefill, .. }) = named.map(|c| &c.offer) else {
             let message =
                 format!("--anchor {text}: a result file is of one contender; write --anchor CONTENDER={path}");
             return Err(Failure::Usage(message));
         };
-        validate::anchors_of_results(&entry.file, &entry.text, setup, calibration)?
+        validate::anchors_of_results(&entry.file, &entry.text, setup, *prefill, calibration)?
     };
     if anchors.is_empty() {
         return Err(Failure::Usage(format!("--anchor {text}: the file holds no run with TTFT and TPOT")));

@@ -9,12 +9,15 @@ use super::failure::Failure;
 use super::output::Output;
 use super::progress::Bar;
 use crate::catalog::Catalog;
-use crate::estimate::op::{Class, Op, Step, Work};
+use crate::estimate::bound::Class;
+use crate::estimate::op::{Op, Work};
+use crate::estimate::step::Step;
 use crate::estimate::{Calibration, Compiled};
 use crate::measure::{self, BenchOptions, Executed, StepOptions};
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
+use crate::units::Seconds;
 use anyhow::anyhow;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -102,12 +105,13 @@ fn rows(compiled: &Compiled, options: &StepOptions, executed: &Executed) -> Vec<
             "decode" => compiled.decoding(1.0, options.context as f64),
             _ => {
                 let past = options.context.saturating_sub(options.chunk);
-                Step { prefill: options.chunk as f64, past: past as f64, prompts: 1.0, ..Step::default() }
+                Step::of_prompts(1.0, options.chunk as f64, past as f64)
             }
         };
         let timed =
             compiled.timed(&step).filter(|(op, _)| class(op).is_some_and(|c| of.class == c || of.class == "total"));
-        let estimate_s = timed.map(|(_, t)| t.seconds + t.launch).sum::<f64>() + compiled.engine.step_s;
+        let device = timed.map(|(_, t)| t.seconds + t.launch).sum::<Seconds>();
+        let estimate_s = device.get() + compiled.engine.step_s;
         StepRow {
             phase: of.phase.to_owned(),
             class: of.class.clone(),

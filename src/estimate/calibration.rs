@@ -9,7 +9,7 @@ use super::path::Family;
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
 use crate::precision::Precision;
-use crate::setup::{Engine, Setup};
+use crate::setup::{Engine, Layout, Setup};
 use serde::{Deserialize, Serialize};
 
 /// Kinds of kernels that have constants.
@@ -87,16 +87,12 @@ pub struct EngineConstants {
     pub request_token_s: f64,
     /// Time to the first token that no work explains, s.
     pub first_s: f64,
-    /// A request's own prefill counts so many times in its time to the first token.
-    pub first_scale: f64,
-    /// Share of the other requests' prefills a request waits for.
-    pub wait_share: f64,
     /// Efficiency of a two-shot all-reduce relative to the library's.
     pub two_shot: f64,
-    /// `first_scale` of schedulers that keep the prompts of a wave together.
-    pub first_scale_waves: f64,
-    /// `wait_share` of schedulers that keep the prompts of a wave together.
-    pub wait_share_waves: f64,
+    /// Share of the requests whose prompts come all at once: schedulers that keep a wave of requests together.
+    pub waves: f64,
+    /// The same of older releases.
+    pub waves_older: f64,
 }
 
 /// All constants.
@@ -372,11 +368,9 @@ impl Calibration {
             request_s: 0.0,
             request_token_s: 0.0,
             first_s: 0.0,
-            first_scale: 1.0,
-            wait_share: 0.5,
             two_shot: 1.0,
-            first_scale_waves: 1.0,
-            wait_share_waves: 0.5,
+            waves: 0.0,
+            waves_older: 0.0,
         };
         self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
     }
@@ -391,9 +385,9 @@ impl Calibration {
         self.anchors.extend(anchors);
     }
 
-    /// What the user's own measurements say of a setup.
-    pub fn correction(&self, setup: &Setup) -> Option<Correction> {
-        anchor::correction(&self.anchors, setup)
+    /// What the user's own measurements say of a setup, and of the pool that reads its prompts.
+    pub fn correction(&self, setup: &Setup, prefill: Option<Layout>) -> Option<Correction> {
+        anchor::correction(&self.anchors, setup, prefill)
     }
 
     /// The band around a quantity, where measurements of such a situation exist.

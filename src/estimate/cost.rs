@@ -22,11 +22,11 @@ pub struct Flow {
 impl Flow {
     /// The flow of a setup whose every replica is in the same steady state.
     pub fn of(state: &Loop, load: &Load, layout: &Layout) -> Self {
-        let requests = state.requests_per_s * layout.replicas as f64;
+        let requests = state.requests_per_s * state.active;
         Self {
             input_tok_s: requests * load.input_tokens,
             output_tok_s: requests * load.output_tokens,
-            input_share: state.prompt_s / (state.prompt_s + state.answer_s),
+            input_share: state.prompt / (state.prompt + state.answer),
             devices: layout.devices() as f64,
         }
     }

@@ -6,8 +6,9 @@
 //! Link and network work at the same time; the slower one decides. Three constants, read off the twenty figures that
 //! DeepEP prints for H800 at 8 to 256 ranks (docs/legacy.md @0297fc8): see the test below.
 
+use super::bound::Bound;
 use super::machine::Machine;
-use super::op::Bound;
+use crate::units::{Bytes, Seconds};
 
 /// The latency of an exchange does not grow beyond so many ranks: DeepEP's is the same at 16 and at 256.
 const GROWING_RANKS: f64 = 8.0;
@@ -50,22 +51,25 @@ fn distinct(places: f64, chosen: f64) -> f64 {
 
 impl Machine {
     /// Time to dispatch or to combine `tokens` of one rank.
-    pub fn exchange(&self, tokens: f64, exchange: &Exchange, prompt: bool) -> (f64, Bound) {
+    pub fn exchange(&self, tokens: f64, exchange: &Exchange, prompt: bool) -> (Seconds, Bound) {
         let share = (self.shared.exchange_link, self.shared.exchange_network);
-        let (seconds, bound) = self.travel(tokens * exchange.bytes, exchange.copies(self, prompt), share);
+        let (seconds, bound) = self.travel(Bytes::new(tokens * exchange.bytes), exchange.copies(self, prompt), share);
         let network = if self.nodes > 1.0 { self.shared.exchange_network_s } else { 0.0 };
-        (2.0 * self.latency_of(self.domain.min(GROWING_RANKS)) + self.shared.exchange_s + network + seconds, bound)
+        let fixed = Seconds::new(self.shared.exchange_s + network);
+        (self.latency_of(self.domain.min(GROWING_RANKS)) * 2.0 + fixed + seconds, bound)
     }
 
     /// The least time of the same: link and network at their peak, no latency.
-    pub fn exchange_roof(&self, tokens: f64, exchange: &Exchange) -> f64 {
-        let least = |prompt| self.travel(tokens * exchange.bytes, exchange.copies(self, prompt), (1.0, 1.0)).0;
+    pub fn exchange_roof(&self, tokens: f64, exchange: &Exchange) -> Seconds {
+        let bytes = Bytes::new(tokens * exchange.bytes);
+        let least = |prompt| self.travel(bytes, exchange.copies(self, prompt), (1.0, 1.0)).0;
         least(true).min(least(false))
     }
 
-    fn travel(&self, bytes: f64, copies: Copies, (link, network): (f64, f64)) -> (f64, Bound) {
-        let inside = copies.link * bytes / (self.link_rate() * link);
-        let between = if self.nodes > 1.0 { copies.network * bytes / (self.network * network) } else { 0.0 };
+    fn travel(&self, bytes: Bytes, copies: Copies, (link, network): (f64, f64)) -> (Seconds, Bound) {
+        let inside = bytes * copies.link / (self.link_rate() * link);
+        let far = self.nodes > 1.0;
+        let between = if far { bytes * copies.network / (self.network * network) } else { Seconds::ZERO };
         (inside.max(between), if between > inside { Bound::Network } else { Bound::Link })
     }
 }
@@ -115,7 +119,7 @@ mod tests {
             let machine = machine("h800", ranks);
             for (bytes, published) in [(DISPATCH, dispatch), (COMBINE, combine)] {
                 let (seconds, _) = machine.exchange(128.0, &one_way(bytes, 1.0), false);
-                within(seconds * 1e6, published, &format!("EP{ranks}"));
+                within(seconds.get() * 1e6, published, &format!("EP{ranks}"));
             }
         }
     }
@@ -132,7 +136,7 @@ mod tests {
                 let (seconds, _) = machine.exchange(4096.0, &one_way(bytes, reach), true);
                 let places = if nodes > 1.0 { nodes } else { ranks as f64 };
                 let counted = distinct(places * reach, 8.0) * 4096.0 * bytes;
-                within(counted / seconds / 1e9, published, &format!("EP{ranks}"));
+                within(counted / seconds.get() / 1e9, published, &format!("EP{ranks}"));
             }
         }
     }
@@ -143,7 +147,7 @@ mod tests {
     fn the_same_constants_hold_on_another_generation() {
         let machine = machine("b200", 8);
         let (seconds, _) = machine.exchange(8192.0, &one_way(DISPATCH, 1.0), true);
-        let logical = distinct(8.0, 8.0) * 8192.0 * DISPATCH / seconds / 1e9;
+        let logical = distinct(8.0, 8.0) * 8192.0 * DISPATCH / seconds.get() / 1e9;
         assert!((580.0..740.0).contains(&logical), "{logical:.0} GB/s");
     }
 }

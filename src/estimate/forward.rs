@@ -3,16 +3,20 @@
 //! Shapes come from the model description; sharding follows the layout: tensor parallelism divides heads and
 //! matrices, data-parallel attention replicates the projections around attention and shares the rest.
 
+use super::bound::Class;
 use super::calibration::{Calibration, Kernel, Kind};
 use super::exchange::Exchange;
 use super::llama::{Llama, Situation};
 use super::machine::Machine;
-use super::op::{Attention, Class, Experts, Op, Rows, Span, Work};
-use super::path::{self, Path};
+use super::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
+use super::path;
 use crate::model::Class as WeightClass;
-use crate::model::spec::{Core, Indexer, Layer, Linear, Part, Shard};
+use crate::model::count::EXPANSION;
+use crate::model::mixing::{INDEX_BYTES, Mixing};
+use crate::model::spec::{Core, Layer, Linear, Part, Shard};
 use crate::precision::Precision;
 use crate::setup::{Engine, MeasuredRates, Setup};
+use crate::units::FlopRate;
 
 /// Bytes of a 16-bit activation.
 const WIDE: f64 = 2.0;
@@ -34,35 +38,39 @@ pub struct Forward<'a> {
     pub(super) calibration: &'a Calibration,
     machine: &'a Machine,
     prompt: bool,
+    draft: bool,
     ops: Vec<Op>,
 }
 
-/// Every operation of a step.
+/// Every operation of a step, those of guessing one token last.
 ///
 /// `prompt` says whether the step carries prompt tokens: some engines have other kernels for them.
 pub fn ops(setup: &Setup, calibration: &Calibration, machine: &Machine, prompt: bool) -> Vec<Op> {
-    let mut forward = Forward { setup, calibration, machine, prompt, ops: Vec::new() };
+    let mut forward = Forward { setup, calibration, machine, prompt, draft: false, ops: Vec::new() };
     for layer in &setup.model.layers {
-        forward.layer(layer);
+        forward.layer(layer, layer.count as f64);
     }
     forward.ends();
+    if let Some(layer) = setup.draft_layer() {
+        forward.draft(layer);
+    }
     forward.ops
 }
 
 impl Forward<'_> {
     pub(super) fn push(&mut self, name: &'static str, class: Class, calls: f64, work: Work) {
-        self.ops.push(Op { name, class, calls, work });
+        self.ops.push(Op { name, draft: self.draft, class, calls, work });
     }
 
-    /// Arithmetic and constants of a weight class.
-    fn path(&self, kind: Kind, class: WeightClass) -> (Path, Kernel) {
+    /// The kernel of a weight class, and the one it has for more rows, where that is another one.
+    fn arithmetic(&self, kind: Kind, class: WeightClass) -> (Arithmetic, Option<Arithmetic>) {
         if let Some((llama, situation)) = self.llama(class) {
             return llama.gemm(&situation);
         }
         let sheet = &self.setup.hardware.sheet;
         let block_scaled = self.setup.model.block_scaled();
         let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled);
-        (path, self.kernel(kind, path.family))
+        (Arithmetic { path, kernel: self.kernel(kind, path.family) }, None)
     }
 
     /// What llama.cpp's constants depend on, where it is the engine.
@@ -117,15 +125,13 @@ impl Forward<'_> {
     ///
     /// The open engines' weight-only kernels (Marlin, Triton) reach what 16-bit experts reach, and their block-scaled
     /// ones in wide expert parallelism (DeepGEMM) what the dense GEMM reaches.
-    fn expert_path(&self) -> (Path, Kernel) {
-        let (path, kernel) = self.path(Kind::Experts, WeightClass::Experts);
-        if self.llama(WeightClass::Experts).is_some()
+    fn expert_arithmetic(&self) -> (Arithmetic, Option<Arithmetic>) {
+        let (Arithmetic { path, kernel }, or) = self.arithmetic(Kind::Experts, WeightClass::Experts);
+        let own = self.llama(WeightClass::Experts).is_some()
             || self.own_expert_kernels()
-            || self.setup.hardware.measured.is_some()
-        {
-            return (path, kernel);
-        }
+            || self.setup.hardware.measured.is_some();
         let kernel = match path.family {
+            _ if own => kernel,
             path::Family::W4a16 | path::Family::W8a16 => self.kernel(Kind::Experts, path::Family::Bf16),
             path::Family::Fp8Block if self.setup.layout.ep > WIDE_EXPERTS => {
                 let dense = self.calibrated(Kind::Gemm, path::Family::Fp8Block);
@@ -133,18 +139,17 @@ impl Forward<'_> {
             }
             _ => kernel,
         };
-        (path, kernel)
+        (Arithmetic { path, kernel }, or)
     }
 
-    fn layer(&mut self, layer: &Layer) {
-        let calls = layer.count as f64;
+    fn layer(&mut self, layer: &Layer, calls: f64) {
         let tp = self.setup.layout.tp;
         for linear in &layer.linears {
-            self.linear(linear, calls);
+            self.linear(linear, layer.core.expands(), calls);
         }
         self.core(&layer.core, calls);
         if let Some(e) = &layer.experts {
-            let (path, kernel) = self.expert_path();
+            let (by, or) = self.expert_arithmetic();
             let ep = self.setup.layout.ep;
             let shape = Experts {
                 count: e.count as f64,
@@ -154,22 +159,34 @@ impl Forward<'_> {
                 width: e.width as f64,
                 inter: e.inter as f64,
                 matrices: e.matrices as f64,
-                path,
-                kernel,
+                by,
+                or,
             };
             self.push("experts", Class::Experts, calls, Work::Experts(shape));
         }
         self.collectives(layer, calls);
         match &self.setup.hardware.measured {
-            Some(measured) => self.own_small_kernels(layer, measured),
-            None => self.small_kernels(layer),
+            Some(measured) => self.own_small_kernels(layer, calls, measured),
+            None => self.small_kernels(layer, calls),
         }
+    }
+
+    /// One guessed token: a layer over the hidden vector and the embedding of the last token, and the LM head.
+    fn draft(&mut self, layer: &Layer) {
+        self.draft = true;
+        let hidden = self.setup.model.hidden as f64;
+        let (by, or) = self.arithmetic(Kind::Gemm, WeightClass::Rest);
+        let n = (hidden / self.setup.layout.tp as f64).ceil();
+        let join = Work::Gemm { n, k: 2.0 * hidden, rows: Rows::Rank, by, or };
+        self.push("draft input", Class::Gemm, 1.0, join);
+        self.layer(layer, 1.0);
+        self.head();
     }
 
     /// A weight matrix. Data-parallel ranks hold copies of everything but the routed experts and run them on their own
     /// tokens.
-    fn linear(&mut self, linear: &Linear, calls: f64) {
-        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Part(linear.part));
+    fn linear(&mut self, linear: &Linear, expands: bool, calls: f64) {
+        let (by, or) = self.arithmetic(Kind::Gemm, WeightClass::Part(linear.part));
         let ranks = self.setup.layout.tp as f64;
         // A block-diagonal matrix multiplies one short vector per output.
         let (n, k) = (linear.outputs as f64, linear.inputs as f64);
@@ -178,22 +195,23 @@ impl Forward<'_> {
             Shard::Rows => (n, (k / ranks).ceil()),
             Shard::Replicated => (n, k),
         };
-        if linear.name == "kv_up" {
+        let mut push = |name, rows| self.push(name, Class::Gemm, calls, Work::Gemm { n, k, rows, by, or });
+        if linear.name == EXPANSION && expands {
             // Prompts expand the cached vectors to keys and values; decode absorbs the same matrix into the queries.
-            self.push("kv_up", Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::PromptCache, path, kernel });
-            self.push("kv_up absorbed", Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::Decode, path, kernel });
+            push("kv_up", Rows::PromptCache);
+            push("kv_up absorbed", Rows::Decode);
         } else {
             let name = match (linear.part, linear.name) {
                 (Part::Shared, "gate_up") => SHARED_UP,
                 (Part::Shared, "down") => SHARED_DOWN,
                 (_, name) => name,
             };
-            self.push(name, Class::Gemm, calls, Work::Gemm { n, k, rows: Rows::Rank, path, kernel });
+            push(name, Rows::Rank);
         }
     }
 
     /// Arithmetic of attention: 16 bit whatever the cache is stored in.
-    fn attention(&self, kind: Kind) -> (f64, Kernel) {
+    fn attention(&self, kind: Kind) -> (FlopRate, Kernel) {
         if let Some((llama, situation)) = self.llama(WeightClass::Part(Part::Attention)) {
             return llama.attention(&situation);
         }
@@ -202,72 +220,7 @@ impl Forward<'_> {
 
     fn core(&mut self, core: &Core, calls: f64) {
         let tp = self.setup.layout.tp as f64;
-        let cached = self.setup.formats.kv_cache.bytes();
         match core {
-            Core::Softmax { q_heads, kv_heads, head_dim, v_head_dim, window, cache_values, joint_norm } => {
-                let q = (*q_heads as f64 / tp).ceil();
-                let lengths = (head_dim + v_head_dim) as f64;
-                let shards = tp.min(*kv_heads as f64);
-                let (rate, kernel) = self.attention(Kind::AttentionDecode);
-                // A shared cache is read like an own one; only its writing is saved.
-                let values = (*cache_values).max(kv_heads * head_dim) as f64;
-                let shape = Attention {
-                    flop_per_pair: 2.0 * q * lengths,
-                    bytes_per_cached: values / shards * cached,
-                    bytes_per_token: q * lengths * WIDE,
-                    span: Span { window: window.map_or(f64::INFINITY, |w| w.seen_by_decode()), ..Span::FULL },
-                    latent: false,
-                    rate,
-                    kernel,
-                };
-                self.attend(shape, shape, calls);
-                if *joint_norm && tp > 1.0 {
-                    self.push("all-reduce of norms", Class::Collectives, 2.0 * calls, Work::Tiny);
-                }
-            }
-            Core::Latent { heads, kv_rank, rope_dim, nope_dim, v_head_dim, indexer } => {
-                let h = (*heads as f64 / tp).ceil();
-                let (r, rope) = (*kv_rank as f64, *rope_dim as f64);
-                let (rate, kernel) = self.attention(Kind::LatentDecode);
-                let span = chosen(Span::FULL, indexer.as_ref(), cached);
-                let decode = Attention {
-                    flop_per_pair: 2.0 * h * (2.0 * r + rope),
-                    bytes_per_cached: (r + rope) * cached,
-                    bytes_per_token: h * (2.0 * r + rope) * WIDE,
-                    span,
-                    latent: true,
-                    rate,
-                    kernel,
-                };
-                let expanded = (nope_dim + v_head_dim) as f64 + rope;
-                let prefill = Attention {
-                    flop_per_pair: 2.0 * h * expanded,
-                    bytes_per_cached: h * expanded * WIDE,
-                    bytes_per_token: h * expanded * WIDE,
-                    ..decode
-                };
-                self.attend(decode, prefill, calls);
-            }
-            Core::Compressed { heads, head_dim, ratio, window, indexer, .. } => {
-                let h = (*heads as f64 / tp).ceil();
-                let d = *head_dim as f64;
-                let (rate, kernel) = self.attention(Kind::LatentDecode);
-                let compressed = Span {
-                    ratio: if *ratio == 0 { f64::INFINITY } else { *ratio as f64 },
-                    raw: *window as f64,
-                    ..Span::FULL
-                };
-                let shape = Attention {
-                    flop_per_pair: 4.0 * h * d,
-                    bytes_per_cached: d * cached,
-                    bytes_per_token: 2.0 * h * d * WIDE,
-                    span: chosen(compressed, indexer.as_ref(), cached),
-                    latent: true,
-                    rate,
-                    kernel,
-                };
-                self.attend(shape, shape, calls);
-            }
             Core::Recurrent { state_bytes, flop_per_token, .. } => {
                 let shared = self.calibration.shared();
                 let kernel = match self.setup.hardware.measured {
@@ -286,15 +239,71 @@ impl Forward<'_> {
                 };
                 self.push("recurrence", Class::Attention, calls, work);
             }
-            Core::None => {}
+            _ => {
+                let Some(mixing) = core.mixing() else { return };
+                self.attend(core, &mixing, calls);
+                if matches!(core, Core::Softmax { joint_norm: true, .. }) && tp > 1.0 {
+                    self.push("all-reduce of norms", Class::Collectives, 2.0 * calls, Work::Tiny);
+                }
+            }
         }
     }
 
-    fn attend(&mut self, decode: Attention, prefill: Attention, calls: f64) {
+    /// Attention of decoding sequences and of prompts, on the heads of one rank. Every rank scores all of an indexer.
+    fn attend(&mut self, core: &Core, mixing: &Mixing, calls: f64) {
+        let heads = (mixing.heads as f64 / self.setup.layout.tp as f64).ceil();
+        let latent = !matches!(core, Core::Softmax { .. });
+        let kind = if latent { Kind::LatentDecode } else { Kind::AttentionDecode };
+        let (entry, token) = self.attention_bytes(core, heads);
+        let (rate, kernel) = self.attention(kind);
+        let decode = Attention {
+            flop_per_pair: heads * mixing.decode_pair,
+            index_flop: mixing.index_pair,
+            bytes_per_cached: entry.0,
+            index_bytes: mixing.index_values as f64 * INDEX_BYTES,
+            bytes_per_token: token.0,
+            span: mixing.span,
+            latent,
+            rate,
+            kernel,
+        };
         let (rate, kernel) = self.attention(Kind::AttentionPrefill);
-        let prefill = Attention { rate, kernel, latent: false, ..prefill };
+        let prefill = Attention {
+            flop_per_pair: heads * mixing.prompt_pair,
+            bytes_per_cached: entry.1,
+            bytes_per_token: token.1,
+            latent: false,
+            rate,
+            kernel,
+            ..decode
+        };
         self.push("attention decode", Class::Attention, calls, Work::Decode(decode));
         self.push("attention prefill", Class::Attention, calls, Work::Prefill(prefill));
+    }
+
+    /// Bytes of a cached entry, and of queries in and results out per token, on one rank: in decode and in prompts.
+    fn attention_bytes(&self, core: &Core, heads: f64) -> ((f64, f64), (f64, f64)) {
+        let tp = self.setup.layout.tp;
+        let cached = self.setup.formats.kv_cache.bytes();
+        let same = |entry: f64, token: f64| ((entry, entry), (token, token));
+        match core {
+            Core::Softmax { kv_heads, head_dim, v_head_dim, cache_values, .. } => {
+                // A shared cache is read like an own one; only its writing is saved.
+                let values = (*cache_values).max(kv_heads * head_dim) as f64;
+                same(values / core.cache_ranks(tp) * cached, heads * (head_dim + v_head_dim) as f64 * WIDE)
+            }
+            Core::Latent { kv_rank, rope_dim, nope_dim, v_head_dim, .. } => {
+                let (r, rope) = (*kv_rank as f64, *rope_dim as f64);
+                let (entry, token) = ((r + rope) * cached, heads * (2.0 * r + rope) * WIDE);
+                let expanded = heads * ((nope_dim + v_head_dim) as f64 + rope) * WIDE;
+                if core.expands() { ((entry, expanded), (token, expanded)) } else { same(entry, token) }
+            }
+            Core::Compressed { head_dim, .. } => {
+                let d = *head_dim as f64;
+                same(d * cached, 2.0 * heads * d * WIDE)
+            }
+            Core::Recurrent { .. } | Core::None => same(0.0, 0.0),
+        }
     }
 
     /// Two all-reduces a layer. Where data-parallel ranks share experts, their tokens travel to them and back.
@@ -309,7 +318,7 @@ impl Forward<'_> {
             Some(e) if layout.dp > 1 => {
                 let width = e.width as f64;
                 // Out as the experts read it, 8 bit with a scale per 128 values; back in 16 bit (DeepEP).
-                let out = match self.expert_path().0.activation_bytes {
+                let out = match self.expert_arithmetic().0.path.activation_bytes {
                     1.0 => 1.0 + 4.0 / 128.0,
                     other => other,
                 };
@@ -328,29 +337,38 @@ impl Forward<'_> {
         }
     }
 
-    fn ends(&mut self) {
+    fn head(&mut self) {
         let model = &self.setup.model;
-        let (path, kernel) = self.path(Kind::Gemm, WeightClass::Rest);
+        let (by, or) = self.arithmetic(Kind::Gemm, WeightClass::Rest);
         let n = (model.vocab as f64 / self.setup.layout.tp as f64).ceil();
         let k = model.hidden as f64;
-        self.push("LM head", Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, path, kernel });
+        self.push("LM head", Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, by, or });
+    }
+
+    fn ends(&mut self) {
+        self.head();
         // Embedding, final norm, sampling: kernels of a step, whatever the layers.
         let kernel = self.kernel(Kind::Gemm, path::Family::Bf16);
-        let kernels = if self.llama(WeightClass::Rest).is_some() { 0.0 } else { STEP_KERNELS };
+        let llama = self.llama(WeightClass::Rest).map(|(llama, _)| llama.hop_s);
+        let kernels = if llama.is_some() { 0.0 } else { STEP_KERNELS };
         let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
         self.push("embedding, sampling", Class::Gemm, 1.0, work);
-        if let Some((llama, _)) = self.llama(WeightClass::Rest) {
-            let (launch, hops) = (llama.hop_s, self.setup.layout.pp as f64 - 1.0);
-            let work = Work::Elementwise { bytes_per_token: 0.0, kernels: hops, kernel: Kernel { launch, ..kernel } };
-            self.push("hand over", Class::Host, 1.0, work);
+        let layout = &self.setup.layout;
+        if layout.pp == 1 {
+            return;
         }
-    }
-}
-
-fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
-    match indexer {
-        None => span,
-        Some(i) => Span { chosen: i.topk as f64, index_bytes: if i.own { i.dim as f64 * cached } else { 0.0 }, ..span },
+        match llama {
+            Some(launch) => {
+                let (kernels, kernel) = (layout.pp as f64 - 1.0, Kernel { launch, ..kernel });
+                let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
+                self.push("hand over", Class::Host, 1.0, work);
+            }
+            // Every rank of a stage sends its share to its counterpart.
+            None => {
+                let bytes_per_token = self.setup.model.hidden as f64 * WIDE / layout.tp as f64;
+                self.push("hand over", Class::Collectives, 1.0, Work::Send { bytes_per_token });
+            }
+        }
     }
 }
 

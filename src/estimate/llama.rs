@@ -5,10 +5,11 @@
 //! cards of one chip differ by their power limit rather than by their data sheet.
 
 use super::calibration::Kernel;
-use super::machine;
-use super::path::{Family, Path};
+use super::op::Arithmetic;
+use super::path::{self, Family, Path};
 use crate::device::Device;
 use crate::precision::Precision;
+use crate::units::FlopRate;
 use serde::{Deserialize, Serialize};
 
 /// Constants of llama.cpp, fitted on its own benchmarks. Shares are in (0, 1].
@@ -83,7 +84,7 @@ pub struct Llama {
     pub prompt_attention: f64,
     /// Share of the prompt rate that attention reaches under Metal.
     pub prompt_attention_metal: f64,
-    /// Time of a layer's kernels for a micro-batch, s.
+    /// What a layer's kernels take longer for a micro-batch of a prompt, s.
     pub prompt_layer_s: f64,
 }
 
@@ -130,14 +131,14 @@ impl Situation<'_> {
         self.is(&["kepler", "maxwell", "pascal", "gcn5", "cdna1", "cdna2"])
     }
 
-    /// The 8-bit rate of mat-vec kernels, FLOP/s.
-    fn small_rate(&self) -> f64 {
-        self.device.rates.int8.map_or(machine::wide_rate(self.device), |r| r.get())
+    /// The 8-bit rate of mat-vec kernels.
+    fn small_rate(&self) -> FlopRate {
+        self.device.rates.int8.unwrap_or(path::wide_rate(self.device))
     }
 
-    /// The rate of matrix kernels, FLOP/s: half the 8-bit rate under CUDA, which is 16 bit with 16-bit sums.
-    fn prompt_rate(&self) -> f64 {
-        let wide = self.device.rates.fp16.map_or(machine::wide_rate(self.device), |r| r.get());
+    /// The rate of matrix kernels: half the 8-bit rate under CUDA, which is 16 bit with 16-bit sums.
+    fn prompt_rate(&self) -> FlopRate {
+        let wide = self.device.rates.fp16.unwrap_or(path::wide_rate(self.device));
         if self.backend() == Backend::Cuda { wide.max(self.small_rate() / 2.0) } else { wide }
     }
 
@@ -147,31 +148,31 @@ impl Situation<'_> {
 }
 
 impl Llama {
-    /// Arithmetic and constants of a weight matrix.
-    pub fn gemm(&self, s: &Situation<'_>) -> (Path, Kernel) {
+    /// The kernel of a weight matrix, and the one for more rows: decode has both, prompts the latter alone.
+    pub fn gemm(&self, s: &Situation<'_>) -> (Arithmetic, Option<Arithmetic>) {
         let path = |rate| Path { family: Family::W4a16, rate, weight_bytes: s.stored.bytes(), activation_bytes: 2.0 };
+        let memory = self.decode_memory(s);
+        let matrix = Arithmetic {
+            path: path(s.prompt_rate()),
+            kernel: Kernel { compute: self.prompt_compute(s), memory, ..Kernel::IDEAL },
+        };
         if s.prompt {
-            (path(s.prompt_rate()), Kernel { compute: self.prompt_compute(s), ..Kernel::IDEAL })
-        } else {
-            let (compute, memory) = (self.batch_compute, self.decode_memory(s));
-            (path(s.small_rate()), Kernel { compute, memory, free: 1.0, ..Kernel::IDEAL })
+            return (matrix, None);
         }
+        let kernel = Kernel { compute: self.batch_compute, memory, free: 1.0, ..Kernel::IDEAL };
+        (Arithmetic { path: path(s.small_rate()), kernel }, Some(matrix))
     }
 
     /// Rate and constants of attention.
-    pub fn attention(&self, s: &Situation<'_>) -> (f64, Kernel) {
+    pub fn attention(&self, s: &Situation<'_>) -> (FlopRate, Kernel) {
         let metal = s.backend() == Backend::Metal;
         let share = if metal { self.prompt_attention_metal } else { self.prompt_attention };
         let compute = if s.prompt { (self.prompt_compute(s) * share).min(1.0) } else { 1.0 };
-        let memory = if s.prompt { 1.0 } else { self.memory_cache };
-        (s.prompt_rate(), Kernel { compute, memory, ..Kernel::IDEAL })
+        (s.prompt_rate(), Kernel { compute, memory: self.memory_cache, ..Kernel::IDEAL })
     }
 
     /// Time of a layer's launches, s.
     pub fn layer(&self, s: &Situation<'_>) -> f64 {
-        if s.prompt {
-            return self.prompt_layer_s;
-        }
         let plain = match s.backend() {
             Backend::Metal => self.layer_metal_s,
             Backend::Rocm => self.layer_rocm_s,
@@ -182,6 +183,7 @@ impl Llama {
             * s.either(hbm, self.layer_hbm)
             * s.either(s.experts, self.layer_experts)
             * s.either(s.older, self.layer_older)
+            + if s.prompt { self.prompt_layer_s } else { 0.0 }
     }
 
     fn decode_memory(&self, s: &Situation<'_>) -> f64 {
@@ -207,7 +209,7 @@ impl Llama {
             }
             Backend::Rocm => self.prompt_rocm,
             Backend::Cuda => {
-                let watts = s.device.tdp.map_or(300.0, |p| p.get()) / (s.prompt_rate() / 1e12);
+                let watts = s.device.tdp.map_or(300.0, |p| p.get()) / (s.prompt_rate().get() / 1e12);
                 self.prompt_generation(s)
                     * watts.powf(self.prompt_power)
                     * s.either(wide, self.prompt_f16_cuda)

@@ -1,56 +1,60 @@
 //! The devices of one instance as numbers: bandwidth, units and links, and what a collective costs on them.
 
+use super::bound::Bound;
 use super::calibration::{EngineConstants, Shared};
-use super::op::Bound;
+use super::path;
 use crate::device::Device;
 use crate::device::products::Products;
 use crate::setup::{Hardware, Layout};
+use crate::units::{Bandwidth, Bytes, FlopRate, Seconds};
 
-/// PCI Express 5.0 and 4.0 x16, one direction, byte/s: 32 and 16 GT/s, 128b/130b (PCI-SIG base specification).
-const PCIE_5: f64 = 63.0e9;
-const PCIE_4: f64 = 31.5e9;
+/// PCI Express 5.0 and 4.0 x16, one direction: 32 and 16 GT/s, 128b/130b (PCI-SIG base specification).
+const PCIE_5: Bandwidth = Bandwidth::new(63.0e9);
+const PCIE_4: Bandwidth = Bandwidth::new(31.5e9);
 /// Devices of one host that PCI Express joins.
 const PCIE_DOMAIN: u64 = 16;
-/// A link slower than this is a bridge that collectives gain nothing from, byte/s.
-const SLOW_LINK: f64 = 100e9;
+/// A link slower than this is a bridge that collectives gain nothing from.
+const SLOW_LINK: Bandwidth = Bandwidth::new(100e9);
 
-/// Bandwidth per compute unit, byte/s, of a device whose data sheet names no units; those of the catalogue have 10 to
+/// Bandwidth per compute unit of a device whose data sheet names no units; those of the catalogue have 10 to
 /// 25 GB/s.
-const BANDWIDTH_PER_UNIT: f64 = 15e9;
-
-/// FLOP per byte of bandwidth of a device whose data sheet names no rate; those of the catalogue have 15 to 30 in
-/// 32 bit.
-const FLOP_PER_BYTE: f64 = 20.0;
+const BANDWIDTH_PER_UNIT: Bandwidth = Bandwidth::new(15e9);
 
 /// One instance's devices.
 #[derive(Debug, Clone)]
 pub struct Machine {
     /// Data-parallel ranks.
     pub dp: f64,
-    /// Devices that take part in a collective.
+    /// Tensor-parallel ranks of one of them.
+    pub tp: f64,
+    /// Ranks that share the experts: `tp * dp`.
     pub ranks: f64,
-    /// Device memory, byte/s.
-    pub bandwidth: f64,
-    /// Peak 16-bit rate, FLOP/s.
-    pub wide_rate: f64,
+    /// Device memory.
+    pub bandwidth: Bandwidth,
+    /// Peak 16-bit rate.
+    pub wide_rate: FlopRate,
     /// Compute units.
     pub units: f64,
-    /// Last-level cache that a kernel timed over and over finds its data in, bytes; 0 in a real step, where every
-    /// other layer passes through it in between.
-    pub cache: f64,
+    /// Last-level cache that a kernel timed over and over finds its data in; 0 in a real step, where every other layer
+    /// passes through it in between.
+    pub cache: Bytes,
     /// What a weight matrix costs by its shape and rows, on a device measured here.
     pub products: Option<Products>,
     /// Unevenness of routing.
     pub expert_skew: f64,
     /// Tokens of the busiest rank over the mean.
     pub expert_imbalance: f64,
-    /// Nodes the instance spans.
+    /// Nodes the ranks of one stage span.
     pub nodes: f64,
-    /// Devices of the instance that one link joins.
+    /// Devices of a stage that one link joins.
     pub domain: f64,
+    /// Devices that one link can join.
+    reach: f64,
+    /// Stages that hand over to the next one inside a node, and beyond it.
+    hops: (f64, f64),
     wire: Wire,
-    /// Scale-out network of one device, byte/s; 0 where the instance stays inside one domain.
-    pub network: f64,
+    /// Scale-out network of one device; 0 where the instance stays inside one domain.
+    pub network: Bandwidth,
     /// Efficiency of a two-shot all-reduce relative to the library's.
     pub two_shot: f64,
     /// Constants that belong to no engine and no kernel family.
@@ -59,8 +63,8 @@ pub struct Machine {
 
 #[derive(Debug, Clone, Copy)]
 enum Wire {
-    Switch(f64),
-    Pcie(f64),
+    Switch(Bandwidth),
+    Pcie(Bandwidth),
 }
 
 /// Why a layout cannot be estimated on a device.
@@ -71,13 +75,6 @@ pub enum Unanswerable {
         "{0} devices reach beyond the {1} that one link of {2} joins, and its data sheet has no `network` bandwidth; add it to a copy of the file and name that file"
     )]
     Network(u64, u64, String),
-}
-
-/// Peak 16-bit rate of a device, FLOP/s; of what its data sheet has where that is missing.
-pub fn wide_rate(sheet: &Device) -> f64 {
-    let rates = &sheet.rates;
-    let known = rates.bf16.or(rates.fp16).or(rates.fp8.map(|r| r / 2.0)).or(rates.fp32);
-    known.map_or(FLOP_PER_BYTE * sheet.bandwidth.get(), |r| r.get())
 }
 
 impl Machine {
@@ -93,27 +90,32 @@ impl Machine {
     ) -> Result<Self, Unanswerable> {
         let sheet = &hardware.sheet;
         let ranks = layout.tp * layout.dp;
-        let (wire, domain) = wire(sheet, ranks);
-        let nodes = ranks.div_ceil(domain);
+        let (wire, reach) = wire(sheet, ranks);
+        let nodes = ranks.div_ceil(reach);
+        let beyond = (layout.instance().div_ceil(reach) - 1).min(layout.pp - 1);
         let network = match sheet.network {
-            Some(network) => network.get(),
-            None if nodes == 1 => 0.0,
-            None => return Err(Unanswerable::Network(ranks, domain, sheet.id.clone())),
+            Some(network) => network,
+            None if nodes == 1 && beyond == 0 => Bandwidth::ZERO,
+            None => return Err(Unanswerable::Network(layout.instance(), reach, sheet.id.clone())),
         };
-        let bandwidth = sheet.bandwidth.get();
+        let bandwidth = sheet.bandwidth;
+        let guessed_units = (bandwidth / BANDWIDTH_PER_UNIT).round().max(20.0);
         let imbalance = if layout.ep > 8 { shared.expert_imbalance_redundant } else { shared.expert_imbalance };
         Ok(Self {
             dp: layout.dp as f64,
+            tp: layout.tp as f64,
             ranks: ranks as f64,
             bandwidth,
-            wide_rate: wide_rate(sheet),
-            units: sheet.compute_units.map_or((bandwidth / BANDWIDTH_PER_UNIT).round().max(20.0), f64::from),
-            cache: 0.0,
+            wide_rate: path::wide_rate(sheet),
+            units: sheet.compute_units.map_or(guessed_units, f64::from),
+            cache: Bytes::ZERO,
             expert_skew: shared.expert_skew,
             products: hardware.measured.as_ref().and_then(|m| m.products.clone()),
             expert_imbalance: if layout.ep > 1 { imbalance } else { 1.0 },
             nodes: nodes as f64,
-            domain: domain.min(ranks) as f64,
+            domain: reach.min(ranks) as f64,
+            reach: reach as f64,
+            hops: ((layout.pp - 1 - beyond) as f64, beyond as f64),
             wire,
             network,
             two_shot: engine.two_shot,
@@ -121,54 +123,71 @@ impl Machine {
         })
     }
 
-    /// Link of one device, byte/s in one direction.
-    pub const fn link_rate(&self) -> f64 {
+    /// Link of one device, in one direction.
+    pub const fn link_rate(&self) -> Bandwidth {
         let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
         rate
     }
 
-    /// Latency of the smallest collective over all ranks, s.
-    pub fn latency(&self) -> f64 {
-        self.latency_of(self.ranks)
-    }
-
-    /// Latency of the smallest collective over so many ranks, s.
-    pub fn latency_of(&self, ranks: f64) -> f64 {
-        match self.wire {
+    /// Latency of the smallest collective over so many ranks.
+    pub fn latency_of(&self, ranks: f64) -> Seconds {
+        Seconds::new(match self.wire {
             _ if ranks <= 1.0 => 0.0,
             Wire::Switch(_) => self.shared.link_latency_s + self.shared.link_latency_rank_s * ranks,
             Wire::Pcie(_) => self.shared.pcie_latency_rank_s * ranks,
-        }
+        })
     }
 
-    /// Least time of an all-reduce of `size` bytes over all ranks: links and network at their peak, no latency.
-    pub fn reduce_roof(&self, size: f64) -> f64 {
-        let inside = 2.0 * size * (self.ranks - 1.0).max(0.0) / self.ranks / self.link_rate();
-        let between = if self.nodes > 1.0 { 2.0 * size / self.domain / self.network } else { 0.0 };
-        inside.max(between)
+    /// Least time of an all-reduce of `size` over so many ranks: links and network at their peak, no latency.
+    pub fn reduce_roof(&self, size: Bytes, ranks: f64) -> Seconds {
+        let inside = size * (2.0 * (ranks - 1.0).max(0.0) / ranks) / self.link_rate();
+        if ranks <= self.reach { inside } else { inside.max(size * (2.0 / self.reach) / self.network) }
     }
 
-    /// Time of an all-reduce of `size` bytes over all ranks: one shot (every rank reads all) or two shots
+    /// Time of an all-reduce of `size` over so many neighbouring ranks: one shot (every rank reads all) or two shots
     /// (reduce-scatter, all-gather), whichever is faster; between nodes what a node's ranks share goes over the
     /// network on top.
-    pub fn reduce(&self, size: f64) -> (f64, Bound) {
+    pub fn reduce(&self, size: Bytes, ranks: f64) -> (Seconds, Bound) {
         let s = &self.shared;
-        let n = self.ranks;
+        let n = ranks;
         if n <= 1.0 {
-            return (0.0, Bound::Link);
+            return (Seconds::ZERO, Bound::Link);
         }
-        let latency = self.latency();
+        let latency = self.latency_of(n);
         let (rate, one_share, two_share, extra) = match self.wire {
             Wire::Switch(rate) => (rate, s.link_one_shot, s.link_two_shot, s.link_two_shot_s),
             Wire::Pcie(rate) => (rate, s.pcie_one_shot, s.pcie_two_shot, 0.0),
         };
         let one = latency + size * (n - 1.0) / (rate * one_share);
-        let two = 2.0 * latency + 2.0 * size * (n - 1.0) / n / (rate * two_share * self.two_shot) + extra;
-        if self.nodes <= 1.0 {
+        let two =
+            latency * 2.0 + size * (2.0 * (n - 1.0) / n) / (rate * (two_share * self.two_shot)) + Seconds::new(extra);
+        if n <= self.reach {
             return (one.min(two), Bound::Link);
         }
-        let between = 2.0 * latency + 2.0 * size / self.domain / (self.network * s.network_share);
+        let between = latency * 2.0 + size * (2.0 / self.reach) / (self.network * s.network_share);
         (two + between, if between > two { Bound::Network } else { Bound::Link })
+    }
+
+    /// Time in which hidden vectors, of which one rank sends `size`, pass from stage to stage through the pipeline:
+    /// over the link inside a node, over the network to the next one, each at what a single copy reaches there.
+    pub fn send(&self, size: Bytes) -> (Seconds, Bound) {
+        let share = match self.wire {
+            Wire::Switch(_) => self.shared.link_one_shot,
+            Wire::Pcie(_) => self.shared.pcie_one_shot,
+        };
+        let latency = self.latency_of(2.0);
+        let inside = (latency + size / (self.link_rate() * share)) * self.hops.0;
+        if self.hops.1 == 0.0 {
+            return (inside, Bound::Link);
+        }
+        let beyond = (latency + size / (self.network * self.shared.network_share)) * self.hops.1;
+        (inside + beyond, if beyond > inside { Bound::Network } else { Bound::Link })
+    }
+
+    /// Least time of the same.
+    pub fn send_roof(&self, size: Bytes) -> Seconds {
+        let beyond = if self.hops.1 > 0.0 { size * self.hops.1 / self.network } else { Seconds::ZERO };
+        size * self.hops.0 / self.link_rate() + beyond
     }
 
     /// The instance is so wide that two half batches overlap.
@@ -177,11 +196,25 @@ impl Machine {
     }
 }
 
+/// The rate at which a device sends to another one of `devices` in all: over the link where it joins them, else over
+/// the network.
+///
+/// # Errors
+/// When the data sheet names neither.
+pub fn way(sheet: &Device, devices: u64) -> Result<Bandwidth, Unanswerable> {
+    let (wire, reach) = wire(sheet, devices);
+    let (Wire::Switch(rate) | Wire::Pcie(rate)) = wire;
+    if devices <= reach {
+        return Ok(rate);
+    }
+    sheet.network.ok_or_else(|| Unanswerable::Network(devices, reach, sheet.id.clone()))
+}
+
 /// The link of an instance and how many devices it joins: the scale-up link, or PCI Express in one host.
 fn wire(sheet: &Device, ranks: u64) -> (Wire, u64) {
     match sheet.link {
-        Some(link) if link.per_direction.get() >= SLOW_LINK && (link.domain > 2 || u64::from(link.domain) >= ranks) => {
-            (Wire::Switch(link.per_direction.get()), u64::from(link.domain).max(1))
+        Some(link) if link.per_direction >= SLOW_LINK && (link.domain > 2 || u64::from(link.domain) >= ranks) => {
+            (Wire::Switch(link.per_direction), u64::from(link.domain).max(1))
         }
         _ => {
             let rate = if sheet.pcie.as_deref().is_some_and(|p| p.starts_with('5')) { PCIE_5 } else { PCIE_4 };

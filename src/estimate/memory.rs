@@ -1,25 +1,24 @@
 //! What fits: weights, activations and KV cache on one device, and how many requests that admits.
 
 use crate::model::Class;
-use crate::model::spec::{Core, Shard};
+use crate::model::spec::{Layer, Shard};
 use crate::setup::{Engine, Setup};
-
-/// Bytes of an index key: they are kept in 8 bit whatever the cache is stored in.
-const INDEX_BYTES: f64 = 1.0;
+use crate::units::Bytes;
+use std::fmt;
 
 /// Bytes on one device, and what they admit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Memory {
     /// Weights of this rank.
-    pub weights: f64,
+    pub weights: Bytes,
     /// Activations of the largest step.
-    pub activations: f64,
+    pub activations: Bytes,
     /// What the engine may use.
-    pub usable: f64,
-    /// Bytes a cached token occupies on this rank.
-    pub cache_per_token: f64,
-    /// Bytes a sequence occupies whatever its length: recurrent states, full windows.
-    pub cache_fixed: f64,
+    pub usable: Bytes,
+    /// What a cached token occupies on this rank.
+    pub cache_per_token: Bytes,
+    /// What a sequence occupies whatever its length: recurrent states, full windows.
+    pub cache_fixed: Bytes,
     /// The engine gives up a request's cache when memory runs out, so that it admits by the mean length.
     evicts: bool,
     ranks: f64,
@@ -32,7 +31,7 @@ impl Memory {
         Self {
             weights: weights(setup),
             activations: activations(setup),
-            usable: setup.hardware.sheet.memory.get() * setup.limits.memory_fraction,
+            usable: setup.hardware.sheet.memory * setup.limits.memory_fraction,
             cache_per_token,
             cache_fixed,
             evicts: matches!(setup.engine, Engine::Vllm | Engine::Sglang),
@@ -40,8 +39,8 @@ impl Memory {
         }
     }
 
-    /// Bytes left for caches on one device; negative where the weights do not fit.
-    pub fn free(&self) -> f64 {
+    /// What is left for caches on one device; negative where the weights do not fit.
+    pub fn free(&self) -> Bytes {
         self.usable - self.weights - self.activations
     }
 
@@ -49,88 +48,95 @@ impl Memory {
     /// half of the answer for one that does.
     pub fn admits(&self, input: f64, output: f64) -> f64 {
         let length = input + output * if self.evicts { 0.5 } else { 1.0 };
-        let need = length * self.cache_per_token + self.cache_fixed;
-        (self.free() / need).max(0.0) * self.ranks
+        (self.free() / self.sequence(length)).max(0.0) * self.ranks
     }
 
-    /// Whether one request of this length fits at all.
-    pub fn fits(&self, input: f64, output: f64) -> bool {
-        self.free() >= (input + output) * self.cache_per_token + self.cache_fixed
+    /// What is missing where not even one request of this length fits.
+    pub fn shortage(&self, input: f64, output: f64) -> Option<Shortage> {
+        let cache = self.sequence(input + output);
+        (self.free() < cache).then_some(Shortage { memory: *self, cache })
+    }
+
+    /// What a sequence of a length occupies on this rank.
+    pub fn sequence(&self, tokens: f64) -> Bytes {
+        self.cache_per_token * tokens + self.cache_fixed
     }
 }
 
-/// Bytes of the weights one rank holds.
-fn weights(setup: &Setup) -> f64 {
+/// Not even one request fits on a device, and why.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Shortage {
+    memory: Memory,
+    cache: Bytes,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const GIB: Bytes = Bytes::new(1_073_741_824.0);
+        let m = &self.memory;
+        write!(
+            f,
+            "does not fit: {:.0} GiB of weights, {:.1} GiB of activations and {:.1} GiB of one request's cache a device, of {:.0} GiB that the engine may use",
+            m.weights / GIB,
+            m.activations / GIB,
+            self.cache / GIB,
+            m.usable / GIB
+        )
+    }
+}
+
+/// The weights one rank holds, those of a draft included.
+fn weights(setup: &Setup) -> Bytes {
     let (model, layout) = (&setup.model, &setup.layout);
+    let tables = if model.tied_embeddings { 1.0 } else { 2.0 };
+    let rest = setup.stored(Class::Rest).bytes();
+    let ends = tables * (model.vocab * model.hidden) as f64 / layout.tp as f64 * rest;
+    let layers: f64 = model.layers.iter().map(|l| l.count as f64 * layer_weights(setup, l)).sum();
+    let draft = setup.draft_layer().map_or(0.0, |l| {
+        layer_weights(setup, l) + 2.0 * (model.hidden * model.hidden) as f64 / layout.tp as f64 * rest
+    });
+    Bytes::new(layers / layout.pp as f64 + ends + draft)
+}
+
+/// Bytes of one layer on one rank.
+fn layer_weights(setup: &Setup, layer: &Layer) -> f64 {
+    let layout = &setup.layout;
     let bytes = |class| setup.stored(class).bytes();
     let (tp, all) = (layout.tp as f64, (layout.tp * layout.dp) as f64);
-    let layer = |layer: &crate::model::spec::Layer| {
-        let linears: f64 = layer
-            .linears
-            .iter()
-            .map(|l| {
-                let values = l.params() as f64;
-                let ranks = match l.shard {
-                    Shard::Replicated => 1.0,
-                    _ => tp,
-                };
-                values / ranks * bytes(Class::Part(l.part))
-            })
-            .sum();
-        // A rank holds whole experts, or its share of one that several ranks divide.
-        let experts = layer.experts.map_or(0.0, |e| {
-            let values = e.count.div_ceil(layout.ep) * layout.ep * e.params_each();
-            values as f64 / all * bytes(Class::Experts)
-        });
-        layer.count as f64 * (linears + experts + layer.other_params as f64 * bytes(Class::Rest))
+    let linear = |l: &crate::model::spec::Linear| {
+        let ranks = if l.shard == Shard::Replicated { 1.0 } else { tp };
+        l.params() as f64 / ranks * bytes(Class::Part(l.part))
     };
-    let tables = if model.tied_embeddings { 1.0 } else { 2.0 };
-    let ends = tables * (model.vocab * model.hidden) as f64 / tp * bytes(Class::Rest);
-    model.layers.iter().map(layer).sum::<f64>() / layout.pp as f64 + ends
+    // A rank holds whole experts, or its share of one that several ranks divide.
+    let experts = layer.experts.map_or(0.0, |e| {
+        let values = e.count.div_ceil(layout.ep) * layout.ep * e.params_each();
+        values as f64 / all * bytes(Class::Experts)
+    });
+    layer.linears.iter().map(linear).sum::<f64>() + experts + layer.other_params as f64 * bytes(Class::Rest)
 }
 
-/// Bytes a cached token and a sequence occupy on one rank.
-fn cache(setup: &Setup) -> (f64, f64) {
-    let (tp, pp) = (setup.layout.tp as f64, setup.layout.pp as f64);
-    let bytes = setup.formats.kv_cache.bytes();
+/// What a cached token and a sequence occupy on one rank. A sliding window counts in full: a sequence soon fills it.
+fn cache(setup: &Setup) -> (Bytes, Bytes) {
+    let (model, layout) = (&setup.model, &setup.layout);
     let (mut per_token, mut fixed) = (0.0, 0.0);
-    for layer in &setup.model.layers {
-        let layers = layer.count as f64 / pp;
-        match &layer.core {
-            Core::Softmax { kv_heads, cache_values, window, .. } => {
-                let values = *cache_values as f64 / tp.min(*kv_heads as f64) * bytes;
-                match window {
-                    // A sliding window is held in full once a sequence is longer than it.
-                    Some(window) => fixed += layers * values * window.tokens as f64,
-                    None => per_token += layers * values,
-                }
-            }
-            Core::Latent { kv_rank, rope_dim, indexer, .. } => {
-                let index = indexer.filter(|i| i.own).map_or(0, |i| i.dim);
-                per_token += layers * ((kv_rank + rope_dim) as f64 * bytes + index as f64 * INDEX_BYTES);
-            }
-            Core::Compressed { head_dim, ratio, window, indexer, state_bytes, .. } => {
-                fixed += layers * ((head_dim * window) as f64 * bytes + *state_bytes as f64);
-                if *ratio > 0 {
-                    let index = indexer.filter(|i| i.own).map_or(0, |i| i.dim);
-                    per_token += layers * (*head_dim as f64 * bytes + index as f64 * INDEX_BYTES) / *ratio as f64;
-                }
-            }
-            Core::Recurrent { state_bytes, .. } => {
-                fixed += layers * *state_bytes as f64 / tp;
-            }
-            Core::None => {}
-        }
+    let stages = layout.pp as f64;
+    let layers = model.layers.iter().map(|l| (l, l.count as f64 / stages));
+    for (layer, layers) in layers.chain(setup.draft_layer().map(|l| (l, 1.0))) {
+        let cached = layer.core.cached(setup.formats.kv_cache);
+        let share = layers / layer.core.cache_ranks(layout.tp);
+        per_token += share * cached.per_token;
+        fixed += share * (cached.per_windowed * cached.window + cached.fixed);
     }
-    (per_token, fixed)
+    (Bytes::new(per_token), Bytes::new(fixed))
 }
 
 /// Activations of the largest step: residual stream, one projection's input and output, and 32-bit logits.
-fn activations(setup: &Setup) -> f64 {
+fn activations(setup: &Setup) -> Bytes {
     let model = &setup.model;
     let widest = model.layers.iter().flat_map(|l| &l.linears).map(|l| l.outputs.max(l.inputs)).max().unwrap_or(0);
     let tp = setup.layout.tp as f64;
     let tokens = setup.limits.batch_tokens as f64;
     let sequences = setup.limits.max_sequences.unwrap_or(256) as f64;
-    tokens * 2.0 * (4.0 * model.hidden as f64 + 2.0 * widest as f64 / tp) + sequences * model.vocab as f64 / tp * 4.0
+    let residual = tokens * 2.0 * (4.0 * model.hidden as f64 + 2.0 * widest as f64 / tp);
+    Bytes::new(residual + sequences * model.vocab as f64 / tp * 4.0)
 }

@@ -4,14 +4,15 @@
 
 use crate::device::Device;
 use crate::precision::Precision;
+use crate::units::FlopRate;
 
 /// The arithmetic of one weight class on one device.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Path {
     /// Name of the kernel family, the key of its constants.
     pub family: Family,
-    /// Peak rate, FLOP/s.
-    pub rate: f64,
+    /// Peak rate.
+    pub rate: FlopRate,
     /// Bytes of a stored weight.
     pub weight_bytes: f64,
     /// Bytes of an activation as the kernel reads it.
@@ -47,34 +48,45 @@ impl Family {
     }
 }
 
+/// FLOP per byte of bandwidth of a device whose data sheet names no rate; those of the catalogue have 15 to 30 in
+/// 32 bit.
+const FLOP_PER_BYTE: f64 = 20.0;
+
+/// Peak 16-bit rate of a device; of what its data sheet has where that is missing.
+pub fn wide_rate(sheet: &Device) -> FlopRate {
+    let rates = &sheet.rates;
+    let known = rates.bf16.or(rates.fp16).or(rates.fp8.map(|r| r / 2.0)).or(rates.fp32);
+    known.unwrap_or(FlopRate::new(FLOP_PER_BYTE * sheet.bandwidth.get()))
+}
+
 /// The arithmetic of a storage format on a device.
 ///
 /// A rate the data sheet lacks is that of 16 bit.
 pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, block_scaled: bool) -> Path {
     let rates = &device.rates;
-    let wide = super::machine::wide_rate(device);
+    let wide = wide_rate(device);
     let weight_bytes = stored.bytes();
     let path = |family, rate, activation_bytes| Path { family, rate, weight_bytes, activation_bytes };
     let small_activations = !matches!(activations, Some(Precision::Bf16 | Precision::F16 | Precision::F32));
     match stored {
-        Precision::F32 => path(Family::Bf16, rates.fp32.map_or(wide, |r| r.get()), 4.0),
+        Precision::F32 => path(Family::Bf16, rates.fp32.unwrap_or(wide), 4.0),
         Precision::Bf16 | Precision::F16 => path(Family::Bf16, wide, 2.0),
         Precision::Fp8 => match rates.fp8 {
             Some(rate) if small_activations => {
-                path(if block_scaled { Family::Fp8Block } else { Family::Fp8 }, rate.get(), 1.0)
+                path(if block_scaled { Family::Fp8Block } else { Family::Fp8 }, rate, 1.0)
             }
             _ => path(Family::W8a16, wide, 2.0),
         },
         Precision::Int8 | Precision::Q8_0 => match rates.int8 {
-            Some(rate) if small_activations => path(Family::Int8, rate.get(), 1.0),
+            Some(rate) if small_activations => path(Family::Int8, rate, 1.0),
             _ => path(Family::W8a16, wide, 2.0),
         },
         Precision::Fp4 | Precision::Mxfp4 => match (rates.fp4, rates.fp8) {
             // Measured kernels do not reach the FP4 rate that Blackwell Ultra adds beyond four times BF16.
             (Some(rate), _) if stored == Precision::Fp4 && activations.is_none_or(|a| a == Precision::Fp4) => {
-                path(Family::Fp4, rate.get().min(4.0 * wide), Precision::Fp4.bytes())
+                path(Family::Fp4, rate.min(wide * 4.0), Precision::Fp4.bytes())
             }
-            (Some(_), Some(rate)) if small_activations => path(Family::W4a8, rate.get(), 1.0),
+            (Some(_), Some(rate)) if small_activations => path(Family::W4a8, rate, 1.0),
             _ => path(Family::W4a16, wide, 2.0),
         },
         Precision::Int4 | Precision::Q4_0 | Precision::Q4KM => path(Family::W4a16, wide, 2.0),

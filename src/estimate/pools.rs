@@ -1,13 +1,20 @@
 //! Separate pools: some instances read prompts, others write answers, and the caches travel between them.
+//!
+//! A request passes three stations: a reader, the way of its cache, a writer. X requests per second are C users over the
+//! time of a round, and no more than the readers, the links or the memory of the writers let through. At the readers a
+//! prompt finds others (M/D/1): with rho = X p / readers it waits p rho / (2 (1 - rho)), which makes X the root of a
+//! quadratic. The one place where any of this is written: comparisons, searches and simulations ask here.
 
-use super::{Compiled, Loop};
-use crate::setup::Load;
-
-/// Tokens a prefill instance reads in one step per data-parallel rank.
-pub const STEP_TOKENS: f64 = 8192.0;
-
-/// Iterations after which the batch has settled.
-const ITERATIONS: usize = 15;
+use super::calibration::{Calibration, Situation};
+use super::compiled::Compiled;
+use super::machine::{self, Unanswerable};
+use super::memory::Shortage;
+use super::prompt::Prompt;
+use super::serve::Loop;
+use super::settle::settle;
+use super::step::Step;
+use crate::setup::{Layout, Load, Setup};
+use crate::units::Seconds;
 
 /// A pool that reads prompts and one that writes answers.
 #[derive(Debug, Clone)]
@@ -16,66 +23,200 @@ pub struct Pools {
     pub prefill: Compiled,
     /// The instances that write answers.
     pub decode: Compiled,
+    /// How caches get from one to the other.
+    pub transfer: Transfer,
+}
+
+/// How a cache gets from a prefill pool to a decode pool: every rank sends its share over its own link or network.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Transfer {
+    /// Of what a sequence holds whatever its length.
+    pub fixed: Seconds,
+    /// Per cached token.
+    pub per_token: Seconds,
+}
+
+impl Transfer {
+    /// Of a prompt.
+    pub fn of(&self, tokens: f64) -> Seconds {
+        self.fixed + self.per_token * tokens
+    }
+}
+
+/// What a pool of writers does with a batch on each.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Writing {
+    /// Time per token.
+    pub tpot: Seconds,
+    /// Requests per second of all its instances.
+    pub rate: f64,
+}
+
+/// What a pool of readers does.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reading {
+    /// From a prompt's first chunk to its end.
+    pub own: Seconds,
+    /// Instance time of one prompt.
+    pub each: Seconds,
+    /// Requests per second of all its instances.
+    pub rate: f64,
+    /// A step.
+    pub step: Seconds,
 }
 
 impl Pools {
-    /// Steady state of both pools under a load: the slowest of prompts read, answers written and clients decides.
+    /// The pools of a setup: `decode` writes; what reads has the layout `prefill` and guesses nothing.
     ///
-    /// The times of [`Loop`] are those of the decode pool; `prompt_s` is a prefill instance's time of one prompt.
-    pub fn closed_loop(&self, load: &Load) -> Loop {
-        let (readers, writers) = (self.instances(&self.prefill), self.instances(&self.decode));
-        let clients = load.concurrency as f64;
-        let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
-        let ranks = self.prefill.machine.dp;
-        let together = (STEP_TOKENS / fresh).clamp(1.0, (clients / readers).max(1.0)) * ranks;
-        let prompt_s = self.prefill.prompt_step(fresh, together) / together;
-        let first = self.first_token(load);
-        let capacity = self.decode.memory.admits(load.input_tokens, load.output_tokens);
-        let context = load.input_tokens + load.output_tokens / 2.0;
-        let output = load.output_tokens;
+    /// # Errors
+    /// When a data sheet lacks a number that a layout, or the way between the pools, needs.
+    pub fn new(decode: Setup, prefill: Layout, calibration: &Calibration) -> Result<Self, Unanswerable> {
+        let reader = Setup { layout: prefill, speculation: None, ..decode.clone() };
+        Self::of(Compiled::new(reader, calibration)?, Compiled::new(decode, calibration)?, calibration)
+    }
 
-        let mut running = clients / writers * 0.9;
-        let (mut step_s, mut rate) = (0.0, 0.0);
-        for _ in 0..ITERATIONS {
-            step_s = self.decode.decode_step(running, context);
-            let token_s = step_s / self.decode.accepted();
-            rate = (clients / (first + output * token_s))
-                .min(readers / prompt_s)
-                .min(writers * capacity / (output * token_s));
-            running = 0.5 * (running + (rate * output * token_s / writers).max(0.3));
+    /// Two compiled pools.
+    ///
+    /// # Errors
+    /// When neither a link nor a network is known that joins them.
+    pub fn of(prefill: Compiled, decode: Compiled, calibration: &Calibration) -> Result<Self, Unanswerable> {
+        let (readers, writers) = (&prefill.setup, &decode.setup);
+        let devices = readers.layout.devices() + writers.layout.devices();
+        let rate = machine::way(&writers.hardware.sheet, devices)?;
+        let most = |of: fn(&Compiled) -> crate::units::Bytes| of(&prefill).max(of(&decode));
+        let transfer = Transfer {
+            fixed: most(|pool| pool.memory.cache_fixed) / rate,
+            per_token: most(|pool| pool.memory.cache_per_token) / rate,
+        };
+        let correction = calibration.correction(writers, Some(readers.layout));
+        let decode = decode.in_situation(Situation::Pools, calibration).corrected(correction);
+        Ok(Self { prefill: prefill.corrected(correction), decode, transfer })
+    }
+
+    /// With so many times the instances of both, in proportion.
+    #[must_use]
+    pub fn times(&self, replicas: u64) -> Self {
+        let mut other = self.clone();
+        for pool in [&mut other.prefill, &mut other.decode] {
+            pool.setup.layout.replicas *= replicas;
         }
-        let tpot = step_s / self.decode.accepted();
-        let saturated = clients / writers > capacity || readers / prompt_s < 0.999 * clients / (first + output * tpot);
-        let ttft = (clients / rate - output * tpot).max(first);
+        other
+    }
+
+    /// What is missing for one request of a load, in the pool that lacks it.
+    pub fn shortage(&self, load: &Load) -> Option<Shortage> {
+        let read = Load { output_tokens: 1.0, ..*load };
+        self.prefill.shortage(&read).or_else(|| self.decode.shortage(load))
+    }
+
+    /// What the readers do where `together` prompts share a step.
+    pub fn reading(prefill: &Compiled, load: &Load, together: f64) -> Reading {
+        let prompt = Prompt::of(prefill, load, &Step::default(), Seconds::ZERO, together);
+        let scale = prefill.correction.map_or(1.0, |measured| measured.tpot);
+        let (own, each) = (prompt.own * scale, prompt.added * scale);
+        let rate = prefill.setup.layout.replicas as f64 / each.get();
+        Reading { own, each, rate, step: prompt.step * scale }
+    }
+
+    /// What the writers do where `running` sequences decode on each.
+    pub fn writing(decode: &Compiled, load: &Load, running: f64) -> Writing {
+        let scale = decode.correction.map_or(1.0, |measured| measured.tpot);
+        let tpot = decode.decode_step(running, context(load)) * (scale / decode.accepted());
+        let writers = decode.setup.layout.replicas as f64;
+        Writing { tpot, rate: writers * running / (further(load).max(1.0) * tpot.get()) }
+    }
+
+    /// Steady state of both pools under a load.
+    ///
+    /// The times of [`Loop`] are those of the decode pool; `prompt` is a prefill instance's time of one prompt.
+    pub fn closed_loop(&self, load: &Load) -> Loop {
+        let (users, writers) = (load.concurrency as f64, self.decode.setup.layout.replicas as f64);
+        let capacity = self.decode.holds(load).max(1.0);
+        let active = users.min(writers);
+        let mut together = 1.0;
+        let (running, at) = settle(1.0, capacity.min(users), (0.9 * users / active).max(1.0), |running| {
+            let at = self.at(load, running, together);
+            together = at.together;
+            ((at.rate * further(load) * at.writing.tpot.get() / active).max(1.0), at)
+        });
+        let tpot = at.writing.tpot;
+        let decoding = Seconds::new(further(load) * tpot.get());
+        let most = writers * capacity / decoding.get().max(f64::MIN_POSITIVE);
+        let rate = at.rate.min(most);
+        let saturated = at.rate > most * 1.001 || at.unhindered > at.through * 1.001;
+        let ttft = Seconds::new(users / rate) - decoding;
         Loop {
-            offered: clients,
-            admitted: clients.min(capacity * writers),
+            offered: users / active,
+            admitted: (users / active).min(capacity),
+            active,
             running,
             saturated,
             ttft: (!saturated).then_some(ttft),
+            ttft_burst: (!saturated).then_some(ttft + at.reading.each * (users / 2.0 / self.readers())),
             tpot,
             requests_per_s: rate,
-            prompt_s,
-            answer_s: output * tpot / running,
-            step_s,
-            step: self.decode.decoding(running, context),
+            prompt: at.reading.each,
+            answer: Seconds::new(load.output_tokens * tpot.get() / running),
+            step: self.decode.decoding(running, context(load)),
         }
     }
 
-    /// Time to the first token where nobody waits for others: a prompt a rank, and the way of its cache, s.
-    pub fn first_token(&self, load: &Load) -> f64 {
-        let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
-        let read = self.prefill.prompt_step(fresh, self.prefill.machine.dp);
-        self.decode.engine.first_s + self.decode.engine.first_scale * (read + self.transfer(load))
+    /// The stations with `running` sequences on each writer and `together` prompts in a step of a reader.
+    fn at(&self, load: &Load, running: f64, together: f64) -> Stations {
+        let reading = Self::reading(&self.prefill, load, together);
+        let writing = Self::writing(&self.decode, load, running);
+        let round = self.first(load, &reading).get() + further(load) * writing.tpot.get();
+        let users = load.concurrency as f64;
+        let links = self.readers() * self.prefill.machine.dp / self.transfer.of(load.input_tokens).get();
+        // u = rho solves u (round + p / 2 u / (1 - u)) = C p / readers.
+        let (p, demand) = (reading.each.get(), users / reading.rate);
+        let (a, b) = (round - p / 2.0, round + demand);
+        let rho = 2.0 * demand / (b + (b * b - 4.0 * a * demand).max(0.0).sqrt());
+        let rate = (rho * reading.rate).min(links).min(users / round);
+        let coming = rate * reading.step.get() / self.readers();
+        let most = Prompt::most_together(&self.prefill, load).min((users / self.readers()).max(1.0));
+        Stations {
+            rate,
+            unhindered: users / round,
+            through: reading.rate.min(links),
+            together: coming.clamp(1.0, most.max(1.0)),
+            reading,
+            writing,
+        }
     }
 
-    /// Time to move a prompt's cache from one pool to the other over the network of one device's share, s.
-    fn transfer(&self, load: &Load) -> f64 {
-        let bytes = load.input_tokens * self.decode.memory.cache_per_token + self.decode.memory.cache_fixed;
-        self.decode.setup.hardware.sheet.network.map_or(0.0, |network| bytes / network.get())
+    /// Time to the first token where nobody waits for others: a prompt alone, and the way of its cache.
+    pub fn first_token(&self, load: &Load) -> Seconds {
+        self.first(load, &Self::reading(&self.prefill, load, 1.0))
     }
 
-    fn instances(&self, pool: &Compiled) -> f64 {
-        pool.setup.layout.replicas as f64
+    fn first(&self, load: &Load, reading: &Reading) -> Seconds {
+        Seconds::new(self.decode.engine.first_s) + reading.own + self.transfer.of(load.input_tokens)
     }
+
+    fn readers(&self) -> f64 {
+        self.prefill.setup.layout.replicas as f64
+    }
+}
+
+/// What passes the stations.
+struct Stations {
+    /// Requests per second.
+    rate: f64,
+    /// The same where nobody waits.
+    unhindered: f64,
+    /// The most that readers and links let through.
+    through: f64,
+    together: f64,
+    reading: Reading,
+    writing: Writing,
+}
+
+fn context(load: &Load) -> f64 {
+    load.input_tokens + load.output_tokens / 2.0
+}
+
+/// Tokens that are written after the first one, which the prompt yields.
+fn further(load: &Load) -> f64 {
+    (load.output_tokens - 1.0).max(0.0)
 }

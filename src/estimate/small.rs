@@ -1,8 +1,9 @@
 //! The small kernels of a layer: norms, residuals, activations, of a serving engine and of this program.
 
+use super::bound::Class;
 use super::calibration::{Kernel, Kind};
 use super::forward::Forward;
-use super::op::{Class, Work};
+use super::op::Work;
 use super::path;
 use crate::model::Class as WeightClass;
 use crate::model::spec::{Core, Layer, Part};
@@ -13,7 +14,7 @@ const SINGLE: f64 = 4.0;
 
 impl Forward<'_> {
     /// Norms, residuals, activations of an engine: passes over the hidden vectors, as fitted.
-    pub(super) fn small_kernels(&mut self, layer: &Layer) {
+    pub(super) fn small_kernels(&mut self, layer: &Layer, calls: f64) {
         let shared = self.calibration.shared();
         let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
         let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
@@ -23,13 +24,13 @@ impl Forward<'_> {
         };
         let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
         let work = Work::Elementwise { bytes_per_token, kernels, kernel };
-        self.push("norms, residuals", Class::Gemm, layer.count as f64, work);
+        self.push("norms, residuals", Class::Gemm, calls, work);
     }
 
     /// The small kernels this program has and measures, in 32 bit: two norms a layer, each of which reads and writes
     /// the hidden vectors, and an activation that makes one vector of two.
-    pub(super) fn own_small_kernels(&mut self, layer: &Layer, measured: &MeasuredRates) {
-        let (calls, hidden) = (layer.count as f64, self.setup.model.hidden as f64);
+    pub(super) fn own_small_kernels(&mut self, layer: &Layer, calls: f64, measured: &MeasuredRates) {
+        let hidden = self.setup.model.hidden as f64;
         let mut push = |name, reach: f64, bytes_per_token: f64, calls: f64| {
             let kernel = Kernel { memory: reach, launch: measured.launch.get(), ..Kernel::IDEAL };
             self.push(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel });

@@ -1,10 +1,11 @@
 //! Parameters, bytes, cache and FLOP of a model, all from its one description.
 //!
 //! A multiply-add counts as two. FLOP are those of matrices, attention and recurrences; norms, activations and
-//! softmax are left out, as is usual. Prefill is the mean over the tokens of a prompt that starts from an empty
-//! cache, so causal attention sees half the prompt; the LM head runs for the last token of a prompt only.
+//! softmax are left out, as is usual. A prompt's token sees those before it, so causal attention over a prompt from an
+//! empty cache sees half of it; the LM head runs for the last token of a prompt only.
 
-use crate::model::spec::{Core, Experts, Indexer, Layer, Linear, ModelSpec, NativePrecision, Part, Window};
+use super::mixing::Cached;
+use crate::model::spec::{Core, Experts, Layer, Linear, ModelSpec, NativePrecision, Part};
 use crate::precision::Precision;
 use crate::units::{Bytes, Flop};
 use std::fmt;
@@ -87,46 +88,6 @@ impl Layer {
     }
 }
 
-impl Window {
-    /// Tokens that decoding a long sequence sees on average: the window, or half a chunk.
-    pub fn seen_by_decode(self) -> f64 {
-        if self.chunked { (self.tokens as f64 + 1.0) / 2.0 } else { self.tokens as f64 }
-    }
-
-    /// Tokens a token at a position sees, itself included.
-    pub fn seen_at(self, position: u64) -> f64 {
-        match self.chunked {
-            true => ((position.max(1) - 1) % self.tokens + 1) as f64,
-            false => position.min(self.tokens) as f64,
-        }
-    }
-
-    /// Tokens seen on average over the positions 1 to `context`.
-    pub fn seen_on_average(self, context: u64) -> f64 {
-        let (n, w) = (context as f64, self.tokens as f64);
-        if context <= self.tokens {
-            (n + 1.0) / 2.0
-        } else if self.chunked {
-            let (chunks, rest) = ((n / w).floor(), n % w);
-            (chunks * w * (w + 1.0) / 2.0 + rest * (rest + 1.0) / 2.0) / n
-        } else {
-            (w * (w + 1.0) / 2.0 + (n - w) * w) / n
-        }
-    }
-}
-
-/// Tokens seen: by the token that comes after `context` others, or on average over a prompt of that length.
-fn seen(window: Option<Window>, context: u64, phase: Phase) -> f64 {
-    match (window, phase) {
-        (None, Phase::Decode) => context as f64,
-        (None, Phase::Prefill) => (context as f64 + 1.0) / 2.0,
-        // A token in the middle of a chunk stands for all: a decode step meets every place of it.
-        (Some(w), Phase::Decode) if w.chunked && context > w.tokens => (w.tokens as f64 + 1.0) / 2.0,
-        (Some(w), Phase::Decode) => w.seen_at(context),
-        (Some(w), Phase::Prefill) => w.seen_on_average(context),
-    }
-}
-
 /// The two phases of serving.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
@@ -136,79 +97,36 @@ pub enum Phase {
     Decode,
 }
 
-impl Indexer {
-    /// FLOP of scoring so many entries.
-    fn flop(self, entries: f64) -> f64 {
-        if self.own { 2.0 * (self.heads * self.dim) as f64 * entries } else { 0.0 }
-    }
+/// Name of the matrix that expands cached vectors to keys and values.
+pub const EXPANSION: &str = "kv_up";
 
-    /// Values its own cache holds per entry.
-    fn cache(self) -> f64 {
-        if self.own { self.dim as f64 } else { 0.0 }
+impl Layer {
+    /// FLOP of `new` tokens after `past` others in one such layer.
+    fn flop(&self, new: f64, past: f64, phase: Phase) -> f64 {
+        let again = phase == Phase::Prefill && self.core.expands();
+        let linear = |l: &Linear| 2.0 * l.params() as f64 * (new + if again && l.name == EXPANSION { past } else { 0.0 });
+        let linears: f64 = self.linears.iter().map(linear).sum();
+        let experts = self.experts.map_or(0, |e| e.topk * e.matrices * e.width * e.inter);
+        linears + new * (2.0 * experts as f64 + self.core.flop(new, past, phase))
     }
 }
 
 impl Core {
-    /// FLOP per token outside the weight matrices, at a context.
-    ///
-    /// Latent attention: a prompt is read with keys and values expanded per head, 2 h (nope + rope + v); decoding
-    /// and anything sparse works on the compressed vector, 2 h (2 r + rope) (DeepSeek-V2, arXiv 2405.04434).
-    pub fn flop(&self, context: u64, phase: Phase) -> f64 {
-        match *self {
-            Self::Softmax { q_heads, head_dim, v_head_dim, window, .. } => {
-                2.0 * (q_heads * (head_dim + v_head_dim)) as f64 * seen(window, context, phase)
+    /// FLOP per token outside the weight matrices: of the token after `past` others, or on average over the `new` ones
+    /// of a prompt.
+    pub fn flop(&self, new: f64, past: f64, phase: Phase) -> f64 {
+        match (self, self.mixing()) {
+            (Self::Recurrent { flop_per_token, .. }, _) => *flop_per_token as f64,
+            (_, None) => 0.0,
+            (_, Some(mixing)) => {
+                let (pair, seen) = match phase {
+                    Phase::Decode => (mixing.decode_pair, mixing.span.after(past)),
+                    Phase::Prefill => (mixing.prompt_pair, mixing.span.over(past, new)),
+                };
+                mixing.flop(pair, mixing.heads as f64, seen)
             }
-            Self::Latent { heads, kv_rank, rope_dim, nope_dim, v_head_dim, indexer } => {
-                let past = seen(None, context, phase);
-                let absorbed = indexer.is_some() || phase == Phase::Decode;
-                let each = if absorbed { 2 * kv_rank + rope_dim } else { nope_dim + rope_dim + v_head_dim };
-                let chosen = indexer.map_or(past, |i| seen(Some(top(i.topk)), context, phase));
-                2.0 * (heads * each) as f64 * chosen + indexer.map_or(0.0, |i| i.flop(past))
-            }
-            Self::Compressed { heads, head_dim, ratio, window, indexer, .. } => {
-                let raw = seen(Some(top(window)), context, phase);
-                let entries = if ratio == 0 { 0.0 } else { seen(None, context, phase) / ratio as f64 };
-                // The choice is full once the past is longer than the entries it takes.
-                let full = |i: Indexer| seen(Some(top(i.topk * ratio)), context, phase) / ratio.max(1) as f64;
-                let chosen = indexer.map_or(entries, full);
-                4.0 * (heads * head_dim) as f64 * (raw + chosen) + indexer.map_or(0.0, |i| i.flop(entries))
-            }
-            Self::Recurrent { flop_per_token, .. } => flop_per_token as f64,
-            Self::None => 0.0,
         }
     }
-
-    /// Bytes a sequence of `context` tokens holds in the cache. Keys of an indexer are kept in 8 bit.
-    pub fn cache_bytes(&self, context: u64, kv: Precision) -> f64 {
-        let tokens = context as f64;
-        let index = |indexer: Option<Indexer>| indexer.map_or(0.0, |i| i.cache() * Precision::Fp8.bytes());
-        match *self {
-            Self::Softmax { window, cache_values, .. } => {
-                window.map_or(tokens, |w| tokens.min(w.tokens as f64)) * cache_values as f64 * kv.bytes()
-            }
-            Self::Latent { kv_rank, rope_dim, indexer, .. } => {
-                tokens * ((kv_rank + rope_dim) as f64 * kv.bytes() + index(indexer))
-            }
-            Self::Compressed { head_dim, ratio, window, indexer, .. } => {
-                let entries = context.checked_div(ratio).unwrap_or(0) as f64;
-                let raw = tokens.min(window as f64) * head_dim as f64 * kv.bytes();
-                raw + entries * (head_dim as f64 * kv.bytes() + index(indexer))
-            }
-            Self::Recurrent { .. } | Self::None => 0.0,
-        }
-    }
-
-    /// Bytes a sequence holds whatever its length.
-    pub fn state_bytes(&self) -> f64 {
-        match *self {
-            Self::Recurrent { state_bytes, .. } | Self::Compressed { state_bytes, .. } => state_bytes as f64,
-            Self::Softmax { .. } | Self::Latent { .. } | Self::None => 0.0,
-        }
-    }
-}
-
-const fn top(tokens: u64) -> Window {
-    Window { tokens, chunked: false }
 }
 
 impl ModelSpec {
@@ -283,26 +201,35 @@ impl ModelSpec {
     /// Bytes of the cache of one sequence of `context` tokens: windows capped, compressed and shared caches as they
     /// are stored.
     pub fn kv_bytes(&self, context: u64, kv: Precision) -> Bytes {
-        Bytes::new(self.layers.iter().map(|l| l.count as f64 * l.core.cache_bytes(context, kv)).sum())
+        self.sum(kv, |cached| cached.at(context as f64))
     }
 
     /// Bytes one sequence holds whatever its length: recurrent states, convolution windows, tokens to be compressed.
     pub fn state_bytes(&self) -> Bytes {
-        Bytes::new(self.layers.iter().map(|l| l.count as f64 * l.core.state_bytes()).sum())
+        self.sum(Precision::Bf16, |cached| cached.fixed)
+    }
+
+    fn sum(&self, kv: Precision, of: impl Fn(&Cached) -> f64) -> Bytes {
+        Bytes::new(self.layers.iter().map(|l| l.count as f64 * of(&l.core.cached(kv))).sum())
+    }
+
+    /// FLOP of one step of one sequence. Prefill: `new` prompt tokens after `past` that are cached, the LM head for the
+    /// last of them. Decode: `new` tokens, each after `past` others.
+    pub fn flop(&self, new: u64, past: u64, phase: Phase) -> Flop {
+        let (new, past) = (new as f64, past as f64);
+        let layers: f64 = self.layers.iter().map(|l| l.count as f64 * l.flop(new, past, phase)).sum();
+        let ends = match phase {
+            Phase::Decode => new,
+            Phase::Prefill => 1.0,
+        };
+        Flop::new(layers + 2.0 * self.embedding_params() as f64 * ends)
     }
 
     /// FLOP per token. Decode: the token after `context` others. Prefill: the mean over a prompt of that length.
     pub fn flop_per_token(&self, context: u64, phase: Phase) -> Flop {
-        let layer = |l: &Layer| {
-            let linears: u64 = l.linears.iter().map(Linear::params).sum();
-            let experts = l.experts.map_or(0, |e| e.topk * e.matrices * e.width * e.inter);
-            l.count as f64 * (2.0 * (linears + experts) as f64 + l.core.flop(context, phase))
-        };
-        let head = 2.0 * self.embedding_params() as f64;
-        let share = match phase {
-            Phase::Decode => 1.0,
-            Phase::Prefill => 1.0 / context.max(1) as f64,
-        };
-        Flop::new(self.layers.iter().map(layer).sum::<f64>() + head * share)
+        match phase {
+            Phase::Decode => self.flop(1, context, phase),
+            Phase::Prefill => self.flop(context.max(1), 0, phase) / context.max(1) as f64,
+        }
     }
 }

@@ -50,7 +50,9 @@ impl ModelSpec {
 
     fn flop_line(&self, context: u64) -> String {
         let part = |phase| {
-            let core: f64 = self.layers.iter().map(|l| l.count as f64 * l.core.flop(context, phase)).sum();
+            let (new, past) = if phase == Phase::Decode { (1, context) } else { (context.max(1), 0) };
+            let core = |l: &Layer| l.count as f64 * l.core.flop(new as f64, past as f64, phase);
+            let core: f64 = self.layers.iter().map(core).sum();
             let all = self.flop_per_token(context, phase).get();
             format!("{} = {} in weights + {} in attention and state", giga(all), giga(all - core), giga(core))
         };
@@ -117,7 +119,8 @@ fn chosen(indexer: Option<Indexer>) -> String {
 }
 
 fn cache_line(layer: &Layer, kv: Precision, context: u64) -> Option<String> {
-    let (cache, state) = (layer.core.cache_bytes(context, kv), layer.core.state_bytes());
+    let cached = layer.core.cached(kv);
+    let (cache, state) = (cached.at(context as f64), cached.fixed);
     let layers = plural(layer.count, "such layer");
     let held = match layer.core {
         Core::None => return None,

@@ -4,10 +4,11 @@
 //! error that names the known ones; a dimension is never guessed.
 
 mod config;
-mod count;
+pub mod count;
 mod derive;
 mod draft;
 mod families;
+pub mod mixing;
 mod native;
 mod row;
 pub mod spec;

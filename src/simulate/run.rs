@@ -64,8 +64,8 @@ pub struct Done {
 /// When the trace is wrong.
 pub fn run(case: &Case<'_>, spectator: &dyn Spectator) -> Result<Done, Diagnostic> {
     let mut row = blank(case);
-    if row.fits == Some(false) {
-        row.reason = Some("does not fit: weights and activations leave no memory for a request".to_owned());
+    if let Some(shortage) = case.system.shortage() {
+        row.reason = Some(shortage.to_string());
         return Ok(Done { row, detail: Detail::default(), notes: Vec::new() });
     }
     let mut observer = spectator.observer(case.name, case.index);
@@ -85,7 +85,7 @@ pub fn run(case: &Case<'_>, spectator: &dyn Spectator) -> Result<Done, Diagnosti
 }
 
 fn blank(case: &Case<'_>) -> SimulateRow {
-    let compiled = &case.system.compiled;
+    let compiled = case.system.writers();
     let setup = &compiled.setup;
     let estimate = match compiled.correction {
         Some(_) => Provenance::Anchored,
@@ -102,7 +102,7 @@ fn blank(case: &Case<'_>) -> SimulateRow {
         replicas: case.system.replicas(),
         engine: Some(setup.engine),
         model: setup.model.name.clone(),
-        fits: case.system.fits(),
+        fits: setup.hardware.memory_known.then(|| case.system.shortage().is_none()),
         software: setup.hardware.software,
         usd_per_device_hour: case.price.usd_per_hour.map(|p| p.get()),
         price_basis: Some(case.price.basis),

@@ -4,21 +4,25 @@ use super::blocks::Blocks;
 use super::replica::{Policy, Replica, Role, Rules};
 use super::routing::Router;
 use super::table::Steps;
-use super::world::{Pool, Transfer, World};
+use super::world::{Pool, World};
 use crate::estimate::cost::Flow;
-use crate::estimate::{Calibration, Compiled, Pools, Unanswerable};
+use crate::estimate::{Calibration, Compiled, Pools, Shortage, Transfer, Unanswerable};
 use crate::scenario::traffic::Scheduler;
 use crate::setup::{Engine, Load, Setup};
 
 /// A contender ready to run: its step times are compiled once for all its runs.
 #[derive(Debug, Clone)]
 pub struct System {
-    /// The setup as the estimate sees it: of the decode pool, where pools are separate.
-    pub compiled: Compiled,
-    /// The prefill pool, where there is one.
-    prefill: Option<Compiled>,
+    engines: Engines,
     scheduler: Scheduler,
     prefix_hit: f64,
+}
+
+/// The engines as the estimate sees them.
+#[derive(Debug, Clone)]
+enum Engines {
+    One(Box<Compiled>),
+    Pools(Box<Pools>),
 }
 
 impl System {
@@ -32,21 +36,36 @@ impl System {
         prefix_hit: f64,
         calibration: &Calibration,
     ) -> Result<Self, Unanswerable> {
-        let pool = |layout| Compiled::new(Setup { layout, ..setup.clone() }, calibration);
-        let prefill = scheduler.prefill.map(pool).transpose()?;
-        Ok(Self { compiled: Compiled::new(setup, calibration)?, prefill, scheduler, prefix_hit })
+        let engines = match scheduler.prefill {
+            None => Engines::One(Box::new(Compiled::new(setup, calibration)?)),
+            Some(layout) => Engines::Pools(Box::new(Pools::new(setup, layout, calibration)?)),
+        };
+        Ok(Self { engines, scheduler, prefix_hit })
+    }
+
+    /// The engines that write answers.
+    pub const fn writers(&self) -> &Compiled {
+        match &self.engines {
+            Engines::One(compiled) => compiled,
+            Engines::Pools(pools) => &pools.decode,
+        }
+    }
+
+    /// The pool that only reads prompts, where there is one.
+    const fn readers(&self) -> Option<&Compiled> {
+        match &self.engines {
+            Engines::One(_) => None,
+            Engines::Pools(pools) => Some(&pools.prefill),
+        }
     }
 
     /// The same with so many times the replicas of one of its kind; pools grow together.
     #[must_use]
     pub fn with_replicas(&self, replicas: u64) -> Self {
         let mut other = self.clone();
-        match &mut other.prefill {
-            None => other.compiled.setup.layout.replicas = replicas,
-            Some(prefill) => {
-                prefill.setup.layout.replicas *= replicas;
-                other.compiled.setup.layout.replicas *= replicas;
-            }
+        match &mut other.engines {
+            Engines::One(compiled) => compiled.setup.layout.replicas = replicas,
+            Engines::Pools(pools) => **pools = pools.times(replicas),
         }
         other
     }
@@ -64,52 +83,54 @@ impl System {
     /// Devices of the pool that only reads prompts, 0 where there is none, and of the one that decodes.
     pub fn devices_by_pool(&self) -> [f64; 2] {
         let devices = |pool: &Compiled| pool.setup.layout.devices() as f64;
-        [self.prefill.as_ref().map_or(0.0, devices), devices(&self.compiled)]
+        [self.readers().map_or(0.0, devices), devices(self.writers())]
     }
 
     /// Engines of both.
     pub fn engines_by_pool(&self) -> [f64; 2] {
         let engines = |pool: &Compiled| pool.setup.layout.replicas as f64;
-        [self.prefill.as_ref().map_or(0.0, engines), engines(&self.compiled)]
+        [self.readers().map_or(0.0, engines), engines(self.writers())]
     }
 
     /// What it serves at saturation: the steady state of the estimate with as many requests as fit, all of one length.
     pub fn saturated(&self, input_tokens: f64, output_tokens: f64, prefix_hit: f64) -> Flow {
-        let layout = &self.compiled.setup.layout;
+        let layout = &self.writers().setup.layout;
         // An engine that evicts admits by the length that a request has in the middle of its answer.
         let cached = self.scheduler.kv_tokens.map(|tokens| tokens as f64 / (input_tokens + 0.5 * output_tokens));
-        let most = self.rules(&self.compiled, Role::Both).max_sequences as f64;
-        let concurrency = (most.min(cached.unwrap_or(f64::INFINITY)) * layout.replicas as f64).max(1.0) as u64;
+        let most = self.writers().most_sequences().min(cached.unwrap_or(f64::INFINITY));
+        let concurrency = (most * layout.replicas as f64).max(1.0) as u64;
         let load = Load { input_tokens, output_tokens, concurrency, prefix_hit };
-        match &self.prefill {
-            None => Flow::of(&self.compiled.closed_loop(&load), &load, layout),
-            Some(prefill) => {
-                let pools = Pools { prefill: prefill.clone(), decode: self.compiled.clone() };
-                Flow::of_pools(&pools.closed_loop(&load), &load, &prefill.setup.layout, layout)
+        match &self.engines {
+            Engines::One(compiled) => Flow::of(&compiled.closed_loop(&load), &load, layout),
+            Engines::Pools(pools) => {
+                Flow::of_pools(&pools.closed_loop(&load), &load, &pools.prefill.setup.layout, layout)
             }
         }
     }
 
-    /// Whether the weights leave room for any request; `None` where the memory is not known.
-    pub fn fits(&self) -> Option<bool> {
-        let known = self.compiled.setup.hardware.memory_known;
-        known.then(|| self.pools().all(|pool| pool.memory.fits(1.0, 1.0)))
+    /// What is missing for even the smallest request; `None` where it fits, and where the memory is not known.
+    pub fn shortage(&self) -> Option<Shortage> {
+        let least = Load { input_tokens: 1.0, output_tokens: 1.0, concurrency: 1, prefix_hit: 0.0 };
+        match &self.engines {
+            Engines::One(compiled) => compiled.shortage(&least),
+            Engines::Pools(pools) => pools.shortage(&least),
+        }
     }
 
     /// The engines at time 0.
     pub fn world(&self) -> World {
-        match &self.prefill {
-            None => World::new(vec![self.pool(&self.compiled, Role::Both, 0)], Transfer::default()),
-            Some(prefill) => {
-                let first = self.pool(prefill, Role::Prefill, 0);
-                let second = self.pool(&self.compiled, Role::Decode, prefill.setup.layout.replicas as u32);
-                World::new(vec![first, second], self.transfer())
+        match &self.engines {
+            Engines::One(compiled) => World::new(vec![self.pool(compiled, Role::Both, 0)], Transfer::default()),
+            Engines::Pools(pools) => {
+                let first = self.pool(&pools.prefill, Role::Prefill, 0);
+                let second = self.pool(&pools.decode, Role::Decode, pools.prefill.setup.layout.replicas as u32);
+                World::new(vec![first, second], pools.transfer)
             }
         }
     }
 
     fn pools(&self) -> impl Iterator<Item = &Compiled> {
-        self.prefill.iter().chain([&self.compiled])
+        self.readers().into_iter().chain([self.writers()])
     }
 
     /// A pool whose first engine has a number.
@@ -124,7 +145,6 @@ impl System {
         let setup = &compiled.setup;
         let ranks = setup.layout.dp;
         let batch_tokens = setup.limits.batch_tokens * ranks;
-        let most = setup.limits.max_sequences.map_or(u64::MAX, |m| m.saturating_mul(ranks));
         // vLLM and SGLang take memory as sequences grow and preempt when it runs out; the others take it at once. So
         // does everything here that cannot compute a prompt again, or adds a number of tokens a step that is known on
         // average only.
@@ -132,8 +152,7 @@ impl System {
         Rules {
             policy: if self.scheduler.prefill_first { Policy::PrefillFirst } else { Policy::Mixed },
             role,
-            // A step has a token for every sequence: more of them cannot run.
-            max_sequences: most.min(batch_tokens) as usize,
+            max_sequences: compiled.most_sequences() as usize,
             batch_tokens,
             ranks,
             reserve: role == Role::Decode || (role == Role::Both && !pages),
@@ -151,17 +170,8 @@ impl System {
             None if !compiled.setup.hardware.memory_known => Blocks::unbounded(),
             None => {
                 let bytes = memory.free() * compiled.setup.layout.dp as f64;
-                Blocks::of_memory(bytes, memory.cache_per_token, memory.cache_fixed)
+                Blocks::of_memory(bytes.get(), memory.cache_per_token.get(), memory.cache_fixed.get())
             }
         }
-    }
-
-    /// Every device sends its share of a cache: over the link where it joins all devices, else over the network.
-    fn transfer(&self) -> Transfer {
-        let sheet = &self.compiled.setup.hardware.sheet;
-        let link = sheet.link.filter(|link| u64::from(link.domain) >= self.devices());
-        let rate = link.map(|link| link.per_direction).or(sheet.network).map_or(f64::INFINITY, |rate| rate.get());
-        let memory = &self.compiled.memory;
-        Transfer { latency: memory.cache_fixed / rate, per_token: memory.cache_per_token / rate }
     }
 }

@@ -7,7 +7,7 @@
 //! prompt tokens come about once a request and are asked of the estimate itself.
 
 use crate::estimate::Compiled;
-use crate::estimate::op::Step;
+use crate::estimate::step::Step;
 
 /// Share of a step's time that a straight piece may differ in its middle.
 const STRAIGHT: f64 = 1e-4;
@@ -89,9 +89,10 @@ impl Steps {
             Source::Uniform(seconds) => *seconds,
             Source::Estimate(compiled) => {
                 let decode = batch as f64;
-                let (prefill, past, prompts) = (prompts.tokens, prompts.past, prompts.count);
-                let step = Step { prefill, past, prompts, ..compiled.decoding(decode, context) };
-                (compiled.step(&step) + compiled.host(decode) + compiled.eager()) * self.scale
+                let Step { decode: running, context, drafts, .. } = compiled.decoding(decode, context);
+                let alone = Step::of_prompts(prompts.count, prompts.tokens / prompts.count, prompts.past);
+                let step = Step { decode: running, context, drafts, ..alone };
+                (compiled.step(&step) + compiled.host(decode) + compiled.eager()).get() * self.scale
             }
         }
     }
@@ -141,9 +142,9 @@ impl Row {
     /// Lays pieces until `context` lies in one.
     #[cold]
     fn lay(&mut self, context: f64, batch: f64, scale: f64, compiled: &Compiled) {
-        let time = |context: f64| compiled.step(&compiled.decoding(batch, context)) * scale;
+        let time = |context: f64| compiled.step(&compiled.decoding(batch, context)).get() * scale;
         if self.knots.is_empty() {
-            self.host = compiled.host(batch) * scale;
+            self.host = compiled.host(batch).get() * scale;
             self.knots.push([0.0, time(0.0), 0.0]);
         }
         while self.knots.len() < 2 || self.end() < context {

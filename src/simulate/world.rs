@@ -11,6 +11,7 @@ use super::source::Source;
 use super::table::Steps;
 use super::tally::{Finished, Tally};
 use crate::diagnostic::Diagnostic;
+use crate::estimate::Transfer;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -25,15 +26,6 @@ pub struct Pool {
     pub steps: Steps,
     /// Who gets a request.
     pub router: Router,
-}
-
-/// How a cache gets from a prefill pool to a decode pool.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Transfer {
-    /// Time that any takes, s.
-    pub latency: f64,
-    /// Time per cached token, s.
-    pub per_token: f64,
 }
 
 /// A system that serves requests: one pool, or one for prompts and one for decoding.
@@ -202,7 +194,10 @@ impl World {
                 Outcome::Handed => {
                     let tokens = f64::from(self.flights.input[slot as usize]);
                     let ready = at + self.flights.lag[slot as usize];
-                    let at = ready + self.transfer.latency + self.transfer.per_token * tokens;
+                    let at = ready + self.transfer.of(tokens).get();
+                    // Who asked hears of the first token once the writers have it.
+                    self.flights.first[slot as usize] = at;
+                    self.flights.lag[slot as usize] = 0.0;
                     self.events.push(Reverse((at.to_bits(), HANDED, slot)));
                 }
             }

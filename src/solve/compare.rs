@@ -8,7 +8,7 @@ use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
 use crate::scenario::plan::{Objective, TokenPrices, Workload};
 use crate::scenario::{Basis, Contender, Offer, Plan, Power, Price};
-use crate::setup::{Formats, Layout, Load, Setup};
+use crate::setup::{Engine, Formats, Load, Setup};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -187,8 +187,7 @@ fn rows_of(
     match &contender.offer {
         Offer::Api { tokens, price } => Ok(vec![service(&contender.name, tokens, price, workload)]),
         Offer::Devices { setup, prefill: Some(layout), price, power } => {
-            let decode = Compiled::new((**setup).clone(), calibration)?;
-            let pools = Pools { prefill: reader(setup, *layout, calibration)?, decode };
+            let pools = Pools::new((**setup).clone(), *layout, calibration)?;
             let row = |&concurrency| pool_row(&contender.name, &pools, price, *power, &workload.at(concurrency));
             Ok(workload.concurrency.iter().map(row).collect())
         }
@@ -198,14 +197,6 @@ fn rows_of(
             Ok(workload.concurrency.iter().map(row).collect())
         }
     }
-}
-
-/// The pool that reads prompts for a setup that writes answers.
-///
-/// # Errors
-/// When a data sheet lacks a number that its layout needs.
-pub fn reader(setup: &Setup, layout: Layout, calibration: &Calibration) -> Result<Compiled, Unanswerable> {
-    Compiled::new(Setup { layout, speculation: None, ..setup.clone() }, calibration)
 }
 
 /// A row without numbers.
@@ -276,19 +267,19 @@ fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload)
 /// One contender at one load, not yet judged.
 pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, load: &Load) -> CompareRow {
     let setup = &compiled.setup;
-    let fits = compiled.fits(load);
+    let shortage = compiled.shortage(load);
     let row = CompareRow {
         devices: Some(setup.layout.devices()),
         parallel: Some(parallel(setup)),
         engine: Some(setup.engine),
         precision: Some(precision(&setup.model, &setup.formats)),
-        fits,
+        fits: setup.hardware.memory_known.then_some(shortage.is_none()),
         software: setup.hardware.software,
         provenance: provenance(compiled, price),
         ..blank(name, &setup.hardware.sheet.id, &setup.model.name, load.concurrency, price)
     };
-    if fits == Some(false) {
-        return CompareRow { reason: Some(too_large(compiled)), ..row };
+    if let Some(shortage) = shortage {
+        return CompareRow { reason: Some(shortage.to_string()), ..row };
     }
     let state = compiled.closed_loop(load);
     let flow = Flow::of(&state, load, &setup.layout);
@@ -298,19 +289,19 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
 /// One contender with separate pools at one load, not yet judged.
 pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &Load) -> CompareRow {
     let (readers, writers) = (&pools.prefill.setup, &pools.decode.setup);
-    let fits = pools.decode.fits(load);
+    let shortage = pools.shortage(load);
     let row = CompareRow {
         devices: Some(readers.layout.devices() + writers.layout.devices()),
         parallel: Some(format!("{} | {}", parallel(readers), parallel(writers))),
         engine: Some(writers.engine),
         precision: Some(precision(&writers.model, &writers.formats)),
-        fits,
+        fits: writers.hardware.memory_known.then_some(shortage.is_none()),
         software: writers.hardware.software,
         provenance: provenance(&pools.decode, price),
         ..blank(name, &writers.hardware.sheet.id, &writers.model.name, load.concurrency, price)
     };
-    if fits == Some(false) {
-        return CompareRow { reason: Some(too_large(&pools.decode)), ..row };
+    if let Some(shortage) = shortage {
+        return CompareRow { reason: Some(shortage.to_string()), ..row };
     }
     let state = pools.closed_loop(load);
     let flow = Flow::of_pools(&state, load, &readers.layout, &writers.layout);
@@ -318,33 +309,31 @@ pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &L
 }
 
 fn numbers(row: CompareRow, compiled: &Compiled, state: &Loop, flow: &Flow, price: &Price, power: Power) -> CompareRow {
-    let layout = &compiled.setup.layout;
     let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
     let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
-    let first = state.ttft.and_then(|t| ends(t * 1e3, Quantity::Ttft));
-    let token = ends(state.tpot * 1e3, Quantity::Tpot);
+    let first = state.ttft.and_then(|t| ends(t.get() * 1e3, Quantity::Ttft));
+    let token = ends(state.tpot.get() * 1e3, Quantity::Tpot);
     let rate = ends(flow.output_tok_s / flow.devices, Quantity::Throughput);
     let share = compiled.band(Quantity::Throughput);
     // What an hour emits divides between tokens as what it costs.
     let grams = power.gram_per_hour.map(|g| flow.cost(g));
     // At one dollar an hour, money is device-hours.
     let hours = flow.cost(1.0);
-    let limit = compiled.setup.limits.max_sequences.map(|m| (m * layout.dp) as f64);
     let binding = if !state.saturated {
         compiled.binding(&state.step).name()
-    } else if limit.is_some_and(|l| l <= state.admitted) {
+    } else if compiled.most_sequences() <= state.admitted {
         "admission"
     } else {
         "capacity"
     };
     CompareRow {
-        running_batch: Some(state.running * layout.replicas as f64),
+        running_batch: Some(state.running * state.active),
         saturated: Some(state.saturated),
         binding: Some(binding.to_owned()),
-        ttft_ms: state.ttft.map(|t| t * 1e3),
+        ttft_ms: state.ttft.map(|t| t.get() * 1e3),
         ttft_ms_low: first.map(|b| b.0),
         ttft_ms_high: first.map(|b| b.1),
-        tpot_ms: Some(state.tpot * 1e3),
+        tpot_ms: Some(state.tpot.get() * 1e3),
         tpot_ms_low: token.map(|b| b.0),
         tpot_ms_high: token.map(|b| b.1),
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
@@ -386,22 +375,15 @@ fn precision(model: &ModelSpec, formats: &Formats) -> String {
 }
 
 fn provenance(compiled: &Compiled, price: &Price) -> Provenance {
-    let estimate = if compiled.calibrated { Provenance::Calibrated } else { Provenance::Assumed };
     let hardware = compiled.setup.hardware.provenance;
-    let estimate = if compiled.correction.is_some() { Provenance::Anchored } else { estimate };
+    let estimate = match compiled.correction {
+        Some(_) => Provenance::Anchored,
+        None if compiled.setup.engine == Engine::Ideal => Provenance::Roofline,
+        None if compiled.calibrated => Provenance::Calibrated,
+        None => Provenance::Assumed,
+    };
     let own = if compiled.setup.hardware.measured.is_some() { hardware } else { hardware.weakest(estimate) };
     if price.basis == Basis::None { own } else { own.weakest(price.provenance) }
-}
-
-fn too_large(compiled: &Compiled) -> String {
-    let gib = |bytes: f64| bytes / 1_073_741_824.0;
-    let m = &compiled.memory;
-    format!(
-        "does not fit: {:.0} GiB of weights and {:.1} GiB of activations a device, of {:.0} GiB that the engine may use",
-        gib(m.weights),
-        gib(m.activations),
-        gib(m.usable)
-    )
 }
 
 /// What the objective minimises; device-hours where no price is known.

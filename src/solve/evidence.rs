@@ -106,7 +106,7 @@ pub fn parts(rows: &[CompareRow], ops: &[ExplainRow]) -> Vec<PartRow> {
             device_hours_per_mtok: row.usd_per_mtok_total.is_none().then_some(value),
         };
         parts.push(part("prefill", total * share));
-        for class in crate::estimate::op::Class::ALL {
+        for class in crate::estimate::bound::Class::ALL {
             let of_step: f64 = ops
                 .iter()
                 .filter(|o| o.contender == row.contender && o.phase == "decode" && o.class == class.name())
@@ -145,8 +145,8 @@ pub fn roofline(plan: &Plan, calibration: &Calibration, ops: &[ExplainRow]) -> R
             flop_per_byte: op.flop / op.bytes,
             flop_s: op.flop / (op.time_us * 1e-6),
             share: op.share,
-            peak_flop_s: machine.wide_rate,
-            peak_byte_s: machine.bandwidth,
+            peak_flop_s: machine.wide_rate.get(),
+            peak_byte_s: machine.bandwidth.get(),
         }));
     }
     Ok(rows)

@@ -1,9 +1,11 @@
 //! Op by op: what a decode step and a prompt are made of, for every contender at the load it is judged by.
 
-use super::compare::{Comparison, compare, reader};
-use crate::estimate::op::{Class, Step};
-use crate::estimate::{Calibration, Compiled, Pools, Unanswerable};
+use super::compare::{Comparison, compare};
+use crate::estimate::bound::Class;
+use crate::estimate::step::Step;
+use crate::estimate::{Calibration, Chunks, Compiled, Pools, Unanswerable};
 use crate::scenario::{Offer, Plan};
+use crate::units::Seconds;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,8 +14,8 @@ use serde::Serialize;
 pub struct ExplainRow {
     /// Name of the contender.
     pub contender: String,
-    /// `decode`: one step at the mean batch; `prefill`: one prompt alone, on the devices of its pool where there are
-    /// pools.
+    /// `decode`: one step at the mean batch; `prefill`: one prompt alone in all its chunks, after what is found in the
+    /// prefix cache, on the devices of its pool where there are pools.
     pub phase: &'static str,
     /// The operation.
     pub op: String,
@@ -45,7 +47,7 @@ fn is_zero(value: &f64) -> bool {
 /// # Errors
 /// When a data sheet lacks a number that a contender's layout needs.
 pub fn explain(plan: &Plan, calibration: &Calibration) -> Result<(Vec<ExplainRow>, Comparison), Unanswerable> {
-    let comparison = compare(plan, calibration)?;
+    let mut comparison = compare(plan, calibration)?;
     let mut rows = Vec::new();
     for contender in &plan.contenders {
         let Offer::Devices { setup, prefill, .. } = &contender.offer else { continue };
@@ -53,54 +55,71 @@ pub fn explain(plan: &Plan, calibration: &Calibration) -> Result<(Vec<ExplainRow
         let Some(row) = own.iter().find(|r| r.chosen).or(own.first()).filter(|r| r.fits != Some(false)) else {
             continue;
         };
-        let writer = Compiled::new((**setup).clone(), calibration)?;
         let load = plan.workload.at(row.concurrency);
         // Prompts have devices and a layout of their own where there are pools.
-        let pools = match prefill {
-            Some(layout) => Some(Pools { prefill: reader(setup, *layout, calibration)?, decode: writer.clone() }),
-            None => None,
+        let (state, reader, writer) = match prefill {
+            Some(layout) => {
+                let pools = Pools::new((**setup).clone(), *layout, calibration)?;
+                (pools.closed_loop(&load), pools.prefill, pools.decode)
+            }
+            None => {
+                let compiled = Compiled::new((**setup).clone(), calibration)?;
+                (compiled.closed_loop(&load), compiled.clone(), compiled)
+            }
         };
-        let (state, reader) = match &pools {
-            Some(pools) => (pools.closed_loop(&load), &pools.prefill),
-            None => (writer.closed_loop(&load), &writer),
-        };
-        rows.extend(phase(&contender.name, "decode", &writer, &state.step, writer.host(state.running)));
-        let chunk = load.input_tokens.min(reader.setup.limits.batch_tokens as f64);
-        let prompt = Step { prefill: chunk, past: (load.input_tokens - chunk) / 2.0, prompts: 1.0, ..Step::default() };
-        rows.extend(phase(&contender.name, "prefill", reader, &prompt, reader.host(1.0) + reader.eager()));
+        rows.extend(phase(&contender.name, "decode", &writer, &state.step, writer.host(state.running), 1.0));
+        let chunks = Chunks::of(&reader, &load, 0.0);
+        let chunk = Step::of_prompts(1.0, chunks.tokens, chunks.past);
+        rows.extend(phase(&contender.name, "prefill", &reader, &chunk, reader.host(0.0) + reader.eager(), chunks.count));
+        if chunks.count > 1.0 {
+            comparison.notes.push(format!(
+                "{}: a prompt's operations are those of its {:.0} chunks of at most {:.0} tokens.",
+                contender.name,
+                chunks.count.ceil(),
+                chunks.tokens
+            ));
+        }
     }
     Ok((rows, comparison))
 }
 
-fn phase(contender: &str, phase: &'static str, compiled: &Compiled, step: &Step, host: f64) -> Vec<ExplainRow> {
+/// The operations of a step that runs so many times, by falling time.
+fn phase(
+    contender: &str,
+    phase: &'static str,
+    compiled: &Compiled,
+    step: &Step,
+    host: Seconds,
+    times: f64,
+) -> Vec<ExplainRow> {
     let total = compiled.step(step) + host;
     let mut rows: Vec<ExplainRow> = compiled
         .timed(step)
         .map(|(op, t)| ExplainRow {
             contender: contender.to_owned(),
             phase,
-            op: op.name.to_owned(),
+            op: if op.draft { format!("draft: {}", op.name) } else { op.name.to_owned() },
             class: op.class.name(),
-            calls: op.calls,
-            flop: t.flop,
-            bytes: t.bytes,
-            wire_bytes: t.wire,
-            time_us: (t.seconds + t.launch) * 1e6,
+            calls: op.calls * times,
+            flop: t.flop.get() * times,
+            bytes: t.bytes.get() * times,
+            wire_bytes: t.wire.get() * times,
+            time_us: (t.seconds + t.launch).get() * 1e6 * times,
             share: (t.seconds + t.launch) / total,
             binding: if t.launch > t.seconds { "host" } else { t.bound.name() },
         })
         .collect();
-    if host > 0.0 {
+    if host > Seconds::ZERO {
         rows.push(ExplainRow {
             contender: contender.to_owned(),
             phase,
             op: "host".to_owned(),
             class: Class::Host.name(),
-            calls: 1.0,
+            calls: times,
             flop: 0.0,
             bytes: 0.0,
             wire_bytes: 0.0,
-            time_us: host * 1e6,
+            time_us: host.get() * 1e6 * times,
             share: host / total,
             binding: "host",
         });

@@ -139,7 +139,7 @@ fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Cal
     for each in PER_DEVICE {
         let concurrency = (each * layout.devices() as f64).round().max(1.0) as u64;
         let load = plan.workload.at(concurrency);
-        if compiled.fits(&load) == Some(false) {
+        if compiled.shortage(&load).is_some() {
             break;
         }
         let row = compare::device_row(&contender.name, &compiled, price, *power, &load);

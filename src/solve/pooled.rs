@@ -6,9 +6,9 @@
 
 use super::compare::{self, CompareRow};
 use super::optimize::{MOST_DEVICES, PER_DEVICE};
-use crate::estimate::{Calibration, Compiled, Pools, STEP_TOKENS};
+use crate::estimate::{Calibration, Compiled, Pools, Prompt};
 use crate::scenario::{Contender, Offer, Plan};
-use crate::setup::{Engine, Layout};
+use crate::setup::{Engine, Layout, Load};
 use rayon::prelude::*;
 
 /// Decode units that are tried when two pools are matched.
@@ -42,20 +42,22 @@ pub fn rows(
     calibration: &Calibration,
 ) -> Vec<((Layout, Layout), CompareRow)> {
     let Offer::Devices { setup, price, power, .. } = &contender.offer else { return Vec::new() };
-    // llama.cpp and this program's own kernels have no pools, and without a network no cache travels between them.
-    if setup.engine == Engine::LlamaCpp || setup.hardware.measured.is_some() || setup.hardware.sheet.network.is_none() {
+    // llama.cpp and this program's own kernels have no pools.
+    if setup.engine == Engine::LlamaCpp || setup.hardware.measured.is_some() {
         return Vec::new();
     }
     let units: Vec<Layout> = layouts.iter().copied().filter(|l| l.devices() * 2 <= MOST_DEVICES).collect();
+    let one = plan.workload.at(1);
     let compiled = |layout: &Layout, reads: bool| {
         let mut own = (**setup).clone();
         own.layout = *layout;
+        let load = Load { output_tokens: if reads { 1.0 } else { one.output_tokens }, ..one };
         if reads {
             own.speculation = None;
         }
-        Compiled::new(own, calibration).ok().filter(|c| c.fits(&plan.workload.at(1)) != Some(false))
+        Compiled::new(own, calibration).ok().filter(|c| c.shortage(&load).is_none())
     };
-    let readers = units.par_iter().filter_map(|l| reader(compiled(l, true)?, plan)).collect::<Vec<_>>();
+    let readers = units.par_iter().filter_map(|l| Some(reader(compiled(l, true)?, &one))).collect::<Vec<_>>();
     let target = plan.objective.ttft.map_or(f64::INFINITY, |t| t.get());
     let per_device = |r: &Reader| r.rate / r.compiled.setup.layout.devices() as f64;
     let quick = readers.iter().filter(|r| r.first <= target);
@@ -64,7 +66,7 @@ pub fn rows(
         units.par_iter().filter_map(|l| compiled(l, false)).flat_map_iter(|c| writers(&c, plan)).collect();
     let kept = undominated(writers, per_device(reader));
     let row = |writer: &Writer| {
-        let (pools, concurrency) = matched(reader, writer, plan)?;
+        let (pools, concurrency) = matched(reader, writer, plan, calibration)?;
         let both = (pools.prefill.setup.layout, pools.decode.setup.layout);
         let row = compare::pool_row(&contender.name, &pools, price, *power, &plan.workload.at(concurrency));
         (row.saturated != Some(true)).then_some((both, row))
@@ -72,28 +74,22 @@ pub fn rows(
     kept.par_iter().filter_map(row).collect()
 }
 
-fn reader(compiled: Compiled, plan: &Plan) -> Option<Reader> {
-    let w = &plan.workload;
-    let fresh = (w.input_tokens as f64 * (1.0 - w.prefix_hit)).max(1.0);
-    let ranks = compiled.machine.dp;
-    let together = (STEP_TOKENS / fresh).max(1.0) * ranks;
-    let rate = together / compiled.prompt_step(fresh, together) * compiled.setup.layout.replicas as f64;
-    let first = compiled.prompt_step(fresh, ranks);
-    (rate > 0.0).then_some(Reader { compiled, first, rate })
+fn reader(compiled: Compiled, load: &Load) -> Reader {
+    let full = Pools::reading(&compiled, load, Prompt::most_together(&compiled, load));
+    let first = Pools::reading(&compiled, load, 1.0).own.get();
+    Reader { compiled, first, rate: full.rate }
 }
 
 /// A decode layout at rising loads, until it holds no more.
 fn writers(compiled: &Compiled, plan: &Plan) -> Vec<Writer> {
     let load = plan.workload.at(1);
     let layout = compiled.setup.layout;
-    let context = load.input_tokens + load.output_tokens / 2.0;
-    let holds = compiled.memory.admits(load.input_tokens, load.output_tokens) * layout.replicas as f64;
+    let holds = compiled.holds(&load) * layout.replicas as f64;
     let loads = PER_DEVICE.iter().map(|each| each * layout.devices() as f64).filter(|n| *n >= 1.0 && *n <= holds);
     loads
         .map(|running| {
-            let step = compiled.decode_step(running / layout.replicas as f64, context);
-            let tpot = step / compiled.accepted();
-            Writer { compiled: compiled.clone(), running, tpot, rate: running / (load.output_tokens * tpot) }
+            let writing = Pools::writing(compiled, &load, (running / layout.replicas as f64).max(1.0));
+            Writer { compiled: compiled.clone(), running, tpot: writing.tpot.get(), rate: writing.rate }
         })
         .collect()
 }
@@ -112,7 +108,7 @@ fn undominated(mut writers: Vec<Writer>, read: f64) -> Vec<Writer> {
 }
 
 /// Units of both pools that keep each other busy with the fewest idle devices, and the requests in flight then.
-fn matched(reader: &Reader, writer: &Writer, plan: &Plan) -> Option<(Pools, u64)> {
+fn matched(reader: &Reader, writer: &Writer, plan: &Plan, calibration: &Calibration) -> Option<(Pools, u64)> {
     let (reads, writes) = (reader.compiled.setup.layout, writer.compiled.setup.layout);
     let pair = |w: u64| {
         let r = ((w as f64 * writer.rate / reader.rate) * 1.001).ceil().max(1.0) as u64;
@@ -125,8 +121,8 @@ fn matched(reader: &Reader, writer: &Writer, plan: &Plan) -> Option<(Pools, u64)
         compiled.setup.layout.replicas *= times;
         compiled
     };
-    let pools = Pools { prefill: grown(&reader.compiled, r), decode: grown(&writer.compiled, w) };
+    let pools = Pools::of(grown(&reader.compiled, r), grown(&writer.compiled, w), calibration).ok()?;
     // Those that decode, and those that wait for their first token meanwhile.
-    let waiting = w as f64 * writer.rate * pools.first_token(&plan.workload.at(1));
+    let waiting = w as f64 * writer.rate * pools.first_token(&plan.workload.at(1)).get();
     Some((pools, (w as f64 * writer.running + waiting).floor().max(1.0) as u64))
 }

@@ -5,7 +5,7 @@
 
 use super::breakeven::unknown::{Unknown, speed_mut, speed_of};
 use super::compare::{self, CompareRow};
-use crate::estimate::op::Class;
+use crate::estimate::bound::Class;
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::{Contender, Offer, Plan};
 use crate::setup::{Hardware, Setup};

@@ -7,8 +7,8 @@ use super::describe::{Described, Describer};
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
 use crate::estimate::anchor::{Anchor, Correction};
-use crate::estimate::{Calibration, Compiled};
-use crate::setup::{Load, Setup};
+use crate::estimate::{Calibration, Compiled, Pools};
+use crate::setup::{Layout, Load, Setup};
 use serde_json::Value;
 
 /// A run: the load and what was measured.
@@ -25,12 +25,13 @@ pub fn anchors_of_points(points: &[Point], catalog: &Catalog, calibration: &Cali
     let one = |point: &Point, describer: &mut Describer<'_>| {
         let Described::One(setup) = describer.point(point).ok()? else { return None };
         let load = super::answer::load(point, point.concurrency?).ok()?;
-        anchor(&setup, Run { load, ttft_ms: point.ttft_ms?, tpot_ms: point.tpot_ms? }, calibration)
+        anchor(&setup, None, Run { load, ttft_ms: point.ttft_ms?, tpot_ms: point.tpot_ms? }, calibration)
     };
     points.iter().filter(|p| p.phase == "serve").filter_map(|point| one(point, &mut describer)).collect()
 }
 
-/// Anchors from a result file: one JSON object, or one a line, of runs on `setup`.
+/// Anchors from a result file: one JSON object, or one a line, of runs on `setup`, whose prompts may have
+/// a pool of their own.
 ///
 /// # Errors
 /// When the file is no result of vLLM, SGLang or AIPerf.
@@ -38,6 +39,7 @@ pub fn anchors_of_results(
     file: &str,
     text: &str,
     setup: &Setup,
+    prefill: Option<Layout>,
     calibration: &Calibration,
 ) -> Result<Vec<Anchor>, Diagnostic> {
     let whole = serde_json::from_str::<Value>(text).map(|v| vec![v]);
@@ -56,19 +58,28 @@ pub fn anchors_of_results(
              profile_export_aiperf.json are read, or a CSV of points",
         )
     })?;
-    Ok(runs.into_iter().filter_map(|run| anchor(setup, run, calibration)).collect())
+    Ok(runs.into_iter().filter_map(|run| anchor(setup, prefill, run, calibration)).collect())
 }
 
-fn anchor(setup: &Setup, run: Run, calibration: &Calibration) -> Option<Anchor> {
-    let compiled = Compiled::new(setup.clone(), calibration).ok()?.without_anchor();
-    let state = compiled.closed_loop(&run.load);
-    let correction = Correction { ttft: run.ttft_ms / (state.ttft? * 1e3), tpot: run.tpot_ms / (state.tpot * 1e3) };
+fn anchor(setup: &Setup, prefill: Option<Layout>, run: Run, calibration: &Calibration) -> Option<Anchor> {
+    let state = match prefill {
+        Some(layout) => {
+            let Pools { prefill, decode, transfer } = Pools::new(setup.clone(), layout, calibration).ok()?;
+            let [prefill, decode] = [prefill, decode].map(|pool| pool.corrected(None));
+            Pools { prefill, decode, transfer }.closed_loop(&run.load)
+        }
+        None => Compiled::new(setup.clone(), calibration).ok()?.corrected(None).closed_loop(&run.load),
+    };
+    let correction =
+        Correction { ttft: run.ttft_ms / 1e3 / state.ttft?.get(), tpot: run.tpot_ms / 1e3 / state.tpot.get() };
     let usable = |f: f64| f.is_finite() && f > 0.0;
     (usable(correction.ttft) && usable(correction.tpot)).then(|| Anchor {
         device: setup.hardware.sheet.id.clone(),
         model: setup.model.name.clone(),
         engine: setup.engine,
+        formats: setup.formats,
         layout: setup.layout,
+        prefill,
         correction,
     })
 }

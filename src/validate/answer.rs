@@ -65,8 +65,10 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     let prompts = if alone { 1.0 } else { (16_384.0 / tokens).max(1.0) * ranks };
     let seconds = match compiled.prompt_alone(tokens) {
         Some(seconds) => seconds,
-        None => compiled.prompt_step(tokens, prompts) - if alone { compiled.eager() } else { 0.0 },
-    };
+        None if alone => compiled.prompt_step(tokens, prompts) - compiled.eager(),
+        None => compiled.prompt_step(tokens, prompts),
+    }
+    .get();
     let devices = compiled.setup.layout.devices() as f64;
     Ok(Prediction {
         ttft_ms: Some(seconds * 1e3),
@@ -89,7 +91,7 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         Some(context) => context,
         None => point.input_tokens.unwrap_or(0.0) + point.output_tokens.unwrap_or(0.0) / 2.0,
     };
-    let seconds = compiled.decode_step(batch, context.max(1.0)) / compiled.accepted();
+    let seconds = compiled.decode_step(batch, context.max(1.0)).get() / compiled.accepted();
     let devices = compiled.setup.layout.devices() as f64;
     Ok(Prediction {
         tpot_ms: Some(seconds * 1e3),
@@ -103,8 +105,8 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
 fn both(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     let (input, output) = (need(point.input_tokens, "input_tokens")?, need(point.output_tokens, "output_tokens")?);
     let batch = point.concurrency.unwrap_or(1.0).max(1.0);
-    let first = compiled.prompt_step(input, batch);
-    let step = compiled.decode_step(batch, input + output / 2.0);
+    let first = compiled.prompt_step(input, batch).get();
+    let step = compiled.decode_step(batch, input + output / 2.0).get();
     let total = first + (output - 1.0).max(0.0) * step;
     let per_device = |tokens: f64| Some(tokens * batch / total / compiled.setup.layout.devices() as f64);
     Ok(Prediction {
@@ -130,7 +132,7 @@ pub(super) fn load(point: &Point, concurrency: f64) -> Result<Load, String> {
 
 fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     let load = load(point, need(point.concurrency, "concurrency")?)?;
-    if !compiled.memory.fits(load.input_tokens, load.output_tokens) {
+    if compiled.shortage(&load).is_some() {
         return Err("does not fit in memory".to_owned());
     }
     Ok(in_loop(compiled, &load, compiled.situation()))
@@ -141,8 +143,8 @@ fn in_loop(compiled: &Compiled, load: &Load, situation: Option<Situation>) -> Pr
     let state = compiled.closed_loop(load);
     let flow = Flow::of(&state, load, &compiled.setup.layout);
     Prediction {
-        ttft_ms: state.ttft.map(|t| t * 1e3),
-        tpot_ms: Some(state.tpot * 1e3),
+        ttft_ms: state.ttft_in_run(describe::ROUNDS).map(|t| t.get() * 1e3),
+        tpot_ms: Some(state.tpot.get() * 1e3),
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
         total_tok_s_per_device: Some((flow.input_tok_s + flow.output_tok_s) / flow.devices),
@@ -198,17 +200,18 @@ fn offline_in(point: &Point, setup: &Setup, calibration: &Calibration) -> Result
 }
 
 fn pools(point: &Point, prefill: &Setup, decode: &Setup, calibration: &Calibration) -> Result<Prediction, String> {
-    let pools = Pools { prefill: compile(prefill, calibration)?, decode: compile(decode, calibration)? };
+    let compiled = (compile(prefill, calibration)?, compile(decode, calibration)?);
+    let pools = Pools::of(compiled.0, compiled.1, calibration).map_err(|why| why.to_string())?;
     let load = load(point, need(point.concurrency, "concurrency")?)?;
-    if !pools.decode.memory.fits(load.input_tokens, load.output_tokens) {
+    if pools.shortage(&load).is_some() {
         return Err("does not fit in memory".to_owned());
     }
     let state = pools.closed_loop(&load);
     let (readers, writers) = (prefill.layout.devices() as f64, decode.layout.devices() as f64);
     let (input, output) = (state.requests_per_s * load.input_tokens, state.requests_per_s * load.output_tokens);
     Ok(Prediction {
-        ttft_ms: state.ttft.map(|t| t * 1e3),
-        tpot_ms: Some(state.tpot * 1e3),
+        ttft_ms: state.ttft_in_run(describe::ROUNDS).map(|t| t.get() * 1e3),
+        tpot_ms: Some(state.tpot.get() * 1e3),
         input_tok_s_per_device: Some(input / readers),
         output_tok_s_per_device: Some(output / writers),
         total_tok_s_per_device: Some((input + output) / (readers + writers)),

@@ -4,7 +4,7 @@
 //! Points of DeepSeek's production, CloudMatrix384 and SGLang's large expert parallelism are never fitted.
 
 use super::answer::predict;
-use super::describe::{Described, Describer};
+use super::describe::{Described, Describer, ROUNDS};
 use super::fit::{Parameter, fit};
 use super::kernels::{Timing, fit_family};
 use super::{Point, Prediction};
@@ -14,6 +14,7 @@ use crate::estimate::calibration::{Calibration, EngineConstants, KernelEntry};
 use crate::estimate::llama::Llama;
 use crate::progress::Progress;
 use crate::setup::{Engine, Load};
+use crate::units::Seconds;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
@@ -62,17 +63,9 @@ fn serving() -> Vec<Serving> {
         all("request_s", |c| &mut c.request_s, 1e-6, 3e-2, |_| 1e-3),
         all("request_token_s", |c| &mut c.request_token_s, 1e-9, 2e-5, |_| 5e-7),
         all("first_s", |c| &mut c.first_s, 1e-4, 0.4, |e| if e == Engine::Sglang { 0.12 } else { 0.04 }),
-        all("first_scale", |c| &mut c.first_scale, 0.7, 5.0, |_| 1.8),
-        all("wait_share", |c| &mut c.wait_share, 0.05, 1.2, |e| if e == Engine::Sglang { 0.3 } else { 0.2 }),
+        all("waves", |c| &mut c.waves, 0.001, 1.0, |_| 0.1),
         Serving { only: Some(Engine::Vllm), ..all("two_shot", |c| &mut c.two_shot, 0.2, 1.0, |_| 0.9) },
-        Serving {
-            only: Some(Engine::Trtllm),
-            ..all("first_scale_waves", |c| &mut c.first_scale_waves, 0.7, 6.0, |_| 3.0)
-        },
-        Serving {
-            only: Some(Engine::Sglang),
-            ..all("wait_share_waves", |c| &mut c.wait_share_waves, 0.05, 1.2, |_| 1.0)
-        },
+        all("waves_older", |c| &mut c.waves_older, 0.001, 1.0, |_| 0.5),
     ]
 }
 
@@ -138,9 +131,9 @@ fn residuals(rows: &[&Served<'_>], constants: &EngineConstants) -> Vec<f64> {
     let mean = rows.iter().map(|r| r.weight).sum::<f64>() / rows.len().max(1) as f64;
     let one = |row: &&Served<'_>| {
         let state = row.compiled.clone().with_engine(*constants).closed_loop(&row.load);
-        let log = |predicted: f64, measured: Option<f64>| measured.map_or(0.0, |m| (predicted * 1e3 / m).ln());
+        let log = |predicted: Seconds, measured: Option<f64>| measured.map_or(0.0, |m| (predicted.get() * 1e3 / m).ln());
         let weight = row.weight / mean;
-        let first = state.ttft.map_or(0.0, |t| log(t, row.point.ttft_ms)) * FIRST_WEIGHT;
+        let first = state.ttft_in_run(ROUNDS).map_or(0.0, |t| log(t, row.point.ttft_ms)) * FIRST_WEIGHT;
         [weight * log(state.tpot, row.point.tpot_ms), weight * first]
     };
     rows.par_iter().map(one).collect::<Vec<_>>().into_iter().flatten().collect()
@@ -159,11 +152,8 @@ fn fit_engine(
         for (serving, value) in list.iter().zip(values) {
             *(serving.place)(&mut constants) = *value;
         }
-        if engine != Engine::Trtllm {
-            constants.first_scale_waves = constants.first_scale;
-        }
-        if engine != Engine::Sglang {
-            constants.wait_share_waves = constants.wait_share;
+        if engine == Engine::Vllm {
+            constants.waves_older = constants.waves;
         }
         constants
     };

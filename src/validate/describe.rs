@@ -31,6 +31,10 @@ pub struct Describer<'a> {
     devices: HashMap<String, Result<Hardware, String>>,
 }
 
+/// Requests per slot of the closed loops that were measured (`silicon`, `inferencex`): the first of each slot meets the
+/// prompts of all others, since they start at one moment.
+pub const ROUNDS: f64 = 10.0;
+
 /// Benchmarks that draw lengths uniformly from 0.8 to 1.0 of what they are called: the mean is 0.9 of it.
 pub fn mean_length(family: &str) -> f64 {
     if matches!(family, "silicon" | "inferencex" | "inferencex-blog") { 0.9 } else { 1.0 }

@@ -8,11 +8,15 @@ use crate::device::Device;
 use crate::diagnostic::Diagnostic;
 use crate::estimate::calibration::{Calibration, EngineConstants, Kernel, KernelEntry, Kind};
 use crate::estimate::machine::Machine;
-use crate::estimate::op::{Attention, Class, Experts, Op, Rows, Span, Step, Work};
+use crate::estimate::bound::Class;
+use crate::estimate::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
 use crate::estimate::path::{self, Family, Path};
+use crate::estimate::step::{Each, Step, Whole};
+use crate::model::mixing::Span;
 use crate::precision::Precision;
 use crate::setup::{Engine, Hardware, Layout};
 use crate::stats;
+use crate::units::{Bytes, FlopRate};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -86,16 +90,19 @@ impl Timing {
             machine.expert_skew = if self.uneven { kernel.skew } else { 1e-3 };
             machine.expert_imbalance = busiest;
         }
-        let op = Op { name: "", class: Class::Gemm, calls: 1.0, work: with(&self.work, kernel) };
-        op.time(&self.step, &machine).map_or(0.0, |t| t.seconds + t.launch)
+        let op = Op { name: "", draft: false, class: Class::Gemm, calls: 1.0, work: with(&self.work, kernel) };
+        let timed = op.time(&self.step.on_rank(machine.dp), &machine);
+        timed.map_or(0.0, |t| (t.seconds + t.launch).get())
     }
 }
 
 fn with(work: &Work, kernel: &Kernel) -> Work {
     let kernel = *kernel;
     match work {
-        Work::Gemm { n, k, rows, path, .. } => Work::Gemm { n: *n, k: *k, rows: *rows, path: *path, kernel },
-        Work::Experts(e) => Work::Experts(Experts { kernel, ..*e }),
+        Work::Gemm { n, k, rows, by, .. } => {
+            Work::Gemm { n: *n, k: *k, rows: *rows, by: Arithmetic { kernel, ..*by }, or: None }
+        }
+        Work::Experts(e) => Work::Experts(Experts { by: Arithmetic { kernel, ..e.by }, ..*e }),
         Work::Decode(a) => Work::Decode(Attention { kernel, ..*a }),
         Work::Prefill(a) => Work::Prefill(Attention { kernel, ..*a }),
         other => other.clone(),
@@ -139,10 +146,10 @@ fn timing(row: &KernelRow, hardware: &Hardware, calibration: &Calibration) -> Re
     let layout = Layout { tp: ranks, ep: whole(row.moe_ep), ..Layout::SINGLE };
     let engine: EngineConstants = calibration.engine(Engine::Trtllm);
     let mut machine = Machine::new(hardware, &layout, calibration.shared(), &engine).map_err(|why| why.to_string())?;
-    machine.cache = sheet.l2.map_or(0.0, |l2| l2.get());
+    machine.cache = sheet.l2.unwrap_or(Bytes::ZERO);
     let (kind, work, step) = work(row, path, cache)?;
     if kind != Some(Kind::AttentionDecode) {
-        machine.cache = 0.0;
+        machine.cache = Bytes::ZERO;
     }
     Ok(Timing {
         kind,
@@ -177,12 +184,12 @@ fn operands(dtype: &str) -> Result<(Precision, Option<Precision>, bool), String>
 const LATENT: (f64, f64) = (512.0, 64.0);
 
 fn work(row: &KernelRow, path: Path, cache: Precision) -> Result<(Option<Kind>, Work, Step), String> {
-    let kernel = Kernel::IDEAL;
-    let tokens = |prefill: f64| Step { prefill, prompts: 1.0, ..Step::default() };
+    let by = Arithmetic { path, kernel: Kernel::IDEAL };
+    let tokens = |tokens: f64| Step::of_prompts(1.0, tokens, 0.0);
     Ok(match row.op.as_str() {
         "gemm" => {
             let (m, n, k) = (need(row.m_or_tokens, "m")?, need(row.n, "n")?, need(row.k, "k")?);
-            (Some(Kind::Gemm), Work::Gemm { n, k, rows: Rows::Rank, path, kernel }, tokens(m))
+            (Some(Kind::Gemm), Work::Gemm { n, k, rows: Rows::Rank, by, or: None }, tokens(m))
         }
         "moe_grouped_gemm" => {
             let shape = Experts {
@@ -193,8 +200,8 @@ fn work(row: &KernelRow, path: Path, cache: Precision) -> Result<(Option<Kind>, 
                 width: need(row.hidden, "hidden")?,
                 inter: need(row.inter, "inter")?,
                 matrices: 3.0,
-                path,
-                kernel,
+                by,
+                or: None,
             };
             (Some(Kind::Experts), Work::Experts(shape), tokens(need(row.m_or_tokens, "m_or_tokens")?))
         }
@@ -210,11 +217,13 @@ fn work(row: &KernelRow, path: Path, cache: Precision) -> Result<(Option<Kind>, 
     })
 }
 
-fn attention(row: &KernelRow, cache: Precision, rate: f64) -> Result<(Option<Kind>, Work, Step), String> {
+fn attention(row: &KernelRow, cache: Precision, rate: FlopRate) -> Result<(Option<Kind>, Work, Step), String> {
     let (batch, length, heads) = (need(row.batch, "batch")?, need(row.seq, "seq")?, need(row.q_heads, "q_heads")?);
-    let decode = Step { decode: batch, context: length, ..Step::default() };
+    let decode = Step { decode: Whole(batch), context: Each(length), ..Step::default() };
     let shape = |flop_per_pair, bytes_per_cached, bytes_per_token| Attention {
         flop_per_pair,
+        index_flop: 0.0,
+        index_bytes: 0.0,
         bytes_per_cached,
         bytes_per_token,
         span: Span::FULL,
@@ -233,7 +242,7 @@ fn attention(row: &KernelRow, cache: Precision, rate: f64) -> Result<(Option<Kin
     if row.op == "attn_decode" {
         return Ok((Some(Kind::AttentionDecode), Work::Decode(a), decode));
     }
-    let prompt = Step { prefill: batch * length, prompts: batch, ..Step::default() };
+    let prompt = Step::of_prompts(batch, length, 0.0);
     Ok((Some(Kind::AttentionPrefill), Work::Prefill(a), prompt))
 }
 

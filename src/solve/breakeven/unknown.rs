@@ -1,6 +1,6 @@
 //! What a break-even may solve for: which field of a contender it is, and how a value is put into it.
 
-use crate::estimate::op::Class;
+use crate::estimate::bound::Class;
 use crate::scenario::{Contender, Offer, Parts, Price};
 use crate::setup::{Layout, Speed};
 use crate::units::UsdPerHour;
