@@ -1,5 +1,6 @@
 //! The clock against closed forms: queues of textbooks, conservation, Little's law.
 
+use underdog::estimate::Transfer;
 use underdog::scenario::traffic::{LengthShape, LengthSpec, Process, Routing, Shape};
 use underdog::simulate::blocks::Blocks;
 use underdog::simulate::lengths::Lengths;
@@ -8,7 +9,6 @@ use underdog::simulate::routing::Router;
 use underdog::simulate::source::Drawn;
 use underdog::simulate::table::Steps;
 use underdog::simulate::tally::{Tally, Targets};
-use underdog::estimate::Transfer;
 use underdog::simulate::world::{Pool, World};
 use underdog::units::Seconds;
 

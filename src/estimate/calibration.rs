@@ -47,6 +47,8 @@ pub struct Kernel {
     pub imbalance: f64,
     /// Rows that ride on the load of the weights: 1 for mat-vec kernels, else 0.
     pub free: f64,
+    /// Rows that are computed at least: a tile of matrix kernels without a fitted wave.
+    pub least: f64,
     /// Times faster than device memory where the data is in the last-level cache.
     pub cached: f64,
 }
@@ -63,6 +65,7 @@ impl Kernel {
         skew: 1.0,
         imbalance: 1.0,
         free: 0.0,
+        least: 0.0,
     };
 }
 
@@ -93,6 +96,8 @@ pub struct EngineConstants {
     pub waves: f64,
     /// The same of older releases.
     pub waves_older: f64,
+    /// `first_s` of older releases.
+    pub first_older_s: f64,
 }
 
 /// All constants.
@@ -232,6 +237,7 @@ impl KernelEntry {
             skew: self.skew,
             imbalance: self.imbalance,
             free: 0.0,
+            least: 0.0,
         }
     }
 }
@@ -371,6 +377,7 @@ impl Calibration {
             two_shot: 1.0,
             waves: 0.0,
             waves_older: 0.0,
+            first_older_s: 0.0,
         };
         self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
     }

@@ -212,6 +212,15 @@ impl Compiled {
         self.setup.speculation.map_or(1.0, |s| s.accepted)
     }
 
+    /// Steps that the scheduler plans ahead of the one that runs: one where it overlaps with the device (vLLM's
+    /// asynchronous scheduling, the overlap schedulers of SGLang and TensorRT-LLM). Who comes meanwhile waits for it.
+    pub const fn steps_ahead(&self) -> f64 {
+        match self.setup.engine {
+            Engine::Vllm | Engine::Sglang | Engine::Trtllm => 1.0,
+            Engine::LlamaCpp | Engine::Wgpu | Engine::Ideal => 0.0,
+        }
+    }
+
     /// Most sequences that one instance decodes at a time: what it is configured to, and a token of each in a step.
     pub fn most_sequences(&self) -> f64 {
         let limits = &self.setup.limits;
@@ -250,7 +259,7 @@ impl Compiled {
     pub fn with_engine(mut self, constants: EngineConstants) -> Self {
         self.engine = constants;
         if self.setup.limits.older {
-            self.engine.waves = constants.waves_older;
+            (self.engine.waves, self.engine.first_s) = (constants.waves_older, constants.first_older_s);
         }
         self.machine.two_shot = constants.two_shot;
         self

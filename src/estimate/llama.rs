@@ -88,6 +88,10 @@ pub struct Llama {
     pub prompt_layer_s: f64,
 }
 
+/// Rows that matrix kernels compute at least: of the tiles of 8 to 128 rows that ggml's CUDA kernels have (mmq.cuh), the
+/// size that batched runs on DGX Spark agree with.
+const MATRIX_ROWS: f64 = 16.0;
+
 /// The programming interface a device is reached through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backend {
@@ -154,7 +158,7 @@ impl Llama {
         let memory = self.decode_memory(s);
         let matrix = Arithmetic {
             path: path(s.prompt_rate()),
-            kernel: Kernel { compute: self.prompt_compute(s), memory, ..Kernel::IDEAL },
+            kernel: Kernel { compute: self.prompt_compute(s), memory, least: MATRIX_ROWS, ..Kernel::IDEAL },
         };
         if s.prompt {
             return (matrix, None);

@@ -133,17 +133,20 @@ impl Pools {
         let (users, writers) = (load.concurrency as f64, self.decode.setup.layout.replicas as f64);
         let capacity = self.decode.holds(load).max(1.0);
         let active = users.min(writers);
-        let mut together = 1.0;
+        let most = Prompt::most_together(&self.prefill, load).min((users / self.readers()).max(1.0)).max(1.0);
+        // What the readers can at most, their steps filled.
+        let full = Self::reading(&self.prefill, load, most);
+        let mut together = most;
         let (running, at) = settle(1.0, capacity.min(users), (0.9 * users / active).max(1.0), |running| {
-            let at = self.at(load, running, together);
-            together = at.together;
+            let at = self.at(load, running, &full, together);
+            together = at.together.min(most);
             ((at.rate * further(load) * at.writing.tpot.get() / active).max(1.0), at)
         });
         let tpot = at.writing.tpot;
         let decoding = Seconds::new(further(load) * tpot.get());
-        let most = writers * capacity / decoding.get().max(f64::MIN_POSITIVE);
-        let rate = at.rate.min(most);
-        let saturated = at.rate > most * 1.001 || at.unhindered > at.through * 1.001;
+        let held = writers * capacity / decoding.get().max(f64::MIN_POSITIVE);
+        let rate = at.rate.min(held);
+        let saturated = at.rate > held * 1.001 || at.unhindered > at.through * 1.001;
         let ttft = Seconds::new(users / rate) - decoding;
         Loop {
             offered: users / active,
@@ -162,24 +165,23 @@ impl Pools {
     }
 
     /// The stations with `running` sequences on each writer and `together` prompts in a step of a reader.
-    fn at(&self, load: &Load, running: f64, together: f64) -> Stations {
+    fn at(&self, load: &Load, running: f64, full: &Reading, together: f64) -> Stations {
         let reading = Self::reading(&self.prefill, load, together);
         let writing = Self::writing(&self.decode, load, running);
         let round = self.first(load, &reading).get() + further(load) * writing.tpot.get();
         let users = load.concurrency as f64;
         let links = self.readers() * self.prefill.machine.dp / self.transfer.of(load.input_tokens).get();
         // u = rho solves u (round + p / 2 u / (1 - u)) = C p / readers.
-        let (p, demand) = (reading.each.get(), users / reading.rate);
+        let (p, demand) = (full.each.get(), users / full.rate);
         let (a, b) = (round - p / 2.0, round + demand);
         let rho = 2.0 * demand / (b + (b * b - 4.0 * a * demand).max(0.0).sqrt());
-        let rate = (rho * reading.rate).min(links).min(users / round);
+        let rate = (rho * full.rate).min(links).min(users / round);
         let coming = rate * reading.step.get() / self.readers();
-        let most = Prompt::most_together(&self.prefill, load).min((users / self.readers()).max(1.0));
         Stations {
             rate,
             unhindered: users / round,
-            through: reading.rate.min(links),
-            together: coming.clamp(1.0, most.max(1.0)),
+            through: full.rate.min(links),
+            together: coming.max(1.0),
             reading,
             writing,
         }

@@ -87,6 +87,7 @@ impl Compiled {
         let offered = users / active;
         let capacity = self.holds(load).max(1.0);
         let admitted = offered.min(capacity);
+        let most_together = Prompt::most_together(self, load).min(admitted).max(1.0);
         let mut solver = Solver {
             compiled: self,
             load,
@@ -95,8 +96,9 @@ impl Compiled {
             active,
             context: load.input_tokens + load.output_tokens / 2.0,
             further: (load.output_tokens - 1.0).max(0.0),
-            together: 1.0,
-            most_together: Prompt::most_together(self, load).min(admitted),
+            // Prompts that meet once keep meeting: of several steady states the fullest steps are looked for.
+            together: most_together,
+            most_together,
         };
         let start = (0.9 * admitted).max(1.0);
         let (running, point) = settle(1.0, admitted, start, |running| {
@@ -122,20 +124,18 @@ impl Solver<'_> {
         };
         let prompt = Prompt::of(compiled, load, &beside, base, self.together);
         let tau = step.get() / compiled.accepted();
-        let (first, all) = (compiled.engine.first_s, (self.admitted - 1.0) * prompt.added.get());
+        // A request comes while a step runs, and the scheduler may have planned the next one already.
+        let waits = (0.5 + compiled.steps_ahead()) * others * step.get();
+        let (first, all) = (compiled.engine.first_s + waits, (self.admitted - 1.0) * prompt.added.get());
         let own = prompt.own.get() + self.further * tau;
         let sum = first + all + own;
         let round = 0.5 * (sum + (sum * sum - 4.0 * first * all).max(0.0).sqrt());
         // As many prompts share a step as come during one.
         let coming = self.admitted / round * prompt.step.get();
-        self.together = coming.clamp(1.0, self.most_together.max(1.0));
-        let next = (self.admitted * self.decoding_share(round, &prompt, tau)).clamp(1.0, self.admitted);
+        self.together = coming.clamp(1.0, self.most_together);
+        let next =
+            (self.admitted * (1.0 - (first + self.reading(round, &prompt, tau)) / round)).clamp(1.0, self.admitted);
         Point { tau, prompt, round, first, next }
-    }
-
-    /// Share of a round in which a request decodes.
-    fn decoding_share(&self, round: f64, prompt: &Prompt, tau: f64) -> f64 {
-        (round - self.compiled.engine.first_s - self.reading(round, prompt, tau)) / round
     }
 
     /// Time from the first chunk's turn to the first token, waiting included.

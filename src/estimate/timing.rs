@@ -167,7 +167,7 @@ fn gemm(m: f64, n: f64, k: f64, by: &Arithmetic, machine: &Machine) -> Timed {
     // A measured device says what a batch of this size takes; elsewhere its kernels' constants do.
     let compute = match &machine.products {
         Some(products) => Seconds::new(products.excess_s(m, k) * n * k),
-        None => at(2.0 * (m - kernel.free) * n * k, path.rate),
+        None => at(2.0 * (m.max(kernel.least) - kernel.free) * n * k, path.rate),
     };
     roofed(2.0 * m * n * k, compute, bytes, waves * k * kernel.wave, kernel, machine)
 }
@@ -179,7 +179,11 @@ fn experts(tokens: f64, e: &Experts, by: &Arithmetic, machine: &Machine) -> Time
     let rows = tokens * e.topk / e.ep * machine.expert_imbalance;
     let inter = e.inter / e.tp;
     // Mat-vec kernels compute single rows and have no tiles to fill.
-    let padded = if kernel.wave > 0.0 { active * EXPERT_TILE * tiles(rows / active / EXPERT_TILE) } else { rows };
+    let padded = if kernel.wave > 0.0 {
+        active * EXPERT_TILE * tiles(rows / active / EXPERT_TILE)
+    } else {
+        rows.max(active * kernel.least)
+    };
     let compute = at(2.0 * e.matrices * (padded - kernel.free * active) * e.width * inter, path.rate);
     let bytes = active * e.matrices * e.width * inter * path.weight_bytes
         + rows * (e.width * (path.activation_bytes + 2.0) + e.matrices * inter * 2.0);
@@ -223,7 +227,8 @@ fn prefill(step: &RankStep, a: &Attention, machine: &Machine) -> Timed {
     let seen = a.span.over(step.past.0, step.fresh.0);
     let flop = tokens * (seen.attended * a.flop_per_pair + seen.scored * a.index_flop);
     // Of what came before, a window lets only its own length be read.
-    let reach = a.span.reach.map_or(f64::INFINITY, |w| if a.index_flop > 0.0 { f64::INFINITY } else { w.tokens as f64 });
+    let reach =
+        a.span.reach.map_or(f64::INFINITY, |w| if a.index_flop > 0.0 { f64::INFINITY } else { w.tokens as f64 });
     let entries = (tokens + step.prompt_past().0.min(step.prompts.0 * reach)) / a.span.ratio;
     a.timed(flop, tokens * a.bytes_per_token + entries * (a.bytes_per_cached + a.index_bytes), machine)
 }

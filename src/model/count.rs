@@ -104,7 +104,8 @@ impl Layer {
     /// FLOP of `new` tokens after `past` others in one such layer.
     fn flop(&self, new: f64, past: f64, phase: Phase) -> f64 {
         let again = phase == Phase::Prefill && self.core.expands();
-        let linear = |l: &Linear| 2.0 * l.params() as f64 * (new + if again && l.name == EXPANSION { past } else { 0.0 });
+        let linear =
+            |l: &Linear| 2.0 * l.params() as f64 * (new + if again && l.name == EXPANSION { past } else { 0.0 });
         let linears: f64 = self.linears.iter().map(linear).sum();
         let experts = self.experts.map_or(0, |e| e.topk * e.matrices * e.width * e.inter);
         linears + new * (2.0 * experts as f64 + self.core.flop(new, past, phase))

@@ -113,6 +113,14 @@ impl Steps {
         }
     }
 
+    /// Steps that the scheduler plans ahead of the one that runs.
+    pub const fn ahead(&self) -> f64 {
+        match &self.source {
+            Source::Uniform(_) => 0.0,
+            Source::Estimate(compiled) => compiled.steps_ahead(),
+        }
+    }
+
     /// Pipeline stages: a prompt's work leaves the first one after this share of its time.
     pub fn stages(&self) -> f64 {
         match &self.source {

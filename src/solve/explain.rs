@@ -70,7 +70,14 @@ pub fn explain(plan: &Plan, calibration: &Calibration) -> Result<(Vec<ExplainRow
         rows.extend(phase(&contender.name, "decode", &writer, &state.step, writer.host(state.running), 1.0));
         let chunks = Chunks::of(&reader, &load, 0.0);
         let chunk = Step::of_prompts(1.0, chunks.tokens, chunks.past);
-        rows.extend(phase(&contender.name, "prefill", &reader, &chunk, reader.host(0.0) + reader.eager(), chunks.count));
+        rows.extend(phase(
+            &contender.name,
+            "prefill",
+            &reader,
+            &chunk,
+            reader.host(0.0) + reader.eager(),
+            chunks.count,
+        ));
         if chunks.count > 1.0 {
             comparison.notes.push(format!(
                 "{}: a prompt's operations are those of its {:.0} chunks of at most {:.0} tokens.",

@@ -47,12 +47,23 @@ struct Serving {
     high: f64,
     start: fn(Engine) -> f64,
     only: Option<Engine>,
+    /// Only the time to the first token depends on it.
+    first_only: bool,
 }
 
 /// The serving constants: at most twelve per engine. Bounds are what is physically possible; starts are what the
 /// engines' own benchmarks of 2025 report.
 fn serving() -> Vec<Serving> {
-    let all = |name, place, low, high, start: fn(Engine) -> f64| Serving { name, place, low, high, start, only: None };
+    let all = |name, place, low, high, start: fn(Engine) -> f64| Serving {
+        name,
+        place,
+        low,
+        high,
+        start,
+        only: None,
+        first_only: false,
+    };
+    let first = |serving| Serving { first_only: true, ..serving };
     vec![
         all("launch_share", |c| &mut c.launch_share, 0.02, 1.0, |_| 0.35),
         all("expert_launch_share", |c| &mut c.expert_launch_share, 0.02, 1.0, |_| 0.6),
@@ -62,10 +73,17 @@ fn serving() -> Vec<Serving> {
         all("sequence_s", |c| &mut c.sequence_s, 1e-8, 3e-4, |_| 1.5e-5),
         all("request_s", |c| &mut c.request_s, 1e-6, 3e-2, |_| 1e-3),
         all("request_token_s", |c| &mut c.request_token_s, 1e-9, 2e-5, |_| 5e-7),
-        all("first_s", |c| &mut c.first_s, 1e-4, 0.4, |e| if e == Engine::Sglang { 0.12 } else { 0.04 }),
-        all("waves", |c| &mut c.waves, 0.001, 1.0, |_| 0.1),
+        first(all("first_s", |c| &mut c.first_s, 1e-4, 0.4, |e| if e == Engine::Sglang { 0.12 } else { 0.04 })),
+        first(all("waves", |c| &mut c.waves, 0.001, 1.0, |_| 0.1)),
         Serving { only: Some(Engine::Vllm), ..all("two_shot", |c| &mut c.two_shot, 0.2, 1.0, |_| 0.9) },
-        all("waves_older", |c| &mut c.waves_older, 0.001, 1.0, |_| 0.5),
+        first(all("waves_older", |c| &mut c.waves_older, 0.001, 1.0, |_| 0.5)),
+        first(all(
+            "first_older_s",
+            |c| &mut c.first_older_s,
+            1e-4,
+            0.4,
+            |e| if e == Engine::Sglang { 0.12 } else { 0.1 },
+        )),
     ]
 }
 
@@ -131,10 +149,11 @@ fn residuals(rows: &[&Served<'_>], constants: &EngineConstants) -> Vec<f64> {
     let mean = rows.iter().map(|r| r.weight).sum::<f64>() / rows.len().max(1) as f64;
     let one = |row: &&Served<'_>| {
         let state = row.compiled.clone().with_engine(*constants).closed_loop(&row.load);
-        let log = |predicted: Seconds, measured: Option<f64>| measured.map_or(0.0, |m| (predicted.get() * 1e3 / m).ln());
+        let log =
+            |predicted: Seconds, measured: Option<f64>| measured.map_or(0.0, |m| (predicted.get() * 1e3 / m).ln());
         let weight = row.weight / mean;
-        let first = state.ttft_in_run(ROUNDS).map_or(0.0, |t| log(t, row.point.ttft_ms)) * FIRST_WEIGHT;
-        [weight * log(state.tpot, row.point.tpot_ms), weight * first]
+        let first = state.ttft_in_run(ROUNDS).map_or(0.0, |t| log(t, row.point.ttft_ms));
+        [weight * log(state.tpot, row.point.tpot_ms), weight * FIRST_WEIGHT * first]
     };
     rows.par_iter().map(one).collect::<Vec<_>>().into_iter().flatten().collect()
 }
@@ -153,11 +172,24 @@ fn fit_engine(
             *(serving.place)(&mut constants) = *value;
         }
         if engine == Engine::Vllm {
-            constants.waves_older = constants.waves;
+            (constants.waves_older, constants.first_older_s) = (constants.waves, constants.first_s);
         }
         constants
     };
-    let found = fit(&start, iterations, PRIOR, |values| residuals(rows, &with(values)));
+    let mut found = fit(&start, iterations, PRIOR, |values| residuals(rows, &with(values)));
+    // What only the first token depends on is fitted again on it alone.
+    let own: Vec<usize> = (0..list.len()).filter(|i| list[*i].first_only).collect();
+    let all = found.clone();
+    let put = |values: &[f64]| {
+        let mut whole: Vec<f64> = all.iter().map(|p| p.value).collect();
+        own.iter().zip(values).for_each(|(at, value)| whole[*at] = *value);
+        with(&whole)
+    };
+    let start: Vec<Parameter> = own.iter().map(|at| found[*at]).collect();
+    let again = fit(&start, iterations, 0.0, |values| {
+        residuals(rows, &put(values)).into_iter().skip(1).step_by(2).map(|r| r / FIRST_WEIGHT).collect()
+    });
+    own.iter().zip(again).for_each(|(at, parameter)| found[*at] = parameter);
     let values: Vec<f64> = found.iter().map(|p| p.value).collect();
     let named = list
         .iter()

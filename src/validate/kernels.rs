@@ -6,9 +6,9 @@ use super::fit::{Parameter, fit};
 use crate::catalog::Catalog;
 use crate::device::Device;
 use crate::diagnostic::Diagnostic;
+use crate::estimate::bound::Class;
 use crate::estimate::calibration::{Calibration, EngineConstants, Kernel, KernelEntry, Kind};
 use crate::estimate::machine::Machine;
-use crate::estimate::bound::Class;
 use crate::estimate::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
 use crate::estimate::path::{self, Family, Path};
 use crate::estimate::step::{Each, Step, Whole};
@@ -266,6 +266,7 @@ pub fn fit_family(entry: &KernelEntry, rows: &[&Timing]) -> (KernelEntry, Vec<Pa
         skew: if experts { v[5] } else { 1.0 },
         imbalance: if experts { v[6] } else { 1.0 },
         free: 0.0,
+        least: 0.0,
     };
     let residuals =
         |v: &[f64]| rows.iter().map(|row| (row.seconds(&kernel(v)) / row.measured_s).ln()).collect::<Vec<f64>>();

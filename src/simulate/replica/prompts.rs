@@ -76,7 +76,9 @@ impl Replica {
         let all = steps.mixed(size, context, &Prompts { tokens, past, count });
         let base = if decodes { steps.decode(size, context) } else { 0.0 };
         let added = (all - base).max(0.0);
-        let lag = added * (1.0 - 1.0 / steps.stages());
+        // A scheduler that runs ahead shows it to whoever comes while others decode.
+        let ahead = if self.batch.is_empty() { 0.0 } else { steps.ahead() * steps.decode(self.batch.len(), context) };
+        let lag = added * (1.0 - 1.0 / steps.stages()) + ahead;
         self.work = Work::Chunks { start: now, decodes, lag };
         tally.prompt_s += added / steps.stages() + overhead;
         base + added / steps.stages() + overhead
