@@ -9,6 +9,8 @@ mod inert;
 mod markdown;
 mod table;
 
+pub use human::Style;
+
 use crate::run::Run;
 use clap::ValueEnum;
 
@@ -66,15 +68,4 @@ impl Format {
             }
         })
     }
-}
-
-/// How a table looks on this terminal.
-#[derive(Debug, Clone, Copy)]
-pub struct Style {
-    /// Bold and colour are welcome.
-    pub color: bool,
-    /// Columns of the terminal; `None` where the output is no terminal.
-    pub width: Option<u16>,
-    /// Every column, not only the ones that answer.
-    pub all_columns: bool,
 }
