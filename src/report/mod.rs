@@ -12,10 +12,9 @@ mod table;
 pub use human::Style;
 
 use crate::run::Run;
-use clap::ValueEnum;
 
 /// Output formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Sentence, table and notes for a person.
     Table,
@@ -28,10 +27,8 @@ pub enum Format {
     /// Sentence, table and notes as Markdown.
     Md,
     /// One self-contained document with charts; for files.
-    #[value(skip)]
     Html,
     /// The first chart; for files.
-    #[value(skip)]
     Svg,
 }
 

@@ -1,4 +1,6 @@
 //! A scenario as it is typed: the TOML schema, every value checked by its type, no name looked up yet.
+//!
+//! Longer than other files: the whole schema stands in one place.
 
 use super::axis::Axis;
 use crate::precision::Precision;

@@ -1,6 +1,4 @@
 //! A row of a comparison: one contender at one load, its numbers filled in from the estimate.
-//!
-//! Longer than most files because every column of the row is described where it is declared.
 
 use crate::estimate::cost::Flow;
 use crate::estimate::{Compiled, Loop, Pools, Quantity};
