@@ -4,7 +4,7 @@ use super::args::{Breakeven, Explain, TokensOf};
 use super::context;
 use super::evidence::evidence;
 use super::failure::Failure;
-use super::options::Options;
+use super::options::{Options, Question};
 use super::output::Output;
 use super::ready::prepare;
 use crate::catalog::Catalog;
@@ -25,7 +25,7 @@ pub fn breakeven(args: &Breakeven, options: &Options, catalog: &Catalog, output:
         TokensOf::Output => Minimize::UsdPerMtokOutput,
         TokensOf::Total => Minimize::UsdPerMtokTotal,
     });
-    let ready = prepare(&(&args.scenario).into(), options.quiet, catalog)?;
+    let ready = prepare(&Question::from(&args.scenario), options.quiet, catalog)?;
     let ask = Ask { unknown, weaker: args.weaker.clone(), stronger: args.stronger.clone(), of };
     let found = solve_for(&ready.plan, &ready.calibration, &ask)?;
     let (weaker, stronger) = (found.weaker, found.stronger);
@@ -48,7 +48,7 @@ pub fn breakeven(args: &Breakeven, options: &Options, catalog: &Catalog, output:
 
 /// `explain`: op by op, or the cost of one contender out of another's.
 pub fn explain(args: &Explain, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let ready = prepare(&(&args.scenario).into(), options.quiet, catalog)?;
+    let ready = prepare(&Question::from(&args.scenario), options.quiet, catalog)?;
     let [a, b] = args.pair.as_slice() else {
         let (rows, Comparison { sentence, notes, .. }) = solve::explain(&ready.plan, &ready.calibration)?;
         return output.write(&context::finished("explain", ready.context, sentence, notes, &rows)?);

@@ -3,7 +3,7 @@
 use super::args::Compare;
 use super::evidence::evidence;
 use super::failure::Failure;
-use super::options::Options;
+use super::options::{Options, Question};
 use super::output::Output;
 use super::ready::{Ready, prepare};
 use super::{context, require};
@@ -12,7 +12,7 @@ use crate::solve;
 
 /// `compare`: contenders side by side.
 pub fn compare(args: &Compare, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let ready = prepare(&(&args.scenario).into(), options.quiet, catalog)?;
+    let ready = prepare(&Question::from(&args.scenario), options.quiet, catalog)?;
     if args.optimize {
         return optimized(args, ready, catalog, output);
     }
