@@ -1,7 +1,8 @@
 //! The clock against closed forms: queues of textbooks, conservation, Little's law.
 
 use underdog::estimate::Transfer;
-use underdog::scenario::traffic::{LengthShape, LengthSpec, Process, Routing, Shape};
+use underdog::scenario::draft::Routing;
+use underdog::scenario::traffic::{LengthShape, LengthSpec, Process, Shape};
 use underdog::simulate::blocks::Blocks;
 use underdog::simulate::lengths::Lengths;
 use underdog::simulate::replica::{Policy, Replica, Role, Rules};

@@ -1,24 +1,21 @@
 //! Commands that answer between two contenders: break-even and the waterfall.
 
-use super::adapters;
-use super::args::{Breakeven, Cli, Explain, TokensOf};
+use super::args::{Breakeven, Explain, TokensOf};
 use super::context;
+use super::evidence::evidence;
 use super::failure::Failure;
+use super::options::{Options, Question};
 use super::output::Output;
-use super::scenarios::prepare;
+use super::ready::prepare;
 use crate::catalog::Catalog;
-use crate::device::{Device, Profile};
-use crate::estimate::Calibration;
-use crate::measure::LadderRow;
 use crate::run::{Context, Row, Run, SCHEMA, kinded, rows};
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Contender, Plan};
 use crate::solve::breakeven::{Ask, Unknown, Unsolvable, breakeven as solve_for};
-use crate::solve::evidence;
 use crate::solve::{self, Comparison};
 
 /// `breakeven`: the value of one unknown at which the weaker matches the stronger, and everything a report shows.
-pub fn breakeven(args: &Breakeven, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+pub fn breakeven(args: &Breakeven, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let unknown = Unknown::ALL.into_iter().find(|u| u.name() == args.unknown).ok_or_else(|| {
         let names: Vec<String> = Unknown::ALL.iter().map(|u| u.name()).collect();
         Failure::Usage(format!("--unknown {} is not known; write {}", args.unknown, names.join(", ")))
@@ -28,14 +25,13 @@ pub fn breakeven(args: &Breakeven, cli: &Cli, catalog: &Catalog, output: &Output
         TokensOf::Output => Minimize::UsdPerMtokOutput,
         TokensOf::Total => Minimize::UsdPerMtokTotal,
     });
-    let ready = prepare(&args.scenario, cli, catalog)?;
+    let ready = prepare(&Question::from(&args.scenario), options.quiet, catalog)?;
     let ask = Ask { unknown, weaker: args.weaker.clone(), stronger: args.stronger.clone(), of };
     let found = solve_for(&ready.plan, &ready.calibration, &ask)?;
-    let weaker = contender(&ready.plan, &found.answer.weaker)?;
-    let stronger = contender(&ready.plan, &found.answer.stronger)?;
+    let (weaker, stronger) = (found.weaker, found.stronger);
     let levers = solve::sensitivity(&weaker, &ready.plan, &ready.calibration)?;
     let steps = solve::waterfall(&weaker, &stronger, &ready.plan, &ready.calibration)?;
-    let mut notes = found.notes.clone();
+    let mut notes = found.notes;
     notes.extend(solve::advice(&levers));
     notes.extend(solve::waterfall_sentence(&steps));
     let sentence = found.answer.sentence.clone();
@@ -46,13 +42,13 @@ pub fn breakeven(args: &Breakeven, cli: &Cli, catalog: &Catalog, output: &Output
     let both = Plan { contenders: vec![weaker, stronger], ..ready.plan.clone() };
     let contenders = solve::compare(&both, &ready.calibration)?.rows;
     all.extend(kinded("contender", &contenders)?);
-    all.extend(evidence(&both, &ready.calibration, &ready.profiles, catalog)?);
+    all.extend(evidence(&both, &ready.calibration, catalog)?);
     output.write(&finished("breakeven", ready.context, sentence, notes, all))
 }
 
 /// `explain`: op by op, or the cost of one contender out of another's.
-pub fn explain(args: &Explain, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let ready = prepare(&args.scenario, cli, catalog)?;
+pub fn explain(args: &Explain, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+    let ready = prepare(&Question::from(&args.scenario), options.quiet, catalog)?;
     let [a, b] = args.pair.as_slice() else {
         let (rows, Comparison { sentence, notes, .. }) = solve::explain(&ready.plan, &ready.calibration)?;
         return output.write(&context::finished("explain", ready.context, sentence, notes, &rows)?);
@@ -65,29 +61,6 @@ pub fn explain(args: &Explain, cli: &Cli, catalog: &Catalog, output: &Output) ->
         "Order: model, precision, layout, tuning, hardware, price, utilisation; each step takes one more thing from the second, its operating point chosen anew; the ratios multiply to the whole. A step that cannot run alone is joined with the next.".to_owned(),
     ];
     output.write(&context::finished("waterfall", ready.context, sentence, notes, &steps)?)
-}
-
-/// What a report shows beside the answer: the parts of the contenders' costs, their roofs, the ladders of those that
-/// were measured, and what all rests on.
-pub fn evidence(
-    plan: &Plan,
-    calibration: &Calibration,
-    profiles: &[(String, Profile)],
-    catalog: &Catalog,
-) -> Result<Vec<Row>, Failure> {
-    let sheets = if profiles.is_empty() { Vec::new() } else { Device::load_all(catalog)? };
-    let (ops, comparison) = solve::explain(plan, calibration)?;
-    let mut all = rows(&evidence::parts(&comparison.rows, &ops))?;
-    all.extend(rows(&evidence::roofline(plan, calibration, &ops)?)?);
-    let own = |name: &String| plan.contenders.iter().any(|c| c.name == *name);
-    for (name, profile) in profiles.iter().filter(|(name, _)| own(name)) {
-        all.extend(rows(&evidence::rungs(name, profile))?);
-        let shown = |r: &LadderRow| matches!(r.kernel.as_str(), "gemm" | "gemv");
-        let ladder = adapters::ladder(profile, &sheets).into_iter().filter(shown);
-        all.extend(kinded("ladder", &ladder.collect::<Vec<_>>())?);
-    }
-    all.extend(rows(&evidence::assumptions(plan, calibration)?)?);
-    Ok(all)
 }
 
 fn contender(plan: &Plan, name: &str) -> Result<Contender, Failure> {

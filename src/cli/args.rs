@@ -1,6 +1,7 @@
 //! What can be typed.
+//!
+//! Longer than other files: every command and option stands in one place.
 
-use crate::report::Format;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -19,7 +20,7 @@ pub struct Cli {
 pub struct Common {
     /// Format of standard output.
     #[arg(short, long, global = true, default_value = "table", value_name = "FORMAT")]
-    pub format: Format,
+    pub format: TextFormat,
     /// Also write to a file; the format follows the extension (.json .jsonl .csv .md .html .svg). Repeatable.
     #[arg(short, long = "output", global = true, value_name = "PATH")]
     pub outputs: Vec<PathBuf>,
@@ -38,6 +39,21 @@ pub struct Common {
     /// Seed of everything random.
     #[arg(long, global = true, default_value_t = 1, value_name = "N")]
     pub seed: u64,
+}
+
+/// Formats of standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextFormat {
+    /// Sentence, table and notes for a person.
+    Table,
+    /// The whole run as one JSON object.
+    Json,
+    /// One row a line.
+    Jsonl,
+    /// Rows with a header line.
+    Csv,
+    /// Sentence, table and notes as Markdown.
+    Md,
 }
 
 /// Commands.

@@ -1,8 +1,9 @@
 //! `validate` and `calibrate`: the estimate against measurements, and its constants fitted again.
 
-use super::args::{Calibrate, Cli, Validate};
+use super::args::{Calibrate, Validate};
 use super::context;
 use super::failure::Failure;
+use super::options::Options;
 use super::output::{self, Output};
 use super::progress::Bar;
 use crate::catalog::{self, Catalog};
@@ -114,8 +115,8 @@ struct ConstantRow {
 }
 
 /// `calibrate`: fits the constants again.
-pub fn calibrate(args: &Calibrate, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let bar = Bar::new(cli.common.quiet);
+pub fn calibrate(args: &Calibrate, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+    let bar = Bar::new(options.quiet);
     let mut calibration = Calibration::load(catalog)?;
     let points = read(&args.points)?;
     let mut fitted: Vec<Fitted> = Vec::new();
@@ -154,7 +155,7 @@ pub fn calibrate(args: &Calibrate, cli: &Cli, catalog: &Catalog, output: &Output
         calibration.set_bands(bands, pair_error);
     }
     drop(bar);
-    if let Some(path) = cli.common.outputs.iter().find(|p| p.extension().is_some_and(|e| e == "toml")) {
+    if let Some(path) = options.outputs.iter().find(|p| p.extension().is_some_and(|e| e == "toml")) {
         let text = validate::with_constants(&catalog.calibration()?.text, calibration.kernels(), &calibration)
             .map_err(anyhow::Error::from)?;
         output::save(path, &text)?;

@@ -1,6 +1,7 @@
-//! How a command can fail, and the exit code of each way.
+//! How a command can fail, the exit code of each way, and how a person is told.
 
 use crate::diagnostic::Diagnostic;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Why a command did not answer.
@@ -34,7 +35,7 @@ impl Failure {
             Self::Interrupted => ("interrupted".to_owned(), 130),
             Self::ClosedPipe => return ExitCode::SUCCESS,
         };
-        super::output::complain(&text);
+        complain(&text);
         ExitCode::from(code)
     }
 }
@@ -61,4 +62,9 @@ impl From<crate::estimate::Unanswerable> for Failure {
     fn from(why: crate::estimate::Unanswerable) -> Self {
         Self::Usage(why.to_string())
     }
+}
+
+/// Prints a message for the user. Nothing can be done where standard error is gone.
+pub fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

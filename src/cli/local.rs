@@ -1,61 +1,19 @@
 //! Commands that measure this machine. The measuring itself happens in a worker process of the same program.
 
-use super::args::{Bench, Cli, Duel, Measure, Verify};
+use super::args::{Bench, Duel, Verify};
 use super::failure::Failure;
+use super::measuring::{budget, interruptible, program};
+use super::options::{Options, selector};
 use super::output::Output;
 use super::progress::Bar;
-use super::{adapters, context};
+use super::{adapters, context, shapes, step};
 use crate::catalog::Catalog;
-use crate::device::Profile;
-use crate::measure::{self, BenchOptions, MeasureError, Selector, Several, VerifyOptions};
+use crate::measure::{self, BenchOptions, Several, StepOptions, VerifyOptions};
 use crate::model::ModelSpec;
-use crate::units::Seconds;
-use anyhow::Context as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-impl From<MeasureError> for Failure {
-    fn from(error: MeasureError) -> Self {
-        match error {
-            MeasureError::NoAdapter { .. } | MeasureError::Unsupported { .. } => Self::Usage(error.to_string()),
-            MeasureError::Interrupted => Self::Interrupted,
-            other => Self::Operational(other.into()),
-        }
-    }
-}
-
-pub fn program() -> Result<PathBuf, Failure> {
-    Ok(std::env::current_exe().context("the program's own file cannot be found")?)
-}
-
-fn selector(measure: &Measure) -> Selector {
-    let text = measure.adapter.as_deref().unwrap_or_default();
-    // Reading a selector cannot fail: what is no index and no keyword is part of a name.
-    text.parse().unwrap_or_default()
-}
-
-fn budget(seconds: f64) -> Result<Seconds, Failure> {
-    if seconds.is_finite() && (1.0..=86_400.0).contains(&seconds) {
-        Ok(Seconds::new(seconds))
-    } else {
-        Err(Failure::Usage(format!("--budget {seconds} is out of range: give 1 to 86400 seconds")))
-    }
-}
-
-/// A flag that Ctrl-C raises; what was measured until then is kept.
-pub fn interruptible() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let raised = Arc::clone(&stop);
-    let handler = move || {
-        if raised.swap(true, Ordering::Relaxed) {
-            std::process::exit(130); // asked twice: not even the case under way is waited for
-        }
-    };
-    ctrlc::set_handler(handler).context("Ctrl-C cannot be caught")?;
-    Ok(stop)
-}
+use std::sync::atomic::Ordering;
 
 /// `devices`: adapters found here.
 pub fn devices(output: &Output) -> Result<(), Failure> {
@@ -70,39 +28,41 @@ pub fn devices(output: &Output) -> Result<(), Failure> {
 }
 
 /// `bench`: measures adapters and stores their profiles.
-pub fn bench(args: &Bench, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+pub fn bench(args: &Bench, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let load =
         |name: &Option<String>| name.as_deref().map(|name| ModelSpec::load(catalog, name, Path::new(""))).transpose();
-    let (model, shapes) = (load(&args.step)?, load(&args.shapes)?);
+    let (whole, products) = (load(&args.step)?, load(&args.shapes)?);
     let stop = interruptible()?;
-    let options = BenchOptions {
+    let how = BenchOptions {
         adapter: selector(&args.measure),
         budget: budget(args.budget)?,
-        seed: cli.common.seed,
+        seed: options.seed,
         thorough: args.thorough,
         stop: Arc::clone(&stop),
         ..BenchOptions::default()
     };
-    if let Some(model) = model {
-        return super::step::step(&model, args, options, cli, catalog, output);
+    if let Some(model) = whole {
+        let how = StepOptions { bench: how, context: args.context, chunk: args.chunk };
+        return step::step(&model, args.layers, &how, options, catalog, output);
     }
-    if let Some(model) = shapes {
-        return super::shapes::shapes(&model, args, options, cli, output);
+    if let Some(model) = products {
+        let how = shapes::asked(how, &args.batch, &args.dtype)?;
+        return shapes::shapes(&model, &how, options, output);
     }
     let measured = {
-        let bar = Bar::new(cli.common.quiet);
-        measure::bench(&program()?, &options, &bar)?
+        let bar = Bar::new(options.quiet);
+        measure::bench(&program()?, &how, &bar)?
     };
-    output.write(&adapters::measured(&measured, catalog, cli.common.seed)?)?;
+    output.write(&adapters::measured(&measured, catalog, options.seed)?)?;
     if stop.load(Ordering::Relaxed) { Err(Failure::Interrupted) } else { Ok(()) }
 }
 
 /// `duel`: this adapter handicapped and with its best kernel, against the full one with lesser kernels.
-pub fn duel(args: &Duel, cli: &Cli, output: &Output) -> Result<(), Failure> {
-    let options = BenchOptions { adapter: selector(&args.measure), seed: cli.common.seed, ..BenchOptions::default() };
+pub fn duel(args: &Duel, options: &Options, output: &Output) -> Result<(), Failure> {
+    let how = BenchOptions { adapter: selector(&args.measure), seed: options.seed, ..BenchOptions::default() };
     let rows = {
-        let bar = Bar::new(cli.common.quiet);
-        measure::duel(&program()?, &options, &bar)?
+        let bar = Bar::new(options.quiet);
+        measure::duel(&program()?, &how, &bar)?
     };
     let mut handicaps: Vec<&str> = rows.iter().map(|r| r.handicap.as_str()).collect();
     handicaps.dedup();
@@ -134,17 +94,17 @@ fn fought(rows: &[measure::DuelRow], handicap: &str) -> String {
 }
 
 /// `verify`: every kernel variant against its CPU twin.
-pub fn verify(args: &Verify, cli: &Cli, output: &Output) -> Result<(), Failure> {
+pub fn verify(args: &Verify, options: &Options, output: &Output) -> Result<(), Failure> {
     let stop = interruptible()?;
-    let options = VerifyOptions {
+    let how = VerifyOptions {
         adapter: selector(&args.measure),
-        seed: cli.common.seed,
+        seed: options.seed,
         runtime_checks: false,
         stop: Arc::clone(&stop),
     };
     let Several { results: rows, failures } = {
-        let bar = Bar::new(cli.common.quiet);
-        measure::verify(&program()?, &options, &bar)?
+        let bar = Bar::new(options.quiet);
+        measure::verify(&program()?, &how, &bar)?
     };
     let notes = failures.iter().map(ToString::to_string).collect();
     let count = |result: &str| rows.iter().filter(|r| r.result == result).count();
@@ -164,12 +124,6 @@ pub fn verify(args: &Verify, cli: &Cli, output: &Output) -> Result<(), Failure> 
         return Err(Failure::Unverified(sentence));
     }
     Ok(())
-}
-
-/// The profile of this machine: from the store, or measured now.
-pub fn profile(args: &Measure, seconds: f64, cli: &Cli) -> Result<Profile, Failure> {
-    let bar = Bar::new(cli.common.quiet);
-    Ok(measure::local(&program()?, &selector(args), budget(seconds)?, &bar)?)
 }
 
 /// The measuring process.

@@ -5,10 +5,14 @@ mod answers;
 mod args;
 mod calibrate;
 mod context;
+mod evidence;
 mod failure;
 mod local;
+mod measuring;
+mod options;
 mod output;
 mod progress;
+mod ready;
 mod reports;
 mod require;
 mod scenarios;
@@ -22,6 +26,7 @@ use crate::catalog::Catalog;
 use args::{Cli, Command};
 use clap::{CommandFactory, Parser};
 use failure::Failure;
+use options::Options;
 use output::Output;
 use std::process::ExitCode;
 
@@ -32,36 +37,37 @@ pub fn main() -> ExitCode {
     if let Command::Worker(_) = &cli.command {
         return local::worker();
     }
-    let color = output::color_of_errors(&cli.common);
-    match run(&cli) {
+    let options = Options::from(&cli.common);
+    let color = output::color_of_errors(&options);
+    match run(&cli, &options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(color),
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Failure> {
-    let output = Output::new(&cli.common, matches!(cli.command, Command::Calibrate(_)))?;
+fn run(cli: &Cli, options: &Options) -> Result<(), Failure> {
+    let output = Output::new(options, matches!(cli.command, Command::Calibrate(_)))?;
     let catalog = match &cli.common.catalog {
         Some(folder) => Catalog::with_overlay(folder)?,
         None => Catalog::embedded(),
     };
     match &cli.command {
-        Command::Compare(args) => scenarios::compare(args, cli, &catalog, &output),
-        Command::Explain(args) => answers::explain(args, cli, &catalog, &output),
-        Command::Breakeven(args) => answers::breakeven(args, cli, &catalog, &output),
-        Command::Sweep(args) => sweep::sweep(args, cli, &catalog, &output),
+        Command::Compare(args) => scenarios::compare(args, options, &catalog, &output),
+        Command::Explain(args) => answers::explain(args, options, &catalog, &output),
+        Command::Breakeven(args) => answers::breakeven(args, options, &catalog, &output),
+        Command::Sweep(args) => sweep::sweep(args, options, &catalog, &output),
         Command::Report(args) => reports::report(args, &output),
-        Command::Simulate(args) => simulate::simulate(args, cli, &catalog, &output),
+        Command::Simulate(args) => simulate::simulate(args, options, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),
         Command::Catalog(args) => show::catalog(args, &catalog, &output),
         Command::Validate(args) => calibrate::validate(args, &catalog, &output),
-        Command::Calibrate(args) => calibrate::calibrate(args, cli, &catalog, &output),
+        Command::Calibrate(args) => calibrate::calibrate(args, options, &catalog, &output),
         Command::Schema(args) => show::schema(args.of),
         Command::Devices => local::devices(&output),
-        Command::Bench(args) => local::bench(args, cli, &catalog, &output),
+        Command::Bench(args) => local::bench(args, options, &catalog, &output),
         Command::CompareAdapters(args) => adapters::compare_adapters(args, &output),
-        Command::Duel(args) => local::duel(args, cli, &output),
-        Command::Verify(args) => local::verify(args, cli, &output),
+        Command::Duel(args) => local::duel(args, options, &output),
+        Command::Verify(args) => local::verify(args, options, &output),
         // Handled before anything is set up: its standard output is a protocol.
         Command::Worker(_) => Ok(()),
         Command::Completions(args) => {

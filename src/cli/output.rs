@@ -1,9 +1,10 @@
 //! The only place that prints: data to standard output and files, everything else to standard error.
 
-use super::args::Common;
-use super::failure::Failure;
+use super::failure::{Failure, complain};
+use super::options::Options;
 use crate::report::{Format, Style};
 use crate::run::{Row, Run};
+use anstream::{AutoStream, ColorChoice};
 use anyhow::Context as _;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -22,14 +23,14 @@ impl Output {
     ///
     /// # Errors
     /// When a file name does not tell its format.
-    pub fn new(common: &Common, constants: bool) -> Result<Self, Failure> {
+    pub fn new(options: &Options, constants: bool) -> Result<Self, Failure> {
         // Fitted constants are no run; `calibrate` writes them itself.
-        let runs = common.outputs.iter().filter(|path| !(constants && path.extension().is_some_and(|e| e == "toml")));
+        let runs = options.outputs.iter().filter(|path| !(constants && path.extension().is_some_and(|e| e == "toml")));
         let files: Result<Vec<_>, Failure> = runs.map(|path| Ok((path.clone(), format_of(path)?))).collect();
         let terminal = std::io::stdout().is_terminal();
         let width = terminal.then(terminal_width).flatten();
-        let style = Style { color: color(common), width, all_columns: common.verbose };
-        Ok(Self { format: common.format, files: files?, style, quiet: common.quiet })
+        let style = Style { color: color(options), width, all_columns: options.verbose };
+        Ok(Self { format: options.format, files: files?, style, quiet: options.quiet })
     }
 
     /// Writes the run to standard output, and every row of `details` to the files: what is too much for a screen.
@@ -88,22 +89,19 @@ fn terminal_width() -> Option<u16> {
     std::env::var("COLUMNS").ok()?.parse().ok().filter(|w| *w >= 40)
 }
 
-fn color(common: &Common) -> bool {
-    let choice = match common.color {
-        clap::ColorChoice::Always => anstream::ColorChoice::Always,
-        clap::ColorChoice::Never => anstream::ColorChoice::Never,
-        clap::ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stdout()),
-    };
-    !matches!(choice, anstream::ColorChoice::Never)
+fn color(options: &Options) -> bool {
+    wanted(options, || AutoStream::choice(&std::io::stdout()))
 }
 
 /// Whether messages on standard error may be coloured.
-pub fn color_of_errors(common: &Common) -> bool {
-    match common.color {
-        clap::ColorChoice::Always => true,
-        clap::ColorChoice::Never => false,
-        clap::ColorChoice::Auto => anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never,
-    }
+pub fn color_of_errors(options: &Options) -> bool {
+    wanted(options, || AutoStream::choice(&std::io::stderr()))
+}
+
+/// What was asked for; where that is left open, what suits the stream.
+fn wanted(options: &Options, stream: impl FnOnce() -> ColorChoice) -> bool {
+    let choice = if options.color == ColorChoice::Auto { stream() } else { options.color };
+    choice != ColorChoice::Never
 }
 
 fn format_of(path: &Path) -> Result<Format, Failure> {
@@ -152,9 +150,4 @@ pub fn print(text: &str) -> Result<(), Failure> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Failure::ClosedPipe),
         Err(error) => Err(Failure::Operational(anyhow::Error::new(error).context("cannot write to standard output"))),
     }
-}
-
-/// Prints a message for the user. Nothing can be done where standard error is gone.
-pub fn complain(text: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

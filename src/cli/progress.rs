@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, warnings everywhere, nothing when asked to be quiet.
 
-use super::output;
+use super::failure::complain;
 use crate::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
@@ -72,8 +72,8 @@ impl Progress for Bar {
             return;
         }
         self.with(|bar| match bar {
-            Some(bar) => bar.suspend(|| output::complain(&format!("warning: {message}"))),
-            None => output::complain(&format!("warning: {message}")),
+            Some(bar) => bar.suspend(|| complain(&format!("warning: {message}"))),
+            None => complain(&format!("warning: {message}")),
         });
     }
 }

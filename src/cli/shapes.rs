@@ -1,9 +1,9 @@
 //! `bench --shapes`: the matrix products of a real model.
 
-use super::args::{Bench, Cli};
 use super::context;
 use super::failure::Failure;
-use super::local::program;
+use super::measuring::program;
+use super::options::Options;
 use super::output::Output;
 use super::progress::Bar;
 use crate::kernels::Dtype;
@@ -11,22 +11,26 @@ use crate::measure::{self, BenchOptions, ShapeRow, ShapesOptions};
 use crate::model::ModelSpec;
 use crate::scenario::axis::Axis;
 
-/// Times every matrix of a model at the batch sizes and types asked for.
-pub fn shapes(model: &ModelSpec, args: &Bench, bench: BenchOptions, cli: &Cli, output: &Output) -> Result<(), Failure> {
-    let Axis(batches) = Axis::parse(&args.batch).map_err(|why| Failure::Usage(format!("--batch: {why}")))?;
-    let dtypes = args.dtype.iter().map(|name| dtype(name.trim())).collect::<Result<Vec<_>, _>>()?;
+/// The batch sizes and types that are asked for, checked.
+pub fn asked(bench: BenchOptions, batch: &str, dtypes: &[String]) -> Result<ShapesOptions, Failure> {
+    let Axis(batches) = Axis::parse(batch).map_err(|why| Failure::Usage(format!("--batch: {why}")))?;
+    let dtypes = dtypes.iter().map(|name| dtype(name.trim())).collect::<Result<Vec<_>, _>>()?;
     if let Some(batch) = batches.iter().find(|b| **b > MOST) {
         return Err(Failure::Usage(format!("--batch {batch} is out of range: give 1 to {MOST} tokens")));
     }
-    let options = ShapesOptions { bench, batches, dtypes };
+    Ok(ShapesOptions { bench, batches, dtypes })
+}
+
+/// Times every matrix of a model at the batch sizes and types asked for.
+pub fn shapes(model: &ModelSpec, how: &ShapesOptions, options: &Options, output: &Output) -> Result<(), Failure> {
     let rows = {
-        let bar = Bar::new(cli.common.quiet);
-        measure::shapes(&program()?, model, &options, &bar)?
+        let bar = Bar::new(options.quiet);
+        measure::shapes(&program()?, model, how, &bar)?
     };
     let mut context = context::here();
-    context.seed = Some(cli.common.seed);
+    context.seed = Some(options.seed);
     context.adapter = rows.first().map(|r| r.adapter.clone());
-    output.write(&context::finished("bench-shapes", context, sentence(model, &options, &rows), Vec::new(), &rows)?)
+    output.write(&context::finished("bench-shapes", context, sentence(model, how, &rows), Vec::new(), &rows)?)
 }
 
 /// Tokens of the largest product: more is no batch of a step, and its reference would take minutes.

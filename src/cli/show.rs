@@ -19,12 +19,16 @@ use std::path::Path;
 
 /// `model`: parameters, bytes and FLOP of one model.
 pub fn model(args: &Model, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let spec = ModelSpec::load(catalog, &args.config, Path::new(""))?;
-    let weights = match weights(&args.precision)? {
+    one_model(&args.config, &args.precision, args.context, catalog, output)
+}
+
+fn one_model(config: &str, precision: &str, context: u64, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+    let spec = ModelSpec::load(catalog, config, Path::new(""))?;
+    let weights = match weights(precision)? {
         Weights::Uniform(all) if all == spec.main_format() => Weights::Native,
         asked => asked,
     };
-    let row = ModelRow::of(&spec, weights, Precision::Bf16, args.context);
+    let row = ModelRow::of(&spec, weights, Precision::Bf16, context);
     let billions = |n: u64| n as f64 / 1e9;
     let sentence = format!(
         "{} has {:.2} billion parameters, {:.2} billion of them active for a token.",
@@ -32,7 +36,7 @@ pub fn model(args: &Model, catalog: &Catalog, output: &Output) -> Result<(), Fai
         billions(row.parameters_total),
         billions(row.parameters_active)
     );
-    let notes = spec.derivation(weights, Precision::Bf16, args.context);
+    let notes = spec.derivation(weights, Precision::Bf16, context);
     output.write(&context::finished("model", context::here(), sentence, notes, &[row])?)
 }
 
@@ -79,10 +83,7 @@ pub fn catalog(args: &CatalogArgs, catalog: &Catalog, output: &Output) -> Result
         Some("prices") => {
             show(sentence, context::finished("catalog prices", plain(), String::new(), Vec::new(), &prices))
         }
-        Some(name) if models.iter().any(|m| m == name) => {
-            let config = Model { config: name.to_owned(), context: 8192, precision: "native".to_owned() };
-            model(&config, catalog, output)
-        }
+        Some(name) if models.iter().any(|m| m == name) => one_model(name, "native", 8192, catalog, output),
         Some(name) => {
             let device = Device::load(catalog, name, Path::new(""))?;
             let own: Vec<_> = prices.into_iter().filter(|p| p.of == name).collect();

@@ -1,10 +1,12 @@
 //! `simulate`: requests in time.
 
-use super::args::{Cli, Simulate};
+use super::args::Simulate;
 use super::failure::Failure;
+use super::measuring::interruptible;
+use super::options::{Options, Question};
 use super::output::Output;
 use super::progress::Bar;
-use super::{context, local, require, scenarios};
+use super::{context, ready, require};
 use crate::catalog::Catalog;
 use crate::estimate::Calibration;
 use crate::progress::Progress;
@@ -12,12 +14,12 @@ use crate::provenance::Provenance;
 use crate::run::{Row, rows};
 use crate::scenario::traffic::{Process, Shape, Traffic};
 use crate::scenario::{Plan, Source, axis, resolve_in_time};
-use crate::simulate::answer::{Load, loads};
+use crate::simulate::answer::loads;
 use crate::simulate::export::{Export, REQUEST_COLUMNS, RequestFormat};
 use crate::simulate::tally::Observer;
 use crate::simulate::trace::Trace;
 use crate::simulate::world::Watch;
-use crate::simulate::{self, Options, SimulateError, Spectator};
+use crate::simulate::{self, Load, SimulateError, Spectator};
 use crate::solve::evidence::{self, AssumptionRow};
 use anyhow::Context as _;
 use std::fs::File;
@@ -37,30 +39,31 @@ impl From<SimulateError> for Failure {
 }
 
 /// `simulate`: every contender under every load.
-pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
-    let options = options(args, cli.common.seed)?;
-    let source = Source::read(&args.scenario.scenario, &args.scenario.edits)?;
+pub fn simulate(args: &Simulate, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+    let asked = asked(args, options.seed)?;
+    let question = Question::from(&args.scenario);
+    let source = Source::read(&question.scenario, &question.edits)?;
     let draft = source.draft()?;
     let ((plan, traffic), profile) =
-        scenarios::resolved(&draft, &args.scenario, cli, |local| resolve_in_time(&source, &draft, catalog, local))?;
-    let calibration = scenarios::calibration(&args.scenario, &plan, catalog)?;
+        ready::resolved(&draft, &question, options.quiet, |local| resolve_in_time(&source, &draft, catalog, local))?;
+    let calibration = ready::calibration(&question, &plan, catalog)?;
     // A second handler is refused where measuring set one: its Ctrl-C then ends the program at once.
-    let stop = local::interruptible().unwrap_or_default();
+    let stop = interruptible().unwrap_or_default();
     let files = Files::create(args)?;
     let contenders = plan.contenders.len() as u64;
-    let expected = loads(&traffic, &options)?.iter().map(requests).sum::<u64>() * contenders;
-    let bar = Arc::new(Bar::new(cli.common.quiet));
+    let expected = loads(&traffic, &asked)?.iter().map(requests).sum::<u64>() * contenders;
+    let bar = Arc::new(Bar::new(options.quiet));
     bar.stage("requests", expected);
     let threads = if files.wanted() { Some(1) } else { args.threads.map(usize::from) };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
     let pool = pool.context("the threads cannot be started")?;
     let spectator = Live { files: &files, meter: Arc::new(Meter::new(Arc::clone(&bar), Arc::clone(&stop))) };
-    let answer = pool.install(|| simulate::simulate(&plan, &traffic, &calibration, &options, &spectator))?;
+    let answer = pool.install(|| simulate::simulate(&plan, &traffic, &calibration, &asked, &spectator))?;
     drop(spectator);
     drop(bar);
     files.finish()?;
-    let mut context = scenarios::context_of(&source, &plan, profile.as_ref());
-    context.seed = Some(options.seed);
+    let mut context = ready::context_of(&source, &plan, profile.as_deref());
+    context.seed = Some(asked.seed);
     let run = context::finished("simulate", context, answer.sentence, answer.notes, &answer.rows)?;
     output.write_with_evidence(&run, || {
         let mut drawn = Vec::new();
@@ -68,7 +71,7 @@ pub fn simulate(args: &Simulate, cli: &Cli, catalog: &Catalog, output: &Output) 
             drawn.extend(rows(&detail.distribution)?);
             drawn.extend(rows(&detail.timeline)?);
         }
-        drawn.extend(rows(&assumptions(&plan, &traffic, &calibration, &options)?)?);
+        drawn.extend(rows(&assumptions(&plan, &traffic, &calibration, &asked)?)?);
         Ok(drawn)
     })?;
     if stop.load(Ordering::Relaxed) {
@@ -82,11 +85,11 @@ fn assumptions(
     plan: &Plan,
     traffic: &Traffic,
     calibration: &Calibration,
-    options: &Options,
+    asked: &simulate::Options,
 ) -> Result<Vec<AssumptionRow>, Failure> {
     let mut all = evidence::assumptions(plan, calibration)?;
     all.retain(|row| row.contender.is_some());
-    all.extend(simulate::assumed(plan, traffic, options).into_iter().map(|a| AssumptionRow {
+    all.extend(simulate::assumed(plan, traffic, asked).into_iter().map(|a| AssumptionRow {
         kind: "assumption",
         contender: a.contender,
         about: a.about,
@@ -114,7 +117,7 @@ fn required(conditions: &[String], rows: &[Row]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn options(args: &Simulate, seed: u64) -> Result<Options, Failure> {
+fn asked(args: &Simulate, seed: u64) -> Result<simulate::Options, Failure> {
     let rates = args.rate.as_deref().map_or(Ok(Vec::new()), axis::expand);
     let rates = rates.map_err(|why| Failure::Usage(format!("--rate: {why}")))?;
     let positive = |name: &str, value: Option<f64>| match value {
@@ -125,7 +128,7 @@ fn options(args: &Simulate, seed: u64) -> Result<Options, Failure> {
         positive("--rate", Some(*rate))?;
     }
     let (speed, until) = (positive("--speed", args.speed)?, positive("--until", args.until)?);
-    Ok(Options { seed, rates, speed, until, size: args.size })
+    Ok(simulate::Options { seed, rates, speed, until, size: args.size })
 }
 
 /// How many requests a load has: as drawn, as its rate says, or as its file's size lets one guess.

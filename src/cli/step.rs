@@ -3,9 +3,10 @@
 //! The estimate is the one that prices tokens: the same op list, the same formulas, the adapter's profile. It never
 //! sees the execution.
 
-use super::args::{Bench, Cli};
 use super::context;
 use super::failure::Failure;
+use super::measuring::program;
+use super::options::Options;
 use super::output::Output;
 use super::progress::Bar;
 use crate::catalog::Catalog;
@@ -13,7 +14,7 @@ use crate::estimate::bound::Class;
 use crate::estimate::op::{Op, Work};
 use crate::estimate::step::Step;
 use crate::estimate::{Calibration, Compiled};
-use crate::measure::{self, BenchOptions, Executed, StepOptions};
+use crate::measure::{self, Executed, StepOptions};
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
@@ -45,20 +46,19 @@ pub struct StepRow {
 /// Executes the step, estimates it from the profile measured around it, and compares class by class.
 pub fn step(
     model: &ModelSpec,
-    args: &Bench,
-    bench: BenchOptions,
-    cli: &Cli,
+    layers: Option<u64>,
+    how: &StepOptions,
+    options: &Options,
     catalog: &Catalog,
     output: &Output,
 ) -> Result<(), Failure> {
-    let model = Arc::new(first_layers(model, args.layers));
-    let options = StepOptions { bench, context: args.context, chunk: args.chunk };
+    let model = Arc::new(first_layers(model, layers));
     let executed = {
-        let bar = Bar::new(cli.common.quiet);
-        measure::step(&super::local::program()?, &model, &options, &bar)?
+        let bar = Bar::new(options.quiet);
+        measure::step(&program()?, &model, how, &bar)?
     };
     let compiled = compiled(Arc::clone(&model), &executed, catalog)?;
-    let rows = rows(&compiled, &options, &executed);
+    let rows = rows(&compiled, how, &executed);
     let say = |phase: &str| {
         rows.iter().find(|r| r.phase == phase && r.class == "total").map_or(String::new(), |r| {
             format!("{phase} takes {:.0} ms, {:.0} ms estimated", 1e3 * r.measured_s, 1e3 * r.estimate_s)

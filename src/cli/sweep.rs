@@ -3,12 +3,14 @@
 //! Finished points go to a journal beside the first `-o` file; the key of a point is the text of its scenario, so a
 //! changed scenario is computed again. The journal is removed when the sweep is complete.
 
-use super::args::{Cli, Sweep};
-use super::failure::Failure;
+use super::args::Sweep;
+use super::context;
+use super::failure::{Failure, complain};
+use super::measuring::interruptible;
+use super::options::{Options, Question};
 use super::output::Output;
 use super::progress::Bar;
-use super::scenarios::{Ready, prepare};
-use super::{context, local};
+use super::ready::{Ready, prepare};
 use crate::catalog::Catalog;
 use crate::progress::Progress;
 use crate::run::{Row, Run, SCHEMA, rows};
@@ -25,20 +27,21 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 /// Answers every combination; the rows are in the order of the axes whatever the cores do.
-pub fn sweep(args: &Sweep, cli: &Cli, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
+pub fn sweep(args: &Sweep, options: &Options, catalog: &Catalog, output: &Output) -> Result<(), Failure> {
     let axes: Result<Vec<SweepAxis>, String> = args.axes.iter().map(|a| SweepAxis::parse(a)).collect();
     let axes = axes.map_err(Failure::Usage)?;
     let all = combinations(&axes).map_err(Failure::Usage)?;
-    let ready = prepare(&args.scenario, cli, catalog)?;
-    let journal = Journal::open(cli.common.outputs.first())?;
-    let stop = local::interruptible()?;
-    let bar = Bar::new(cli.common.quiet);
+    let question = Question::from(&args.scenario);
+    let ready = prepare(&question, options.quiet, catalog)?;
+    let journal = Journal::open(options.outputs.first())?;
+    let stop = interruptible()?;
+    let bar = Bar::new(options.quiet);
     bar.stage("sweep", all.len() as u64);
     let one = |edits: &Vec<String>| -> Result<Option<Vec<Row>>, Failure> {
         if stop.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let done = answer(args, edits, catalog, &ready, &journal)?;
+        let done = answer(&question, edits, catalog, &ready, &journal)?;
         bar.step(&edits.join(" "));
         Ok(Some(done))
     };
@@ -47,7 +50,7 @@ pub fn sweep(args: &Sweep, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
     drop(bar);
     let missing = answers.iter().filter(|a| a.is_none()).count();
     if missing > 0 {
-        super::output::complain(&format!("{missing} of {} points are left; run the same command to go on", all.len()));
+        complain(&format!("{missing} of {} points are left; run the same command to go on", all.len()));
         return Err(Failure::Interrupted);
     }
     let sentence = format!("{} combinations of {} axes are answered.", all.len(), axes.len());
@@ -66,14 +69,14 @@ pub fn sweep(args: &Sweep, cli: &Cli, catalog: &Catalog, output: &Output) -> Res
 
 /// The rows of one combination, its axes as the first columns.
 fn answer(
-    args: &Sweep,
+    question: &Question,
     edits: &[String],
     catalog: &Catalog,
     ready: &Ready,
     journal: &Journal,
 ) -> Result<Vec<Row>, Failure> {
-    let every: Vec<String> = args.scenario.edits.iter().chain(edits).cloned().collect();
-    let source = Source::read(&args.scenario.scenario, &every)?;
+    let every: Vec<String> = question.edits.iter().chain(edits).cloned().collect();
+    let source = Source::read(&question.scenario, &every)?;
     let key = context::hash(&format!("{}\n{}", env!("CARGO_PKG_VERSION"), source.text));
     if let Some(rows) = journal.known.get(&key) {
         return Ok(rows.clone());

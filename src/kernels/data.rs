@@ -1,13 +1,10 @@
 //! The inputs of a problem on the host, and what they mean as plain matrices.
 
-use super::{Dtype, Problem};
+use super::problem::{Dtype, GROUP, Problem};
 use half::f16;
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-/// Values along k that share one scale of 4-bit weights.
-pub const GROUP: usize = 32;
 
 /// What the inputs are filled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]

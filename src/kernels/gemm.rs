@@ -1,7 +1,9 @@
 //! Planning a matrix product: how A and B are laid out for a variant, and which dispatches cover C.
 
-use super::data::{Data, GROUP, bytes_by_row, nibbles_by_row, pad, stored, transpose};
-use super::{Dtype, Family, SLICE, Variant, template};
+use super::data::{Data, bytes_by_row, nibbles_by_row, pad, stored, transpose};
+use super::limits::SLICE;
+use super::problem::GROUP;
+use super::{Dtype, Family, Variant, template};
 use crate::gpu::{Memory, Plan, Program, Step};
 
 /// What one workgroup covers: rows and columns of C, and the multiple of k its loop advances by.

@@ -1,7 +1,9 @@
 //! Planning a matrix-vector product: how W is laid out for a variant, and which dispatches cover y.
 
-use super::data::{Data, GROUP, pad, stored, transpose};
-use super::{Dtype, Family, SLICE, Variant, template, units};
+use super::data::{Data, pad, stored, transpose};
+use super::limits::SLICE;
+use super::problem::GROUP;
+use super::{Dtype, Family, Variant, template, units};
 use crate::gpu::{Memory, Plan, Program, Step};
 
 const KNOBS: &[&str] = &["wx", "v4", "tex", "l", "sg", "r", "u", "nv"];

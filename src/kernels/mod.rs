@@ -11,6 +11,7 @@ mod gemm;
 mod gemv;
 pub mod host_gemm;
 pub mod legal;
+mod limits;
 mod problem;
 pub mod space;
 mod stream;
@@ -25,10 +26,6 @@ pub use problem::{Dtype, Problem};
 pub use variant::{Family, NoVariant, Variant};
 
 use crate::gpu::{Plan, Step};
-
-/// Iterations one invocation may run in one dispatch. lavapipe silently ends an invocation after 65,535 of them,
-/// summed over its loops, so longer sums are cut and continued by a further dispatch.
-const SLICE: usize = 32_768;
 
 /// The GPU work that computes `problem` by `variant`, in at most `bands` pieces that may be submitted apart.
 ///

@@ -84,6 +84,9 @@ pub enum Problem {
     Submit,
 }
 
+/// Values along k that share one scale of 4-bit weights.
+pub const GROUP: usize = 32;
+
 /// The type of a problem's inputs. Sums are f32, or exact 32-bit integers for `I8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -265,7 +268,7 @@ impl Dtype {
             Self::F32 | Self::U32 => 4.0,
             Self::F16 => 2.0,
             Self::I8 => 1.0,
-            Self::Q4 => 0.5 + 4.0 / super::data::GROUP as f64,
+            Self::Q4 => 0.5 + 4.0 / GROUP as f64,
         }
     }
 

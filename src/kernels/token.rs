@@ -1,7 +1,8 @@
 //! Planning what stands between the matrices of a layer: attention, norm, activation.
 
 use super::data::{Data, pad};
-use super::{Family, SLICE, Variant, template};
+use super::limits::SLICE;
+use super::{Family, Variant, template};
 use crate::gpu::{Memory, Plan, Program, Step};
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {

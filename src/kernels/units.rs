@@ -1,7 +1,9 @@
 //! Planning few rows against streamed weights: decode and small batches, for every data type.
 
-use super::data::{Data, GROUP, bytes_by_row, nibbles_by_row, pad, stored, transpose};
-use super::{Dtype, SLICE, Variant, template};
+use super::data::{Data, bytes_by_row, nibbles_by_row, pad, stored, transpose};
+use super::limits::SLICE;
+use super::problem::GROUP;
+use super::{Dtype, Variant, template};
 use crate::gpu::{Memory, Plan, Program, Step};
 
 const KNOBS: &[&str] = &["wx", "l", "r", "mb"];

@@ -1,58 +1,25 @@
 //! From an adapter to its profile: the ladder of every kernel, each rung by its fastest candidate, and the roofs.
 
 use super::adapters::{Selector, one, select};
-use super::choices::Choices;
+use super::choices::{Choices, LIBRARIES, adapter};
+use super::options::BenchOptions;
 use super::problems::{Depth, problems, weight};
 use super::protocol::{Job, Target};
 use super::rule::Rule;
 use super::session::{Searches, Session};
 use super::store::Store;
-use super::supervisor::{DEADLINE, Outcome, Supervisor};
+use super::supervisor::{Outcome, Supervisor};
 use super::tuner::{History, Task};
 use super::{MeasureError, Several, anomalies, cpu, curves, ladder};
 use crate::device::Profile;
-use crate::device::profile::{Adapter, Beat, Case, Record, Roofs, SCHEMA};
+use crate::device::profile::{Beat, Case, Record, Roofs, SCHEMA};
 use crate::gpu::Found;
 use crate::kernels::{Dtype, Problem};
 use crate::progress::Progress;
 use crate::units::Seconds;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
-
-/// How to measure.
-#[derive(Debug, Clone)]
-pub struct BenchOptions {
-    /// On which adapters.
-    pub adapter: Selector,
-    /// Time for one adapter.
-    pub budget: Seconds,
-    /// Seed of the inputs.
-    pub seed: u64,
-    /// Compile bounds checks and loop bounds in.
-    pub runtime_checks: bool,
-    /// Every rung of every kernel, up to 15 s a case, whatever the budget.
-    pub thorough: bool,
-    /// Silence after which a worker counts as hung and is killed.
-    pub silence: Seconds,
-    /// Raised to stop after the case under way; what was measured is kept.
-    pub stop: Arc<AtomicBool>,
-}
-
-impl Default for BenchOptions {
-    fn default() -> Self {
-        Self {
-            adapter: Selector::Default,
-            budget: Seconds::new(120.0),
-            seed: 1,
-            runtime_checks: false,
-            thorough: false,
-            silence: Seconds::new(DEADLINE.as_secs_f64()),
-            stop: Arc::default(),
-        }
-    }
-}
 
 /// Measures the selected adapters and stores a profile of each. Of several adapters one that fails is told among the
 /// failures.
@@ -222,9 +189,6 @@ pub(super) fn again(session: &mut Session<'_>, profile: &mut Profile) -> Result<
 /// Time for a second look at a product, s.
 const AGAIN_S: f64 = 1.0;
 
-/// What compiles and runs the kernels.
-pub(super) const LIBRARIES: [&str; 2] = ["wgpu 30.0.1", "naga 30.0.1"];
-
 /// Problems between two looks at the anchor.
 const ANCHOR_EVERY: usize = 4;
 
@@ -289,22 +253,5 @@ fn roofs(cases: &[Case]) -> Roofs {
         gemv_f32_byte_s: streamed("gemv", "f32"),
         launch_s: of("launch", "u32", |c| -c.time_s_median).map(|t| -t),
         submit_s: of("submit", "u32", |c| -c.time_s_median).map(|t| -t),
-    }
-}
-
-/// The profile's description of what was opened.
-pub(super) fn adapter(found: &Found) -> Adapter {
-    let identity = found.identity.clone();
-    Adapter {
-        name: identity.name,
-        backend: identity.backend,
-        driver: identity.driver,
-        driver_info: identity.driver_info,
-        kind: identity.kind,
-        vendor_id: identity.pci[0],
-        device_id: identity.pci[1],
-        software: found.caps.software,
-        subgroup: identity.subgroup,
-        features: identity.features,
     }
 }

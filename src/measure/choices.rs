@@ -5,15 +5,18 @@
 //! superseded or damaged, the live ones are written to a new file that replaces the old one whole; damaged lines are
 //! set aside, never deleted.
 
-use super::bench::LIBRARIES;
 use super::protocol::checksum;
 use crate::device::profile::Adapter;
+use crate::gpu::Found;
 use crate::kernels::{Dtype, Problem, Variant, template};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// What compiles and runs the kernels.
+pub(super) const LIBRARIES: [&str; 2] = ["wgpu 30.0.1", "naga 30.0.1"];
 
 /// What was chosen for a bucket of problems on an adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,23 @@ pub struct Choice {
 pub struct Choices {
     path: Option<PathBuf>,
     known: HashMap<String, Choice>,
+}
+
+/// The profile's description of what was opened.
+pub(super) fn adapter(found: &Found) -> Adapter {
+    let identity = found.identity.clone();
+    Adapter {
+        name: identity.name,
+        backend: identity.backend,
+        driver: identity.driver,
+        driver_info: identity.driver_info,
+        kind: identity.kind,
+        vendor_id: identity.pci[0],
+        device_id: identity.pci[1],
+        software: found.caps.software,
+        subgroup: identity.subgroup,
+        features: identity.features,
+    }
 }
 
 /// Shapes within a factor of two share a choice. With runtime checks the same source compiles to other code.

@@ -9,7 +9,7 @@
 use super::AdapterRow;
 use super::MeasureError;
 use super::adapters::one;
-use super::bench::BenchOptions;
+use super::options::BenchOptions;
 use super::problems::rungs;
 use super::protocol::Job;
 use super::rule::Rule;

@@ -1,8 +1,8 @@
 //! One adapter under measurement: candidates are chosen, cases collected, the budget kept.
 
 use super::MeasureError;
-use super::bench::{BenchOptions, adapter};
-use super::choices::{self, Choice, Choices};
+use super::choices::{self, Choice, Choices, adapter};
+use super::options::BenchOptions;
 use super::problems::{Depth, rungs};
 use super::protocol::Job;
 use super::rule::Rule;

@@ -8,7 +8,8 @@
 //! Limits: tensor parallelism is not modelled, experts exist in f32 only, and of block-diagonal matrices one block is timed.
 
 use super::MeasureError;
-use super::bench::{BenchOptions, session};
+use super::bench::session;
+use super::options::BenchOptions;
 use super::problems::Depth;
 use super::session::Session;
 use super::tuner::{History, Task};

@@ -9,7 +9,8 @@
 //! softmax models only; matrices beyond the adapter's largest binding are cut by rows.
 
 use super::MeasureError;
-use super::bench::{BenchOptions, again, profile, session};
+use super::bench::{again, profile, session};
+use super::options::BenchOptions;
 use super::problems::Depth;
 use super::protocol::{Job, Op, StepTimes};
 use super::rule::Rule;

@@ -1,9 +1,20 @@
 //! The answer on a terminal: the sentence, the table, the notes.
 
+use super::inert;
 use super::table::{self, Shape};
-use super::{Style, inert};
 use crate::run::Run;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+
+/// How a table looks on this terminal.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// Bold and colour are welcome.
+    pub color: bool,
+    /// Columns of the terminal; `None` where the output is no terminal.
+    pub width: Option<u16>,
+    /// Every column, not only the ones that answer.
+    pub all_columns: bool,
+}
 
 /// Sentence, table and notes.
 pub fn render(run: &Run, style: Style) -> String {

@@ -9,11 +9,12 @@ mod inert;
 mod markdown;
 mod table;
 
+pub use human::Style;
+
 use crate::run::Run;
-use clap::ValueEnum;
 
 /// Output formats.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Sentence, table and notes for a person.
     Table,
@@ -26,10 +27,8 @@ pub enum Format {
     /// Sentence, table and notes as Markdown.
     Md,
     /// One self-contained document with charts; for files.
-    #[value(skip)]
     Html,
     /// The first chart; for files.
-    #[value(skip)]
     Svg,
 }
 
@@ -66,15 +65,4 @@ impl Format {
             }
         })
     }
-}
-
-/// How a table looks on this terminal.
-#[derive(Debug, Clone, Copy)]
-pub struct Style {
-    /// Bold and colour are welcome.
-    pub color: bool,
-    /// Columns of the terminal; `None` where the output is no terminal.
-    pub width: Option<u16>,
-    /// Every column, not only the ones that answer.
-    pub all_columns: bool,
 }

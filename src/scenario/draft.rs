@@ -1,4 +1,6 @@
 //! A scenario as it is typed: the TOML schema, every value checked by its type, no name looked up yet.
+//!
+//! Longer than other files: the whole schema stands in one place.
 
 use super::axis::Axis;
 use crate::precision::Precision;
@@ -208,13 +210,26 @@ pub struct SchedulerDraft {
     /// Compute prompts before anything decodes, instead of chunks that ride on decode steps.
     pub prefill_first: Option<bool>,
     /// Which replica gets a request.
-    pub routing: Option<super::traffic::Routing>,
+    pub routing: Option<Routing>,
     /// Prompts with the same leading blocks share them; true where absent.
     pub prefix_cache: Option<bool>,
     /// Tokens of a block that a trace's `hash_ids` name; 512 where absent.
     pub hash_tokens: Option<Count>,
     /// Tokens of KV cache of one instance, where its server says so.
     pub kv_tokens: Option<Tokens>,
+}
+
+/// Which engine gets a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Routing {
+    /// One after the other.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests.
+    LeastLoaded,
+    /// The one that has most of the prompt in its cache, while loads are even.
+    PrefixAware,
 }
 
 /// One of the competitors.

@@ -2,7 +2,6 @@
 //!
 //! A path names tables by key and contenders by name: `contender.weaker.count=64`, `model.precision=fp8`.
 
-use super::Source;
 use crate::diagnostic::Diagnostic;
 use std::ops::Range;
 use toml_edit::{ArrayOfTables, Document, DocumentMut, Item, Table, TableLike, Value};
@@ -10,28 +9,31 @@ use toml_edit::{ArrayOfTables, Document, DocumentMut, Item, Table, TableLike, Va
 /// Applies `path=value` edits in order and returns the edited text.
 ///
 /// The value is TOML (`64`, `[1, 2]`, `{ tp = 8 }`); anything else is taken as a string, so units need no quotes.
-pub fn apply(source: &Source, edits: &[String]) -> Result<Source, Diagnostic> {
+pub fn apply(file: &str, text: &str, edits: &[String]) -> Result<String, Diagnostic> {
     if edits.is_empty() {
-        return Ok(source.clone());
+        return Ok(text.to_owned());
     }
-    let mut document: DocumentMut = source.text.parse().map_err(|e| syntax(source, &e))?;
+    let mut document: DocumentMut = text.parse().map_err(|e| syntax(file, text, &e))?;
     for edit in edits {
         let (path, value) = edit
             .split_once('=')
-            .ok_or_else(|| plain(source, format!("--set {edit}: there is no \"=\"; write --set path=value")))?;
+            .ok_or_else(|| plain(file, format!("--set {edit}: there is no \"=\"; write --set path=value")))?;
         set(document.as_table_mut(), path.trim(), value.trim())
-            .map_err(|why| plain(source, format!("--set {edit}: {why}")))?;
+            .map_err(|why| plain(file, format!("--set {edit}: {why}")))?;
     }
-    Ok(Source { text: document.to_string(), ..source.clone() })
+    Ok(document.to_string())
 }
 
-fn syntax(source: &Source, error: &toml_edit::TomlError) -> Diagnostic {
-    source.error(error.span(), error.message().to_owned())
+fn syntax(file: &str, text: &str, error: &toml_edit::TomlError) -> Diagnostic {
+    let plain = Diagnostic::new(file, error.message());
+    match error.span() {
+        Some(span) => plain.at(text, span),
+        None => plain,
+    }
 }
 
-fn plain(source: &Source, message: String) -> Diagnostic {
-    Diagnostic::new(&source.file, message)
-        .hint("tables are named by key, contenders by name: --set contender.weaker.count=64")
+fn plain(file: &str, message: String) -> Diagnostic {
+    Diagnostic::new(file, message).hint("tables are named by key, contenders by name: --set contender.weaker.count=64")
 }
 
 fn set(root: &mut Table, path: &str, value: &str) -> Result<(), String> {
@@ -114,14 +116,10 @@ mod tests {
     const TEXT: &str =
         "name = \"x\"\n[model]\nconfig = \"m\"\n[[contender]]\nname = \"weaker\"\ncount = 1\nparallel = { tp = 8 }\n";
 
-    fn source() -> Source {
-        Source { file: "s.toml".into(), text: TEXT.into(), folder: std::path::PathBuf::new() }
-    }
-
     #[test]
     fn sets_values_by_name_and_creates_tables() {
         let edits = ["contender.weaker.count=64", "objective.tpot=50 ms", "model.config=llama"].map(String::from);
-        let text = apply(&source(), &edits).map(|s| s.text).unwrap_or_default();
+        let text = apply("s.toml", TEXT, &edits).unwrap_or_default();
         assert!(
             text.contains("count = 64") && text.contains("tpot = \"50 ms\"") && text.contains("config = \"llama\""),
             "{text}"
@@ -131,7 +129,7 @@ mod tests {
     #[test]
     fn says_what_a_wrong_path_should_have_been() {
         for bad in ["contender.stronger.count=1", "contender.count=1", "name.x=1", "count", ".=1"] {
-            assert!(apply(&source(), &[bad.to_owned()]).is_err(), "{bad} was accepted");
+            assert!(apply("s.toml", TEXT, &[bad.to_owned()]).is_err(), "{bad} was accepted");
         }
     }
 

@@ -1,12 +1,14 @@
 //! A scenario once every name is looked up and every field checked: what `solve` works on.
 
 use super::draft::Minimize;
+use crate::device::Profile;
 use crate::provenance::Provenance;
 use crate::setup::{Layout, Load, Setup};
 use crate::units::{Seconds, UsdPerHour, UsdPerMtok};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
+use std::sync::Arc;
 
 /// Contenders under one load.
 #[derive(Debug, Clone)]
@@ -64,6 +66,8 @@ pub struct Contender {
     pub name: String,
     /// What it offers.
     pub offer: Offer,
+    /// What was measured on its device, here or saved earlier, where its device is such a profile.
+    pub profile: Option<Arc<Profile>>,
 }
 
 /// Devices to run on, or tokens to buy.

@@ -21,7 +21,7 @@ pub enum Local<'a> {
     /// Not measured yet: everything else is checked; the plan is not to be estimated.
     Pending,
     /// What was measured on it.
-    Measured(&'a Profile),
+    Measured(&'a Arc<Profile>),
 }
 
 /// Concurrencies of a scenario that names none: from one user to what a large batch needs.
@@ -153,23 +153,24 @@ impl Lookup<'_> {
     }
 
     fn contender(&self, typed: &ContenderDraft, at: &str, shared: &Served) -> Result<Contender, Diagnostic> {
-        let offer = match (&typed.device, &typed.api) {
+        let (offer, profile) = match (&typed.device, &typed.api) {
             (Some(device), None) => self.devices(typed, device, at, shared)?,
-            (None, Some(api)) => Offer::Api {
-                tokens: TokenPrices {
+            (None, Some(api)) => {
+                let tokens = TokenPrices {
                     input: api.input,
                     cached_input: api.cached_input.unwrap_or(api.input),
                     output: api.output,
-                },
-                price: Price {
+                };
+                let price = Price {
                     basis: Basis::Api,
                     usd_per_hour: None,
                     date: self.date(typed, at)?,
                     origin: "price list given in the scenario".to_owned(),
                     provenance: Provenance::Assumed,
                     parts: None,
-                },
-            },
+                };
+                (Offer::Api { tokens, price }, None)
+            }
             _ => {
                 let message = format!("contender \"{}\" needs either a device or api prices", typed.name);
                 return Err(self.source.error_at(at, message).hint(
@@ -177,11 +178,18 @@ impl Lookup<'_> {
                 ));
             }
         };
-        Ok(Contender { name: typed.name.clone(), offer })
+        Ok(Contender { name: typed.name.clone(), offer, profile })
     }
 
-    fn devices(&self, typed: &ContenderDraft, name: &str, at: &str, shared: &Served) -> Result<Offer, Diagnostic> {
-        let hardware = self.hardware(typed, name, at)?;
+    fn devices(
+        &self,
+        typed: &ContenderDraft,
+        name: &str,
+        at: &str,
+        shared: &Served,
+    ) -> Result<(Offer, Option<Arc<Profile>>), Diagnostic> {
+        let profile = self.profile(name)?;
+        let hardware = self.hardware(typed, name, profile.as_deref(), at)?;
         let (model, formats) = match &typed.model {
             Some(own) => self.model(own, &format!("{at}.model"))?,
             None => shared.clone(),
@@ -214,7 +222,8 @@ impl Lookup<'_> {
             speculation: typed.draft.map(|d| Speculation::new(d.tokens.0, d.acceptance.get())),
             speed: speed(typed.speed),
         };
-        Ok(Offer::Devices { setup: Box::new(setup), prefill, price, power: Power { watts: power, gram_per_hour } })
+        let power = Power { watts: power, gram_per_hour };
+        Ok((Offer::Devices { setup: Box::new(setup), prefill, price, power }, profile))
     }
 
     fn communication_units(&self, typed: &ContenderDraft, sheet: &Device, at: &str) -> Result<Option<u64>, Diagnostic> {
@@ -229,15 +238,27 @@ impl Lookup<'_> {
         }
     }
 
-    fn hardware(&self, typed: &ContenderDraft, name: &str, at: &str) -> Result<Hardware, Diagnostic> {
+    /// The profile behind a device, where it is one: of this machine, or a file.
+    fn profile(&self, name: &str) -> Result<Option<Arc<Profile>>, Diagnostic> {
+        Ok(match self.local {
+            Local::Measured(profile) if name == "local" => Some(Arc::clone(profile)),
+            _ if name.ends_with(".json") => Some(Arc::new(Profile::load(&self.source.folder.join(name))?)),
+            _ => None,
+        })
+    }
+
+    fn hardware(
+        &self,
+        typed: &ContenderDraft,
+        name: &str,
+        profile: Option<&Profile>,
+        at: &str,
+    ) -> Result<Hardware, Diagnostic> {
         let field = format!("{at}.device");
-        let mut hardware = if name == "local" {
-            match self.local {
-                Local::Measured(profile) => self.measured(profile, &field)?,
-                Local::Pending => Hardware::pending(),
-            }
-        } else if name.ends_with(".json") {
-            self.measured(&Profile::load(&self.source.folder.join(name))?, &field)?
+        let mut hardware = if let Some(profile) = profile {
+            self.measured(profile, &field)?
+        } else if name == "local" {
+            Hardware::pending()
         } else {
             let device = Device::load(self.catalog, name, &self.source.folder).map_err(|e| {
                 let own = e.span.is_some() || name.contains('/') || name.ends_with(".toml");

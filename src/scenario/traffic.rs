@@ -1,11 +1,9 @@
 //! Requests in time, and how engines schedule them: the parts of a scenario that only `simulate` reads.
 
 use super::Source;
-use super::draft::{ArrivalKind, Draft, LengthDraft, LengthKind, WorkloadDraft};
+use super::draft::{ArrivalKind, ContenderDraft, Draft, LengthDraft, LengthKind, Routing, Tokens, WorkloadDraft};
 use crate::diagnostic::Diagnostic;
 use crate::setup::{Engine, Layout};
-use schemars::JsonSchema;
-use serde::Deserialize;
 use std::path::PathBuf;
 
 /// Requests of a random process that says no number.
@@ -128,19 +126,6 @@ pub enum LengthShape {
     },
 }
 
-/// Which engine gets a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Routing {
-    /// One after the other.
-    #[default]
-    RoundRobin,
-    /// The one with the fewest requests.
-    LeastLoaded,
-    /// The one that has most of the prompt in its cache, while loads are even.
-    PrefixAware,
-}
-
 /// How engines schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scheduler {
@@ -169,7 +154,7 @@ pub fn of(source: &Source, draft: &Draft, concurrency: &[u64]) -> Result<Traffic
             .error_at("workload.arrivals", "there is a trace and an arrival process")
             .hint("requests come from one of them; --rate and --speed scale a trace"));
     }
-    let spec = |tokens: Option<super::draft::Tokens>, shape: Option<LengthDraft>, key: &str| {
+    let spec = |tokens: Option<Tokens>, shape: Option<LengthDraft>, key: &str| {
         let shape = length_shape(shape).map_err(|why| source.error_at(&format!("workload.{key}"), why))?;
         Ok(LengthSpec { mean: tokens.map_or(1.0, |t| t.0 as f64), shape })
     };
@@ -240,7 +225,7 @@ fn length_shape(typed: Option<LengthDraft>) -> Result<LengthShape, String> {
     }
 }
 
-fn scheduler(contender: &super::draft::ContenderDraft) -> Scheduler {
+fn scheduler(contender: &ContenderDraft) -> Scheduler {
     let typed = contender.scheduler.unwrap_or_default();
     Scheduler {
         prefill_first: typed.prefill_first.unwrap_or(contender.engine == Some(Engine::Sglang)),

@@ -1,21 +1,19 @@
 //! Every contender under every load, in parallel, and the answer in the order of the scenario.
 
 use super::detail::Detail;
+use super::load::{Load, Spectator};
 use super::row::SimulateRow;
 use super::run::{Case, Done, run};
 use super::size::smallest;
-use super::source::{Drawn, Source};
 use super::system::System;
-use super::tally::{Observer, Targets};
+use super::tally::Targets;
 use super::trace::Trace;
-use super::world::Watch;
 use super::{Lengths, sentence};
 use crate::diagnostic::Diagnostic;
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::traffic::{Arrivals, Process, Traffic};
 use crate::scenario::{Offer, Plan};
 use rayon::prelude::*;
-use std::path::PathBuf;
 
 /// What the command line adds to a scenario.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,48 +63,6 @@ impl From<Diagnostic> for SimulateError {
     }
 }
 
-/// A load that every contender gets, made anew for each: the same requests for all.
-#[derive(Debug, Clone)]
-pub enum Load {
-    /// A file and how many times as fast it runs.
-    Trace(PathBuf, f64),
-    /// A process of so many requests.
-    Process(Process, Lengths, u64, u64),
-}
-
-/// Requests of a load, from a trace or drawn.
-pub enum Requests {
-    /// Read from a file.
-    Trace(Box<Trace>),
-    /// Drawn at random.
-    Drawn(Box<Drawn>),
-}
-
-impl Requests {
-    /// The source of requests.
-    pub fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Self::Trace(trace) => trace.as_mut(),
-            Self::Drawn(drawn) => drawn.as_mut(),
-        }
-    }
-}
-
-impl Load {
-    /// The requests from the first on.
-    ///
-    /// # Errors
-    /// When the trace cannot be opened.
-    pub fn open(&self) -> Result<Requests, Diagnostic> {
-        Ok(match self {
-            Self::Trace(path, speed) => Requests::Trace(Box::new(Trace::open(path, *speed)?)),
-            Self::Process(process, lengths, requests, seed) => {
-                Requests::Drawn(Box::new(Drawn::new(*process, *lengths, *requests, *seed)))
-            }
-        })
-    }
-}
-
 /// The loads of a scenario with the options of the command line.
 ///
 /// # Errors
@@ -153,20 +109,6 @@ pub fn loads(traffic: &Traffic, options: &Options) -> Result<Vec<Load>, Simulate
         }
     }
 }
-
-/// What a caller wants beside the rows; each run asks for its own.
-pub trait Spectator: Sync {
-    /// Sees everything of one run.
-    fn observer(&self, _contender: &str, _load: usize) -> Box<dyn Observer> {
-        Box::new(())
-    }
-    /// Sees how far one run has come.
-    fn watch(&self) -> Box<dyn Watch> {
-        Box::new(())
-    }
-}
-
-impl Spectator for () {}
 
 /// Simulates every contender under every load. Runs are independent and in parallel; the rows do not depend on it.
 ///

@@ -1,7 +1,8 @@
 //! What a simulation takes to be so, in words: the load, and how every contender schedules.
 
 use super::answer::Options;
-use crate::scenario::traffic::{Arrivals, LengthShape, LengthSpec, Routing, Scheduler, Shape, Traffic};
+use crate::scenario::draft::Routing;
+use crate::scenario::traffic::{Arrivals, LengthShape, LengthSpec, Scheduler, Shape, Traffic};
 use crate::scenario::{Contender, Offer, Plan};
 use crate::setup::{Engine, Setup};
 

@@ -2,7 +2,7 @@
 
 use super::replica::Replica;
 
-use crate::scenario::traffic::Routing;
+use crate::scenario::draft::Routing;
 
 /// Requests more on the busiest engine than on the idlest, from which on a prefix-aware router looks at load alone.
 const IMBALANCE: usize = 32;

@@ -1,7 +1,7 @@
 //! One contender under one load: the clock runs, and what was counted becomes a row.
 
-use super::answer::{Load, Requests, Spectator};
 use super::detail::Detail;
+use super::load::{Load, Requests, Spectator};
 use super::row::SimulateRow;
 use super::system::System;
 use super::tally::{Tally, Targets};

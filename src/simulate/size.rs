@@ -2,7 +2,7 @@
 //!
 //! More replicas never make a request wait longer under the same arrivals, so that the search may halve.
 
-use super::answer::Spectator;
+use super::load::Spectator;
 use super::run::{Case, Done, run};
 use crate::diagnostic::Diagnostic;
 

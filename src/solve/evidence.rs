@@ -1,8 +1,8 @@
 //! What a report shows beside an answer: the parts of a cost, where each operation stands under its roof, and what
 //! everything rests on.
 
-use super::compare::CompareRow;
 use super::explain::ExplainRow;
+use super::row::CompareRow;
 use crate::device::Profile;
 use crate::device::profile::Case;
 use crate::estimate::{Calibration, Compiled, Unanswerable};

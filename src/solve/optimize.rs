@@ -4,23 +4,16 @@
 //! all its ranks on whole nodes, up to 320 devices. Instances that share nothing behave alike, so one instance is
 //! estimated and repeated until nodes are full. Separate pools for prompts and answers are matched in `pooled`. Concurrencies are the search's own: doublings per device.
 
-use super::compare::{self, CompareRow};
+use super::compare;
+use super::layouts::{PER_DEVICE, layouts};
 use super::pooled;
+use super::row::{CompareRow, device_row};
 use crate::estimate::{Calibration, Compiled, Unanswerable};
 use crate::scenario::{Contender, Offer, Plan};
-use crate::setup::{Layout, Setup};
+use crate::setup::Layout;
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::Serialize;
-
-/// Most devices of a contender.
-pub const MOST_DEVICES: u64 = 320;
-/// Devices of a node that has no link of its own: what a host has slots for.
-const HOST: u64 = 8;
-/// Nodes of one wide instance that are tried; 18 is what DeepSeek decodes on.
-const NODES: [u64; 13] = [1, 2, 3, 4, 6, 8, 12, 16, 18, 20, 24, 32, 40];
-/// Requests in flight per device, coarse first.
-pub const PER_DEVICE: [f64; 13] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 
 /// How a contender is spread: the layout of all its devices, or of those that write answers with that of those that
 /// read prompts.
@@ -97,37 +90,6 @@ pub fn optimize(plan: &Plan, calibration: &Calibration) -> Result<Layouts, Unans
     Ok(found)
 }
 
-/// Ways to spread a model over whole nodes of its device.
-fn layouts(setup: &Setup) -> Vec<Layout> {
-    let node = setup.hardware.sheet.link.map_or(HOST, |l| u64::from(l.domain).clamp(1, HOST));
-    let model = &setup.model;
-    let powers = |most: u64| (0..=most.ilog2()).map(|p| 1u64 << p);
-    let mut all = Vec::new();
-    for tp in powers(node.min(model.most_tensor_parallel())) {
-        for pp in powers(node.min(model.layer_count())) {
-            let rank = tp * pp;
-            if rank <= node {
-                let repeated = |ep| Layout { tp, pp, dp: 1, ep, replicas: node / rank };
-                all.push(repeated(1));
-                if model.has_experts() && tp > 1 {
-                    all.push(repeated(tp));
-                }
-            } else if rank <= MOST_DEVICES && rank % node == 0 {
-                all.push(Layout { tp, pp, dp: 1, ep: 1, replicas: 1 });
-            }
-            if !model.has_experts() {
-                continue;
-            }
-            let whole = NODES.iter().map(|n| n * node).filter(|devices| devices % rank == 0 && *devices > rank);
-            all.extend(whole.filter(|d| *d <= MOST_DEVICES).map(|devices| {
-                let dp = devices / rank;
-                Layout { tp, pp, dp, ep: tp * dp, replicas: 1 }
-            }));
-        }
-    }
-    all
-}
-
 /// A layout at rising loads, until it holds no more.
 fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Calibration) -> Vec<(Spread, CompareRow)> {
     let Offer::Devices { setup, price, power, .. } = &contender.offer else { return Vec::new() };
@@ -142,7 +104,7 @@ fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Cal
         if compiled.shortage(&load).is_some() {
             break;
         }
-        let row = compare::device_row(&contender.name, &compiled, price, *power, &load);
+        let row = device_row(&contender.name, &compiled, price, *power, &load);
         if row.saturated == Some(true) {
             break;
         }

@@ -4,8 +4,8 @@
 //! depends on the other. So every layout is estimated once for each, the pairs that no other beats are kept, and only
 //! those are estimated together: as many prefill units as keep the decode units busy, within the most devices.
 
-use super::compare::{self, CompareRow};
-use super::optimize::{MOST_DEVICES, PER_DEVICE};
+use super::layouts::{MOST_DEVICES, PER_DEVICE};
+use super::row::{CompareRow, pool_row};
 use crate::estimate::{Calibration, Compiled, Pools, Prompt};
 use crate::scenario::{Contender, Offer, Plan};
 use crate::setup::{Engine, Layout, Load};
@@ -68,7 +68,7 @@ pub fn rows(
     let row = |writer: &Writer| {
         let (pools, concurrency) = matched(reader, writer, plan, calibration)?;
         let both = (pools.prefill.setup.layout, pools.decode.setup.layout);
-        let row = compare::pool_row(&contender.name, &pools, price, *power, &plan.workload.at(concurrency));
+        let row = pool_row(&contender.name, &pools, price, *power, &plan.workload.at(concurrency));
         (row.saturated != Some(true)).then_some((both, row))
     };
     kept.par_iter().filter_map(row).collect()

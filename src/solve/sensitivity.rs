@@ -4,7 +4,8 @@
 //! c. It is taken there, with the concurrency held, and so are the levers of the device and of the price.
 
 use super::breakeven::unknown::{Unknown, speed_mut, speed_of};
-use super::compare::{self, CompareRow};
+use super::compare;
+use super::row::{CompareRow, metric};
 use crate::estimate::bound::Class;
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::{Contender, Offer, Plan};
@@ -174,7 +175,7 @@ impl Point<'_> {
     /// The cost at the held concurrency, targets met or not.
     fn cost(&self, contender: &Contender) -> Result<Option<f64>, Unanswerable> {
         let rows = compare::judged(contender, &self.plan, self.calibration)?;
-        Ok(rows.first().and_then(|r| compare::metric(r, self.plan.objective.minimize)))
+        Ok(rows.first().and_then(|r| metric(r, self.plan.objective.minimize)))
     }
 
     /// What a change of the setup saves.

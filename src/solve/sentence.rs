@@ -3,7 +3,7 @@
 //! A verdict compares one price basis and one year; a software adapter gets none. Otherwise the sentence gives
 //! device-hours and the price at which the two would break even.
 
-use super::compare::{CompareRow, metric};
+use super::row::{CompareRow, metric};
 use crate::estimate::Calibration;
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Basis, Offer, Plan, Price};

@@ -1,6 +1,7 @@
 //! Any fields of a scenario as axes: every combination answered, in the order the axes were given.
 
-use super::compare::{CompareRow, compare};
+use super::compare::compare;
+use super::row::CompareRow;
 use crate::estimate::Calibration;
 use crate::scenario::{Plan, axis};
 

@@ -4,7 +4,8 @@
 //! utilisation. Each step takes one more thing from the second contender and chooses the operating point anew. A
 //! step that cannot run on its own (the other model's weights on these devices) is taken together with the next.
 
-use super::compare::{self, CompareRow};
+use super::compare::judged;
+use super::row::{CompareRow, strict};
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::{Contender, Offer, Parts, Plan, Price};
 use crate::setup::Setup;
@@ -53,13 +54,12 @@ pub fn waterfall(
     calibration: &Calibration,
 ) -> Result<Vec<WaterfallRow>, Unanswerable> {
     let point = |contender: &Contender| -> Result<Option<CompareRow>, Unanswerable> {
-        Ok(compare::judged(contender, plan, calibration)?.into_iter().find(|r| r.chosen))
+        Ok(judged(contender, plan, calibration)?.into_iter().find(|r| r.chosen))
     };
     let (Some(first), Some(last)) = (point(from)?, point(to)?) else { return Ok(Vec::new()) };
-    let money =
-        compare::strict(&first, plan.objective.minimize).and(compare::strict(&last, plan.objective.minimize)).is_some();
+    let money = strict(&first, plan.objective.minimize).and(strict(&last, plan.objective.minimize)).is_some();
     let cost = |row: &CompareRow| {
-        if money { compare::strict(row, plan.objective.minimize) } else { row.device_hours_per_mtok }
+        if money { strict(row, plan.objective.minimize) } else { row.device_hours_per_mtok }
     };
     let Some(mut before) = cost(&first) else { return Ok(Vec::new()) };
     let mut rows = Vec::new();

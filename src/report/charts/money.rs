@@ -2,8 +2,8 @@
 
 use super::super::table::{Shape, significant};
 use super::bars::{Bar, bars};
+use super::chart::{Chart, columns, distinct, kind, money_field, number, text};
 use super::draw::{Mark, Plane, Series, plane};
-use super::{Chart, columns, distinct, kind, money_field, number, text};
 use crate::run::Run;
 
 /// Marks closer than this factor share their place on the axis.

@@ -2,9 +2,9 @@
 
 use super::super::table::{Shape, significant};
 use super::bars::{Bar, bars};
+use super::chart::{Chart, columns, distinct, money_field, number, text};
 use super::draw::{Mark, Plane, REFERENCE, Series, plane, short};
 use super::waits::of;
-use super::{Chart, columns, distinct, money_field, number, text};
 use crate::run::{Row, Run};
 
 /// Percentiles of a time, the slowest last, each with its line.

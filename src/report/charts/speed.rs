@@ -2,8 +2,8 @@
 
 use super::super::table::{Shape, significant};
 use super::bars::{Bar, bars};
+use super::chart::{Chart, columns, contenders, distinct, kind, number, text};
 use super::draw::{Mark, Plane, Series, plane};
-use super::{Chart, columns, contenders, distinct, kind, number, text};
 use crate::run::{Row, Run};
 
 const LOAD: &[(&str, &str, Shape)] = &[

@@ -1,8 +1,8 @@
 //! Charts of one run in time: how the times of its requests are spread, and what its engines did when.
 
 use super::super::table::Shape;
+use super::chart::{Chart, columns, kind, number, text};
 use super::draw::{Mark, Plane, REFERENCE, Series, plane, short};
-use super::{Chart, columns, kind, number, text};
 use crate::run::{Row, Run};
 
 /// A quantity of rows of one kind, drawn over another.

@@ -1,10 +1,10 @@
 //! The rows of a break-even: one `answer`, and the `curve` it was read off.
 
 use super::ask::{Match, Unsolvable};
+use super::reference;
 use super::unknown::Unknown;
-use super::{reference, sentence};
 use crate::scenario::draft::Minimize;
-use crate::solve::compare::CompareRow;
+use crate::solve::row::CompareRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -187,7 +187,7 @@ pub const fn tokens(minimize: Minimize) -> &'static str {
 }
 
 impl AnswerRow {
-    /// Reads the answer off what was found.
+    /// Reads the answer off what was found; its sentence is still to be written.
     pub fn new(game: &Match<'_>, found: &Found) -> Result<Self, Unsolvable> {
         let cost = game.now_row().and_then(|r| game.cost(r));
         let ratio = cost.map(|c| c / game.target);
@@ -236,7 +236,6 @@ impl AnswerRow {
         };
         row.needed(game, roof.or(cost))?;
         row.busy(game);
-        row.sentence = sentence::of(game, &row);
         Ok(row)
     }
 

@@ -5,7 +5,8 @@ use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Contender, Offer, Plan, Price};
 use crate::setup::Setup;
-use crate::solve::compare::{self, CompareRow};
+use crate::solve::compare;
+use crate::solve::row::{CompareRow, strict};
 
 /// Most devices a count is looked for among: what a layout search covers too.
 const MOST_DEVICES: u64 = 320;
@@ -79,7 +80,7 @@ impl<'a> Match<'a> {
         }
         let stronger_rows = compare::judged(stronger, &plan, calibration)?;
         let of = plan.objective.minimize;
-        let target = stronger_rows.iter().find(|r| r.chosen).and_then(|r| compare::strict(r, of)).ok_or_else(|| {
+        let target = stronger_rows.iter().find(|r| r.chosen).and_then(|r| strict(r, of)).ok_or_else(|| {
             let why = stronger_rows.first().and_then(|r| r.reason.clone()).unwrap_or_else(|| "no price".to_owned());
             Unsolvable::Question(format!("{} sets no cost to match: {why}", stronger.name))
         })?;
@@ -127,7 +128,7 @@ impl<'a> Match<'a> {
 
     /// What is compared, of a row.
     pub fn cost(&self, row: &CompareRow) -> Option<f64> {
-        compare::strict(row, self.plan.objective.minimize)
+        strict(row, self.plan.objective.minimize)
     }
 
     /// The operating point of the weaker at a value; `None` where it meets no target there.

@@ -18,9 +18,9 @@ pub use answer::{AnswerRow, CurveRow, Verdict};
 pub use ask::{Ask, Unsolvable};
 pub use unknown::Unknown;
 
-use super::compare::CompareRow;
+use super::row::CompareRow;
 use crate::estimate::Calibration;
-use crate::scenario::Plan;
+use crate::scenario::{Contender, Plan};
 use answer::Found;
 use ask::Match;
 
@@ -34,10 +34,14 @@ pub struct Answer {
     pub answer: AnswerRow,
     /// The weaker's cost over the unknown, the stronger's beside it.
     pub curve: Vec<CurveRow>,
+    /// The contender whose unknown it is.
+    pub weaker: Contender,
+    /// The contender to match.
+    pub stronger: Contender,
     /// The weaker's rows now, its operating point marked.
-    pub weaker: Vec<CompareRow>,
+    pub weaker_rows: Vec<CompareRow>,
     /// The stronger's rows, its operating point marked.
-    pub stronger: Vec<CompareRow>,
+    pub stronger_rows: Vec<CompareRow>,
     /// What a reader should know.
     pub notes: Vec<String>,
 }
@@ -54,9 +58,11 @@ pub fn breakeven(plan: &Plan, calibration: &Calibration, ask: &Ask) -> Result<An
         Unknown::Debt | Unknown::DebtOf(_) => debt(&game)?,
     };
     let curve = answer::curve(&game, &found)?;
-    let answer = AnswerRow::new(&game, &found)?;
+    let mut answer = AnswerRow::new(&game, &found)?;
+    answer.sentence = sentence::of(&game, &answer);
     let notes = sentence::notes(&game, &answer);
-    Ok(Answer { answer, curve, notes, weaker: game.weaker_rows, stronger: game.stronger_rows })
+    let Match { weaker, stronger, weaker_rows, stronger_rows, .. } = game;
+    Ok(Answer { answer, curve, weaker, stronger, weaker_rows, stronger_rows, notes })
 }
 
 /// The largest debt that is not dearer, and from where on less debt buys nothing.

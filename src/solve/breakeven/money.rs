@@ -7,6 +7,7 @@ use super::answer::Found;
 use super::ask::{Match, Unsolvable};
 use super::unknown::Unknown;
 use crate::scenario::Parts;
+use crate::solve::compare::judged;
 
 /// The value at which the cost meets the target, and those at which it meets the ends of the band.
 pub fn solve(game: &Match<'_>) -> Result<Found, Unsolvable> {
@@ -14,7 +15,7 @@ pub fn solve(game: &Match<'_>) -> Result<Found, Unsolvable> {
     let parts = price.parts;
     let one = Unknown::Price.apply(&game.weaker, 1.0);
     let rows = match &one {
-        Some(changed) => super::super::compare::judged(changed, &game.plan, game.calibration)?,
+        Some(changed) => judged(changed, &game.plan, game.calibration)?,
         None => Vec::new(),
     };
     let Some(hours) = rows.iter().find(|r| r.chosen).and_then(|r| game.cost(r)) else {

@@ -1,8 +1,9 @@
 //! The answer in words, for someone who has never seen the project.
 
 use super::answer::{AnswerRow, Reach, Verdict};
-use super::ask::Match;
+use super::ask::{Match, price_of};
 use super::unknown::Unknown;
+use crate::solve::row::CompareRow;
 use crate::solve::sentence::{digits, named};
 
 /// One or two sentences.
@@ -48,7 +49,7 @@ fn capital(word: &str) -> String {
 
 /// What the two cost as they are.
 fn stand(game: &Match<'_>, row: &AnswerRow) -> String {
-    let name = |r: Option<&crate::solve::CompareRow>, fallback: &str| r.map_or(fallback.to_owned(), named);
+    let name = |r: Option<&CompareRow>, fallback: &str| r.map_or(fallback.to_owned(), named);
     let (weaker, stronger) = (name(game.now_row(), &row.weaker), name(game.stronger_row(), &row.stronger));
     let money = |usd: f64| format!("${} per Mtok {}", digits(usd), row.of);
     let time = |hours: f64| format!("{} device-hours per Mtok", digits(hours));
@@ -233,7 +234,7 @@ pub fn notes(game: &Match<'_>, row: &AnswerRow) -> Vec<String> {
         notes.push(format!("To check: underdog compare SCENARIO {set}"));
     }
     for contender in [&game.weaker, &game.stronger] {
-        notes.push(format!("{}: {}.", contender.name, super::ask::price_of(contender).origin));
+        notes.push(format!("{}: {}.", contender.name, price_of(contender).origin));
     }
     notes
 }

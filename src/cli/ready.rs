@@ -1,0 +1,112 @@
+//! A scenario made ready to be answered: read, looked up, this machine measured where it asks for that, and the
+//! constants of the estimate with the user's own measurements in them.
+
+use super::failure::Failure;
+use super::options::Question;
+use super::{context, measuring};
+use crate::catalog::{self, Catalog};
+use crate::device::Profile;
+use crate::diagnostic::Diagnostic;
+use crate::estimate::Calibration;
+use crate::run::Context;
+use crate::scenario::{Draft, Local, Offer, Plan, Source, resolve};
+use crate::validate;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A scenario ready to be answered.
+pub struct Ready {
+    /// Contenders, load and targets.
+    pub plan: Plan,
+    /// Constants of the estimate.
+    pub calibration: Calibration,
+    /// Where and when it is run.
+    pub context: Context,
+    /// What was measured on this machine, where a contender is this machine.
+    pub profile: Option<Arc<Profile>>,
+}
+
+/// Reads, checks and measures what a scenario needs.
+///
+/// # Errors
+/// When the scenario is wrong or this machine cannot be measured.
+pub fn prepare(question: &Question, quiet: bool, catalog: &Catalog) -> Result<Ready, Failure> {
+    let source = Source::read(&question.scenario, &question.edits)?;
+    let draft = source.draft()?;
+    let (plan, profile) = resolved(&draft, question, quiet, |local| resolve(&source, &draft, catalog, local))?;
+    let context = context_of(&source, &plan, profile.as_deref());
+    let calibration = calibration(question, &plan, catalog)?;
+    Ok(Ready { plan, calibration, context, profile })
+}
+
+/// Resolves a scenario, after measuring this machine where it asks for that.
+///
+/// Everything that can be wrong with the scenario is found before a minute is spent on measuring.
+pub fn resolved<P>(
+    draft: &Draft,
+    question: &Question,
+    quiet: bool,
+    resolve: impl Fn(Local<'_>) -> Result<P, Diagnostic>,
+) -> Result<(P, Option<Arc<Profile>>), Failure> {
+    let pending = resolve(Local::Pending)?;
+    if !draft.needs_local() {
+        return Ok((pending, None));
+    }
+    let profile = Arc::new(measuring::profile(&question.adapter, question.budget, quiet)?);
+    Ok((resolve(Local::Measured(&profile))?, Some(profile)))
+}
+
+/// Where, when and on what a scenario is answered.
+pub fn context_of(source: &Source, plan: &Plan, profile: Option<&Profile>) -> Context {
+    let mut context = context::here();
+    context.scenario_hash = Some(context::hash(&source.text));
+    context.adapter = profile.map(|p| format!("{} ({}, {})", p.adapter.name, p.adapter.backend, p.adapter.driver_info));
+    context.sources = sources(plan);
+    context
+}
+
+/// The constants of the estimate, with the user's own measurements in them.
+pub fn calibration(question: &Question, plan: &Plan, catalog: &Catalog) -> Result<Calibration, Failure> {
+    let mut calibration = Calibration::load(catalog)?;
+    for anchor in &question.anchors {
+        add_anchor(anchor, plan, catalog, &mut calibration)?;
+    }
+    Ok(calibration)
+}
+
+/// Reads `[CONTENDER=]FILE` and adds what it measured.
+fn add_anchor(text: &str, plan: &Plan, catalog: &Catalog, calibration: &mut Calibration) -> Result<(), Failure> {
+    let (name, path) = text.split_once('=').map_or((None, text), |(name, path)| (Some(name), path));
+    let entry = catalog::read(Path::new(path))?;
+    let anchors = if path.ends_with(".csv") {
+        let points = validate::read(&entry.file, &entry.text)?;
+        validate::anchors_of_points(&points, catalog, calibration)
+    } else {
+        let named = plan.contenders.iter().find(|c| Some(c.name.as_str()) == name);
+        let Some(Offer::Devices { setup, prefill, .. }) = named.map(|c| &c.offer) else {
+            let message =
+                format!("--anchor {text}: a result file is of one contender; write --anchor CONTENDER={path}");
+            return Err(Failure::Usage(message));
+        };
+        validate::anchors_of_results(&entry.file, &entry.text, setup, *prefill, calibration)?
+    };
+    if anchors.is_empty() {
+        return Err(Failure::Usage(format!("--anchor {text}: the file holds no run with TTFT and TPOT")));
+    }
+    calibration.add_anchors(anchors);
+    Ok(())
+}
+
+fn sources(plan: &Plan) -> Vec<String> {
+    let mut sources = Vec::new();
+    for contender in &plan.contenders {
+        if let Offer::Devices { setup, .. } = &contender.offer {
+            let sheet = &setup.hardware.sheet;
+            let line = format!("{}: {} (retrieved {})", sheet.id, sheet.source, sheet.retrieved);
+            if !sources.contains(&line) {
+                sources.push(line);
+            }
+        }
+    }
+    sources
+}

@@ -1,0 +1,43 @@
+//! What a layout search tries: the ways to spread a model over whole nodes, and the loads.
+
+use crate::setup::{Layout, Setup};
+
+/// Most devices of a contender.
+pub const MOST_DEVICES: u64 = 320;
+/// Devices of a node that has no link of its own: what a host has slots for.
+const HOST: u64 = 8;
+/// Nodes of one wide instance that are tried; 18 is what DeepSeek decodes on.
+const NODES: [u64; 13] = [1, 2, 3, 4, 6, 8, 12, 16, 18, 20, 24, 32, 40];
+/// Requests in flight per device, coarse first.
+pub const PER_DEVICE: [f64; 13] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+
+/// Ways to spread a model over whole nodes of its device.
+pub fn layouts(setup: &Setup) -> Vec<Layout> {
+    let node = setup.hardware.sheet.link.map_or(HOST, |l| u64::from(l.domain).clamp(1, HOST));
+    let model = &setup.model;
+    let powers = |most: u64| (0..=most.ilog2()).map(|p| 1u64 << p);
+    let mut all = Vec::new();
+    for tp in powers(node.min(model.most_tensor_parallel())) {
+        for pp in powers(node.min(model.layer_count())) {
+            let rank = tp * pp;
+            if rank <= node {
+                let repeated = |ep| Layout { tp, pp, dp: 1, ep, replicas: node / rank };
+                all.push(repeated(1));
+                if model.has_experts() && tp > 1 {
+                    all.push(repeated(tp));
+                }
+            } else if rank <= MOST_DEVICES && rank % node == 0 {
+                all.push(Layout { tp, pp, dp: 1, ep: 1, replicas: 1 });
+            }
+            if !model.has_experts() {
+                continue;
+            }
+            let whole = NODES.iter().map(|n| n * node).filter(|devices| devices % rank == 0 && *devices > rank);
+            all.extend(whole.filter(|d| *d <= MOST_DEVICES).map(|devices| {
+                let dp = devices / rank;
+                Layout { tp, pp, dp, ep: tp * dp, replicas: 1 }
+            }));
+        }
+    }
+    all
+}

@@ -1,0 +1,342 @@
+//! A row of a comparison: one contender at one load, its numbers filled in from the estimate.
+
+use crate::estimate::cost::Flow;
+use crate::estimate::{Compiled, Loop, Pools, Quantity};
+use crate::model::{ModelSpec, Weights};
+use crate::provenance::Provenance;
+use crate::scenario::draft::Minimize;
+use crate::scenario::plan::{TokenPrices, Workload};
+use crate::scenario::{Basis, Power, Price};
+use crate::setup::{Engine, Formats, Load, Setup};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// One contender at one concurrency. What does not exist is absent.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CompareRow {
+    /// Name of the contender.
+    pub contender: String,
+    /// Catalogue name of its device, or the adapter's name; `api` for a service.
+    pub device: String,
+    /// Devices in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<u64>,
+    /// Degrees of parallelism, such as `tp8`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel: Option<String>,
+    /// Serving engine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub engine: Option<crate::setup::Engine>,
+    /// Model served.
+    pub model: String,
+    /// Format of the weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<String>,
+    /// Requests in flight over the whole contender.
+    pub concurrency: u64,
+    /// Mean sequences that decode together, over the whole contender.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub running_batch: Option<f64>,
+    /// Weights, activations and one request's cache fit; absent where the memory is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fits: Option<bool>,
+    /// More requests are offered than fit: there is a queue and no TTFT.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saturated: Option<bool>,
+    /// What takes most of a decode step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+    /// Mean time to the first token, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms_high: Option<f64>,
+    /// Mean time per further output token, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms_high: Option<f64>,
+    /// Prompt tokens per second and device, cached ones included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tok_s_per_device: Option<f64>,
+    /// Answer tokens per second and device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device_high: Option<f64>,
+    /// Device-hours per million tokens, input and output together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok: Option<f64>,
+    /// Device-hours per million input tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_input: Option<f64>,
+    /// Device-hours per million output tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_hours_per_mtok_output: Option<f64>,
+    /// US dollars per million input tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_input: Option<f64>,
+    /// US dollars per million output tokens, for their share of the device time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output: Option<f64>,
+    /// Lower end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_low: Option<f64>,
+    /// Upper end of the band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_high: Option<f64>,
+    /// US dollars per million tokens of either kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_total: Option<f64>,
+    /// US dollars per million output tokens, everything charged to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_output_all: Option<f64>,
+    /// US dollars per million cached input tokens of a service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_cached_input: Option<f64>,
+    /// Price of one device, US dollars per hour.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_device_hour: Option<f64>,
+    /// What the price counts.
+    pub price_basis: Basis,
+    /// When the price was valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_date: Option<String>,
+    /// Joules of the accelerators per output token, for its share of the time, before PUE.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joule_per_output_token: Option<f64>,
+    /// Grams of CO2 per million input tokens, for their share of the device time, where the scenario gives the carbon
+    /// intensity of its grid: the accelerators' energy, times the PUE where an `own` price gives one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gram_co2_per_mtok_input: Option<f64>,
+    /// The same per million output tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gram_co2_per_mtok_output: Option<f64>,
+    /// The same per million tokens of either kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gram_co2_per_mtok_total: Option<f64>,
+    /// The weakest kind of evidence the row rests on.
+    pub provenance: Provenance,
+    /// The device computes on host cores: there is no price verdict.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub software: bool,
+    /// The contender is judged by this row: the best that meets the targets.
+    pub chosen: bool,
+    /// Why there are no numbers, or which target is missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A row without numbers.
+fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &Price) -> CompareRow {
+    CompareRow {
+        contender: contender.to_owned(),
+        device: device.to_owned(),
+        devices: None,
+        parallel: None,
+        engine: None,
+        model: model.to_owned(),
+        precision: None,
+        concurrency,
+        running_batch: None,
+        fits: None,
+        saturated: None,
+        binding: None,
+        ttft_ms: None,
+        ttft_ms_low: None,
+        ttft_ms_high: None,
+        tpot_ms: None,
+        tpot_ms_low: None,
+        tpot_ms_high: None,
+        input_tok_s_per_device: None,
+        output_tok_s_per_device: None,
+        output_tok_s_per_device_low: None,
+        output_tok_s_per_device_high: None,
+        device_hours_per_mtok: None,
+        device_hours_per_mtok_input: None,
+        device_hours_per_mtok_output: None,
+        usd_per_mtok_input: None,
+        usd_per_mtok_output: None,
+        usd_per_mtok_output_low: None,
+        usd_per_mtok_output_high: None,
+        usd_per_mtok_total: None,
+        usd_per_mtok_output_all: None,
+        usd_per_mtok_cached_input: None,
+        usd_per_device_hour: price.usd_per_hour.map(|p| p.get()),
+        price_basis: price.basis,
+        price_date: price.date.clone(),
+        joule_per_output_token: None,
+        gram_co2_per_mtok_input: None,
+        gram_co2_per_mtok_output: None,
+        gram_co2_per_mtok_total: None,
+        provenance: price.provenance,
+        software: false,
+        chosen: false,
+        reason: None,
+    }
+}
+
+/// A service costs the same at every load; its row stands at the smallest concurrency.
+pub fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload) -> CompareRow {
+    let hit = workload.prefix_hit;
+    let input = tokens.input.get() * (1.0 - hit) + tokens.cached_input.get() * hit;
+    let (i, o) = (workload.input_tokens as f64, workload.output_tokens as f64);
+    let concurrency = workload.concurrency.iter().copied().min().unwrap_or(1);
+    CompareRow {
+        usd_per_mtok_input: Some(input),
+        usd_per_mtok_cached_input: Some(tokens.cached_input.get()),
+        usd_per_mtok_output: Some(tokens.output.get()),
+        usd_per_mtok_total: Some((input * i + tokens.output.get() * o) / (i + o)),
+        usd_per_mtok_output_all: Some((input * i + tokens.output.get() * o) / o),
+        ..blank(name, "api", "as served", concurrency, price)
+    }
+}
+
+/// One contender at one load, not yet judged.
+pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, load: &Load) -> CompareRow {
+    let setup = &compiled.setup;
+    let shortage = compiled.shortage(load);
+    let row = CompareRow {
+        devices: Some(setup.layout.devices()),
+        parallel: Some(parallel(setup)),
+        engine: Some(setup.engine),
+        precision: Some(precision(&setup.model, &setup.formats)),
+        fits: setup.hardware.memory_known.then_some(shortage.is_none()),
+        software: setup.hardware.software,
+        provenance: provenance(compiled, price),
+        ..blank(name, &setup.hardware.sheet.id, &setup.model.name, load.concurrency, price)
+    };
+    if let Some(shortage) = shortage {
+        return CompareRow { reason: Some(shortage.to_string()), ..row };
+    }
+    let state = compiled.closed_loop(load);
+    let flow = Flow::of(&state, load, &setup.layout);
+    numbers(row, compiled, &state, &flow, price, power)
+}
+
+/// One contender with separate pools at one load, not yet judged.
+pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &Load) -> CompareRow {
+    let (readers, writers) = (&pools.prefill.setup, &pools.decode.setup);
+    let shortage = pools.shortage(load);
+    let row = CompareRow {
+        devices: Some(readers.layout.devices() + writers.layout.devices()),
+        parallel: Some(format!("{} | {}", parallel(readers), parallel(writers))),
+        engine: Some(writers.engine),
+        precision: Some(precision(&writers.model, &writers.formats)),
+        fits: writers.hardware.memory_known.then_some(shortage.is_none()),
+        software: writers.hardware.software,
+        provenance: provenance(&pools.decode, price),
+        ..blank(name, &writers.hardware.sheet.id, &writers.model.name, load.concurrency, price)
+    };
+    if let Some(shortage) = shortage {
+        return CompareRow { reason: Some(shortage.to_string()), ..row };
+    }
+    let state = pools.closed_loop(load);
+    let flow = Flow::of_pools(&state, load, &readers.layout, &writers.layout);
+    numbers(row, &pools.decode, &state, &flow, price, power)
+}
+
+fn numbers(row: CompareRow, compiled: &Compiled, state: &Loop, flow: &Flow, price: &Price, power: Power) -> CompareRow {
+    let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
+    let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
+    let first = state.ttft.and_then(|t| ends(t.get() * 1e3, Quantity::Ttft));
+    let token = ends(state.tpot.get() * 1e3, Quantity::Tpot);
+    let rate = ends(flow.output_tok_s / flow.devices, Quantity::Throughput);
+    let share = compiled.band(Quantity::Throughput);
+    // What an hour emits divides between tokens as what it costs.
+    let grams = power.gram_per_hour.map(|g| flow.cost(g));
+    // At one dollar an hour, money is device-hours.
+    let hours = flow.cost(1.0);
+    let binding = if !state.saturated {
+        compiled.binding(&state.step).name()
+    } else if compiled.most_sequences() <= state.admitted {
+        "admission"
+    } else {
+        "capacity"
+    };
+    CompareRow {
+        running_batch: Some(state.running * state.active),
+        saturated: Some(state.saturated),
+        binding: Some(binding.to_owned()),
+        ttft_ms: state.ttft.map(|t| t.get() * 1e3),
+        ttft_ms_low: first.map(|b| b.0),
+        ttft_ms_high: first.map(|b| b.1),
+        tpot_ms: Some(state.tpot.get() * 1e3),
+        tpot_ms_low: token.map(|b| b.0),
+        tpot_ms_high: token.map(|b| b.1),
+        input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
+        output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
+        output_tok_s_per_device_low: rate.map(|b| b.0),
+        output_tok_s_per_device_high: rate.map(|b| b.1),
+        device_hours_per_mtok: Some(flow.device_hours_per_mtok()),
+        device_hours_per_mtok_input: Some(hours.input),
+        device_hours_per_mtok_output: Some(hours.output),
+        usd_per_mtok_input: cost.map(|c| c.input),
+        usd_per_mtok_output: cost.map(|c| c.output),
+        // A high throughput is a low cost.
+        usd_per_mtok_output_low: cost.zip(share).map(|(c, b)| c.output / b.1),
+        usd_per_mtok_output_high: cost.zip(share).map(|(c, b)| c.output / b.0),
+        usd_per_mtok_total: cost.map(|c| c.total),
+        usd_per_mtok_output_all: cost.map(|c| c.output_all),
+        joule_per_output_token: power.watts.map(|w| flow.joule_per_output_token(w)),
+        gram_co2_per_mtok_input: grams.map(|g| g.input),
+        gram_co2_per_mtok_output: grams.map(|g| g.output),
+        gram_co2_per_mtok_total: grams.map(|g| g.total),
+        ..row
+    }
+}
+
+fn parallel(setup: &Setup) -> String {
+    let l = setup.layout;
+    let parts = [("tp", l.tp), ("pp", l.pp), ("dp", l.dp), ("ep", l.ep)];
+    let named: Vec<String> = parts.iter().filter(|p| p.1 > 1).map(|(name, n)| format!("{name}{n}")).collect();
+    let instance = if named.is_empty() { "tp1".to_owned() } else { named.join(" ") };
+    if l.replicas > 1 { format!("{} x {instance}", l.replicas) } else { instance }
+}
+
+/// The format of the weights as rows name it: the one most of them are stored in.
+fn precision(model: &ModelSpec, formats: &Formats) -> String {
+    match formats.weights {
+        Weights::Uniform(precision) => precision.to_string(),
+        Weights::Native => model.main_format().to_string(),
+    }
+}
+
+fn provenance(compiled: &Compiled, price: &Price) -> Provenance {
+    let hardware = compiled.setup.hardware.provenance;
+    let estimate = match compiled.correction {
+        Some(_) => Provenance::Anchored,
+        None if compiled.setup.engine == Engine::Ideal => Provenance::Roofline,
+        None if compiled.calibrated => Provenance::Calibrated,
+        None => Provenance::Assumed,
+    };
+    let own = if compiled.setup.hardware.measured.is_some() { hardware } else { hardware.weakest(estimate) };
+    if price.basis == Basis::None { own } else { own.weakest(price.provenance) }
+}
+
+/// What the objective minimises; device-hours where no price is known.
+pub fn metric(row: &CompareRow, minimize: Minimize) -> Option<f64> {
+    strict(row, minimize).or(row.device_hours_per_mtok)
+}
+
+/// What the objective minimises, and nothing else in its place.
+pub fn strict(row: &CompareRow, minimize: Minimize) -> Option<f64> {
+    match minimize {
+        Minimize::UsdPerMtokOutput => row.usd_per_mtok_output,
+        Minimize::UsdPerMtokInput => row.usd_per_mtok_input,
+        Minimize::UsdPerMtokTotal => row.usd_per_mtok_total,
+        Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
+    }
+}
