@@ -9,6 +9,7 @@ mod derive;
 mod draft;
 mod families;
 mod native;
+pub mod parallel;
 mod row;
 pub mod spec;
 

@@ -125,6 +125,7 @@ fn layouts(setup: &Setup) -> Vec<Layout> {
             }));
         }
     }
+    all.retain(|l| model.spreads(l.tp, l.ep));
     all
 }
 
