@@ -8,11 +8,12 @@ use super::exchange::Exchange;
 use super::llama::{Llama, Situation};
 use super::machine::Machine;
 use super::op::{Attention, Class, Experts, Op, Rows, Span, Work};
+use super::own;
 use super::path::{self, Path};
 use crate::model::Class as WeightClass;
 use crate::model::spec::{Core, Indexer, Layer, Linear, Part, Shard};
 use crate::precision::Precision;
-use crate::setup::{Engine, MeasuredRates, Setup};
+use crate::setup::{Engine, Setup};
 
 /// Bytes of a 16-bit activation.
 const WIDE: f64 = 2.0;
@@ -59,6 +60,9 @@ impl Forward<'_> {
         if let Some((llama, situation)) = self.llama(class) {
             return llama.gemm(&situation);
         }
+        if let Some(measured) = &self.setup.hardware.measured {
+            return own::path(measured, kind, self.setup.stored(class), self.setup.formats.activations);
+        }
         let sheet = &self.setup.hardware.sheet;
         let block_scaled = self.setup.model.block_scaled();
         let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled);
@@ -81,7 +85,7 @@ impl Forward<'_> {
 
     pub(super) fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
         if let Some(measured) = &self.setup.hardware.measured {
-            return as_measured(measured, kind);
+            return own::kernel(measured, kind);
         }
         let kernel = self.calibrated(kind, family);
         // What a call of a quantised kernel takes alone is mostly its framework's host code; inside a captured step it
@@ -196,6 +200,9 @@ impl Forward<'_> {
     fn attention(&self, kind: Kind) -> (f64, Kernel) {
         if let Some((llama, situation)) = self.llama(WeightClass::Part(Part::Attention)) {
             return llama.attention(&situation);
+        }
+        if let Some(measured) = &self.setup.hardware.measured {
+            return (self.machine.wide_rate, own::attention(measured, kind, self.setup.formats.kv_cache));
         }
         (self.machine.wide_rate, self.kernel(kind, path::Family::Bf16))
     }
@@ -352,18 +359,4 @@ fn chosen(span: Span, indexer: Option<&Indexer>, cached: f64) -> Span {
         None => span,
         Some(i) => Span { chosen: i.topk as f64, index_bytes: if i.own { i.dim as f64 * cached } else { 0.0 }, ..span },
     }
-}
-
-/// Measured rates are sustained ones: nothing is lost on top but what other kernels than the GEMM lose. What is measured
-/// is one kernel at a time, so compute and memory are added rather than overlapped.
-fn as_measured(measured: &MeasuredRates, kind: Kind) -> Kernel {
-    let reach = match kind {
-        Kind::Gemm => 1.0,
-        Kind::Experts => measured.reach.experts,
-        Kind::AttentionPrefill => measured.reach.prefill,
-        Kind::AttentionDecode | Kind::LatentDecode => measured.reach.decode,
-    };
-    let products = measured.products.as_ref().filter(|_| kind == Kind::Gemm);
-    let launch = products.map_or(measured.launch.get(), |products| products.call_s);
-    Kernel { compute: reach, memory: reach, launch, ..Kernel::IDEAL }
 }

@@ -149,7 +149,13 @@ impl Situation<'_> {
 impl Llama {
     /// Arithmetic and constants of a weight matrix.
     pub fn gemm(&self, s: &Situation<'_>) -> (Path, Kernel) {
-        let path = |rate| Path { family: Family::W4a16, rate, weight_bytes: s.stored.bytes(), activation_bytes: 2.0 };
+        let path = |rate| Path {
+            family: Family::W4a16,
+            rate,
+            weight_bytes: s.stored.bytes(),
+            activation_bytes: 2.0,
+            operand: None,
+        };
         if s.prompt {
             (path(s.prompt_rate()), Kernel { compute: self.prompt_compute(s), ..Kernel::IDEAL })
         } else {

@@ -412,7 +412,7 @@ fn gemm(m: f64, n: f64, k: f64, path: &Path, kernel: &Kernel, machine: &Machine)
     let bytes = m * k * path.activation_bytes + n * k * path.weight_bytes + 2.0 * m * n;
     let waves = ((m / TILE).ceil() * (n / TILE).ceil() / machine.units).ceil();
     // A measured device says what a batch of this size takes; elsewhere its kernels' constants do.
-    let rate = machine.products.as_ref().map_or(path.rate, |products| flop / (products.excess_s(m, k) * n * k));
+    let rate = machine.products(path.operand).map_or(path.rate, |products| flop / (products.excess_s(m, k) * n * k));
     roofed(flop, bytes, waves * k * kernel.wave, rate, kernel, machine)
 }
 

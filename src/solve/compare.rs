@@ -44,6 +44,13 @@ pub struct CompareRow {
     /// More requests are offered than fit: there is a queue and no TTFT.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturated: Option<bool>,
+    /// The variant whose rate many rows of weights are priced at, on an adapter measured by this program; its id names
+    /// the type of its operands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// The variant whose rate streaming the weights for one row is priced at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_one_row: Option<String>,
     /// What takes most of a decode step.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub binding: Option<String>,
@@ -222,6 +229,8 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         running_batch: None,
         fits: None,
         saturated: None,
+        kernel: None,
+        kernel_one_row: None,
         binding: None,
         ttft_ms: None,
         ttft_ms_low: None,
@@ -283,6 +292,8 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
         engine: Some(setup.engine),
         precision: Some(precision(&setup.model, &setup.formats)),
         fits,
+        kernel: setup.measured_path().and_then(|path| path.gemm.clone()),
+        kernel_one_row: setup.measured_path().and_then(|path| path.gemv.clone()),
         software: setup.hardware.software,
         provenance: provenance(compiled, price),
         ..blank(name, &setup.hardware.sheet.id, &setup.model.name, load.concurrency, price)
