@@ -270,7 +270,7 @@ fn mutated(value: &mut Value, how: u8) {
         Value::Number(n) if n.is_u64() => *value = json!(number.abs() as u64),
         Value::Number(n) => {
             let old = n.as_f64().unwrap_or(1.0);
-            *value = json!(if how % 2 == 0 { old * number } else { number });
+            *value = json!(if how.is_multiple_of(2) { old * number } else { number });
         }
         Value::String(text) => {
             *text = ["", "f16", "f32", "gemm", "gemv", "attention", "m", "q4"][usize::from(how) % 8].to_owned();

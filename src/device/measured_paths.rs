@@ -170,7 +170,7 @@ mod tests {
         }
         let best = all.best(P::Bf16, None);
         assert_eq!(best.gemm.as_deref(), Some("gemm_best/f16/x"));
-        assert_eq!((best.gemm_flop_s / 8e12 - 1.0).abs() < 1e-12, true);
+        assert!((best.gemm_flop_s / 8e12 - 1.0).abs() < 1e-12);
         // 8-bit kernels round activations; who keeps those wide gets a wider kernel.
         assert_eq!(all.best(P::Int8, Some(P::Bf16)).operand, F16);
         assert_eq!(all.best(P::Int4, Some(P::Bf16)).operand, Q4);
