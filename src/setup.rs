@@ -3,8 +3,8 @@
 //! A scenario resolves to setups, a file of measured points does, and so will a search over layouts: they meet here
 //! so that `estimate` needs to know neither of them.
 
-use crate::device::products::Products;
-use crate::device::profile::Case;
+use crate::device::measured_paths::{MeasuredPath, MeasuredPaths};
+use crate::device::reach::Reach;
 use crate::device::{Device, Profile};
 use crate::model::spec::{Layer, Part};
 use crate::model::{Class, ModelSpec, Weights};
@@ -72,51 +72,14 @@ pub struct Hardware {
 /// Sustained rates that were measured through one access path.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MeasuredRates {
-    /// f32 GEMM, FLOP/s.
-    pub gemm_flop_s: f64,
-    /// Weights streamed through a GEMV, byte/s.
-    pub stream_byte_s: f64,
-    /// What a weight matrix costs by its shape and rows, where enough of them were measured.
-    pub products: Option<Products>,
+    /// Products of weights, by the type of their kernels.
+    pub paths: Arc<MeasuredPaths>,
     /// One dispatch among many.
     pub launch: Seconds,
     /// One submission, waited for: what a step costs the host.
     pub submit: Seconds,
     /// What the other kernels reach.
     pub reach: Reach,
-}
-
-/// What kernels of their own reach of the GEMM's arithmetic and the stream's bytes, one after the other:
-/// (F / P + B / W) / t of the profile's best case; 1 where it has none. A cache may take it above 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reach {
-    /// One query over a KV cache.
-    pub decode: f64,
-    /// A chunk of a prompt over a KV cache.
-    pub prefill: f64,
-    /// Grouped expert GEMM.
-    pub experts: f64,
-    /// Norms.
-    pub norm: f64,
-    /// Gated activations.
-    pub activation: f64,
-}
-
-impl Reach {
-    fn of(profile: &Profile, gemm_flop_s: f64, stream_byte_s: f64) -> Self {
-        let of = |kernel: &str, single: bool| {
-            let own = |c: &&Case| c.verified && c.dtype == "f32" && c.kernel == kernel && (c.m == 1) == single;
-            let reach = |c: &Case| (c.flop / gemm_flop_s + c.bytes / stream_byte_s) / c.time_s_median;
-            profile.cases.iter().filter(own).map(reach).max_by(f64::total_cmp).unwrap_or(1.0)
-        };
-        Self {
-            decode: of("attention", true),
-            prefill: of("attention", false),
-            experts: of("experts", false),
-            norm: of("norm", false),
-            activation: of("activation", false),
-        }
-    }
 }
 
 /// Number formats of a served model.
@@ -142,6 +105,15 @@ impl Setup {
             _ => false,
         };
         if kept { Precision::Bf16 } else { self.formats.weights.of(&self.model.native, class) }
+    }
+
+    /// The measured kernels that most weights run through, on a device that was measured by this program.
+    pub fn measured_path(&self) -> Option<&MeasuredPath> {
+        let main = match self.formats.weights {
+            Weights::Uniform(precision) => precision,
+            Weights::Native => self.model.main_format(),
+        };
+        self.hardware.measured.as_ref().map(|m| m.paths.best(main, self.formats.activations))
     }
 }
 
@@ -308,8 +280,9 @@ impl Hardware {
         let stream_byte_s = stream.ok_or_else(|| missing("bandwidth"))?;
         let launch = Seconds::new(roofs.launch_s.ok_or_else(|| missing("launch time"))?);
         let submit = Seconds::new(roofs.submit_s.ok_or_else(|| missing("submission time"))?);
-        let products = Products::of(profile, stream_byte_s, launch.get());
-        let reach = Reach::of(profile, gemm_flop_s, stream_byte_s);
+        let paths = MeasuredPaths::of(profile, gemm_flop_s, stream_byte_s, launch.get());
+        let between = paths.all().any(|path| path.products.is_some());
+        let reach = Reach::of(profile, gemm_flop_s, stream_byte_s, launch.get());
         let memory = profile.record.host_memory_bytes.filter(|_| profile.adapter.software);
         let sheet = Device::measured(
             &profile.adapter.name,
@@ -320,8 +293,8 @@ impl Hardware {
         );
         Ok(Self {
             sheet: Arc::new(sheet),
-            provenance: if products.is_some() { Provenance::Interpolated } else { Provenance::Measured },
-            measured: Some(Arc::new(MeasuredRates { gemm_flop_s, stream_byte_s, products, launch, submit, reach })),
+            provenance: if between { Provenance::Interpolated } else { Provenance::Measured },
+            measured: Some(Arc::new(MeasuredRates { paths: Arc::new(paths), launch, submit, reach })),
             software: profile.adapter.software,
             memory_known: memory.is_some(),
         })

@@ -205,3 +205,32 @@ fn sums_that_count_different_things_meet_without_a_verdict() {
     assert!(found.verdict.is_none() && found.value.is_some());
     assert!(found.sentence.contains("sums meet") && !found.sentence.contains("cheaper"), "{}", found.sentence);
 }
+
+/// Two L40S at $0.3 an hour, cheaper than two H100 at $2 each: one alone holds no 256 requests, two do. Every count is
+/// tried, so that the answer is not the next multiple of some step.
+#[test]
+fn the_fewest_devices_are_found_among_all_counts() {
+    let plan = plan("tests/cases/two-devices-suffice.toml", &[]);
+    let found = solve(&plan, Unknown::Count);
+    assert_eq!(found.answer.value, Some(2.0), "{}", found.answer.sentence);
+    let row = |count: u64| {
+        let mut changed = plan.clone();
+        changed.contenders[0] = Unknown::Count.apply(&plan.contenders[0], count as f64).expect("it grows");
+        let rows = underdog::solve::compare(&changed, &calibration()).expect("an estimate").rows;
+        rows.into_iter().find(|r| r.contender == "weaker").expect("a row")
+    };
+    assert!(!row(1).chosen && row(1).saturated == Some(true), "one device meets no target: {:?}", row(1).reason);
+    assert!(row(2).chosen && row(2).usd_per_mtok_output < found.stronger_rows[0].usd_per_mtok_output);
+    let curve: Vec<f64> = found.curve.iter().map(|r| r.value).collect();
+    assert_eq!(curve[..4], [1.0, 2.0, 3.0, 4.0]);
+    assert!(curve.len() <= 60 && curve.is_sorted(), "{curve:?}");
+}
+
+/// Instances of four devices grow by four, pools by their smallest pair.
+#[test]
+fn counts_are_every_multiple_of_what_must_stay_together() {
+    let scenario = "tests/cases/two-devices-suffice.toml";
+    let four = plan(scenario, &["contender.weaker.count=4", "contender.weaker.parallel={ tp = 4 }"]);
+    let values = |plan: &Plan| solve(plan, Unknown::Count).curve.iter().map(|r| r.value).collect::<Vec<_>>();
+    assert_eq!(values(&four)[..3], [4.0, 8.0, 12.0]);
+}

@@ -11,7 +11,7 @@ use underdog::estimate::{Calibration, Compiled};
 use underdog::model::{ModelSpec, Phase, Weights};
 use underdog::precision::Precision;
 use underdog::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speed};
-use underdog::units::{Bytes, Flop};
+use underdog::units::Bytes;
 
 /// Relative difference that rounding may leave.
 const TOLERANCE: f64 = 1e-3;

@@ -150,9 +150,11 @@ fn measured() -> (tempfile::TempDir, Value, String) {
         m: 512,
         n: 512,
         k: 512,
-        flop: 2.68e8,
+        flop: 2.0 * 512f64.powi(3),
         bytes: 3.1e6,
+        samples_s: vec![time],
         time_s_median: time,
+        clock: "gpu".into(),
         verified: true,
         rung: Some(rung.into()),
         ..Case::default()
@@ -161,9 +163,13 @@ fn measured() -> (tempfile::TempDir, Value, String) {
         kernel: "gemm".into(),
         dtype: "f32".into(),
         rung: rung.into(),
+        variant: format!("gemm_{rung}"),
         shapes: 1,
+        m: 512,
+        n: 512,
+        k: 512,
         time_s,
-        flop_s: Some(2.68e8 / time_s),
+        flop_s: Some(2.0 * 512f64.powi(3) / time_s),
         ..Rung::default()
     };
     let rungs = [("naive", 4e-3), ("tiled", 8e-4), ("best", 1.4e-4)];
@@ -171,7 +177,7 @@ fn measured() -> (tempfile::TempDir, Value, String) {
         schema: SCHEMA.into(),
         adapter: Adapter { name: "<b>card</b>".into(), backend: "vulkan".into(), ..Adapter::default() },
         roofs: Roofs {
-            gemm_f32_flop_s: Some(2.0e12),
+            gemm_f32_flop_s: Some(2.0 * 512f64.powi(3) / 1.4e-4),
             read_byte_s: Some(3.0e11),
             gemv_f32_byte_s: Some(2.9e11),
             launch_s: Some(5e-6),
@@ -180,7 +186,11 @@ fn measured() -> (tempfile::TempDir, Value, String) {
         },
         cases: rungs.map(|(rung, time)| case(rung, time)).to_vec(),
         ladder: rungs.map(|(rung, time)| step(rung, time)).to_vec(),
-        record: Record { started: "2026-11-01T00:00:00Z".into(), ..Record::default() },
+        record: Record {
+            started: "2026-11-01T00:00:00Z".into(),
+            ended: "2026-11-01T00:02:00Z".into(),
+            ..Record::default()
+        },
         ..Profile::default()
     };
     let profile = serde_json::to_string(&profile).expect("JSON");

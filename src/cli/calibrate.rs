@@ -149,7 +149,7 @@ pub fn calibrate(args: &Calibrate, options: &Options, catalog: &Catalog, output:
         let predictions = validate::answer(&points, catalog, &calibration);
         let known = |p: &Point| {
             let sheet = Device::load(catalog, &p.device, Path::new("")).ok();
-            sheet.is_some_and(|d| calibration.kernels().iter().any(|k| k.generation == d.architecture))
+            sheet.is_some_and(|d| calibration.fitted(&d.architecture))
         };
         let bands = validate::bands(&points, &predictions, known, &folds);
         calibration.set_bands(bands, pair_error);

@@ -39,10 +39,10 @@ impl Device {
 }
 
 impl Profile {
-    /// Reads a saved profile.
+    /// Reads a saved profile, all of it: what is in it is used afterwards without a second look.
     ///
     /// # Errors
-    /// When the file is no profile, or one of another version.
+    /// When the file is no profile, one of another version, or one with a field that no measurement writes.
     pub fn load(path: &Path) -> Result<Self, Diagnostic> {
         let entry = catalog::read(path)?;
         let found: Self = serde_json::from_str(&entry.text).map_err(|error| {
@@ -53,6 +53,10 @@ impl Profile {
                 format!("the profile has the format \"{}\", this version reads \"{}\"", found.schema, profile::SCHEMA);
             return Err(Diagnostic::new(&entry.file, message).hint("measure again with `underdog bench`"));
         }
-        Ok(found)
+        match found.refused() {
+            Some(why) => Err(Diagnostic::new(&entry.file, why)
+                .hint("take the entry out of the file, or measure again with `underdog bench`")),
+            None => Ok(found),
+        }
     }
 }

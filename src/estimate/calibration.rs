@@ -169,6 +169,9 @@ pub struct Band {
 struct Generation {
     name: String,
     like: String,
+    /// Kernels of its own devices are among those that `like` was fitted on.
+    #[serde(default)]
+    fitted: bool,
     #[serde(default = "one")]
     compute: f64,
     #[serde(default = "one")]
@@ -359,7 +362,7 @@ impl Calibration {
             memory: (k.memory * memory).min(1.0),
             ..k.kernel()
         });
-        (kernel, own.is_some_and(|g| g.like == architecture))
+        (kernel, own.is_some_and(|g| g.fitted))
     }
 
     /// Constants of an engine; an engine without fitted ones costs nothing on the host.
@@ -423,6 +426,11 @@ impl Calibration {
     /// The generation whose constants a device generation uses.
     pub fn generation(&self, architecture: &str) -> Option<&str> {
         self.file.generation.iter().find(|g| g.name == architecture).map(|g| g.like.as_str())
+    }
+
+    /// Kernels of devices of this generation were among those the constants were fitted on.
+    pub fn fitted(&self, architecture: &str) -> bool {
+        self.file.generation.iter().any(|g| g.name == architecture && g.fitted)
     }
 
     /// Replaces the constants of an engine.

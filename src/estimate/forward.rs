@@ -9,13 +9,14 @@ use super::exchange::Exchange;
 use super::llama::{Llama, Situation};
 use super::machine::Machine;
 use super::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
+use super::own;
 use super::path;
 use crate::model::Class as WeightClass;
 use crate::model::count::EXPANSION;
 use crate::model::mixing::{INDEX_BYTES, Mixing};
 use crate::model::spec::{Core, Layer, Linear, Part, Shard};
 use crate::precision::Precision;
-use crate::setup::{Engine, MeasuredRates, Setup};
+use crate::setup::{Engine, Setup};
 use crate::units::FlopRate;
 
 /// Bytes of a 16-bit activation.
@@ -67,6 +68,10 @@ impl Forward<'_> {
         if let Some((llama, situation)) = self.llama(class) {
             return llama.gemm(&situation);
         }
+        if let Some(measured) = &self.setup.hardware.measured {
+            let activations = self.setup.formats.activations;
+            return (own::arithmetic(measured, kind, self.setup.stored(class), activations), None);
+        }
         let sheet = &self.setup.hardware.sheet;
         let block_scaled = self.setup.model.block_scaled();
         let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled);
@@ -89,7 +94,7 @@ impl Forward<'_> {
 
     pub(super) fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
         if let Some(measured) = &self.setup.hardware.measured {
-            return as_measured(measured, kind);
+            return own::kernel(measured, kind);
         }
         let kernel = self.calibrated(kind, family);
         // What a call of a quantised kernel takes alone is mostly its framework's host code; inside a captured step it
@@ -214,6 +219,9 @@ impl Forward<'_> {
     fn attention(&self, kind: Kind) -> (FlopRate, Kernel) {
         if let Some((llama, situation)) = self.llama(WeightClass::Part(Part::Attention)) {
             return llama.attention(&situation);
+        }
+        if let Some(measured) = &self.setup.hardware.measured {
+            return (self.machine.wide_rate, own::attention(measured, kind, self.setup.formats.kv_cache));
         }
         (self.machine.wide_rate, self.kernel(kind, path::Family::Bf16))
     }
@@ -370,18 +378,4 @@ impl Forward<'_> {
             }
         }
     }
-}
-
-/// Measured rates are sustained ones: nothing is lost on top but what other kernels than the GEMM lose. What is measured
-/// is one kernel at a time, so compute and memory are added rather than overlapped.
-fn as_measured(measured: &MeasuredRates, kind: Kind) -> Kernel {
-    let reach = match kind {
-        Kind::Gemm => 1.0,
-        Kind::Experts => measured.reach.experts,
-        Kind::AttentionPrefill => measured.reach.prefill,
-        Kind::AttentionDecode | Kind::LatentDecode => measured.reach.decode,
-    };
-    let products = measured.products.as_ref().filter(|_| kind == Kind::Gemm);
-    let launch = products.map_or(measured.launch.get(), |products| products.call_s);
-    Kernel { compute: reach, memory: reach, launch, ..Kernel::IDEAL }
 }

@@ -154,7 +154,13 @@ impl Situation<'_> {
 impl Llama {
     /// The kernel of a weight matrix, and the one for more rows: decode has both, prompts the latter alone.
     pub fn gemm(&self, s: &Situation<'_>) -> (Arithmetic, Option<Arithmetic>) {
-        let path = |rate| Path { family: Family::W4a16, rate, weight_bytes: s.stored.bytes(), activation_bytes: 2.0 };
+        let path = |rate| Path {
+            family: Family::W4a16,
+            rate,
+            weight_bytes: s.stored.bytes(),
+            activation_bytes: 2.0,
+            operand: None,
+        };
         let memory = self.decode_memory(s);
         let matrix = Arithmetic {
             path: path(s.prompt_rate()),

@@ -4,9 +4,12 @@ use super::bound::Bound;
 use super::calibration::{EngineConstants, Shared};
 use super::path;
 use crate::device::Device;
+use crate::device::measured_paths::MeasuredPaths;
+use crate::device::operand::Operand;
 use crate::device::products::Products;
 use crate::setup::{Hardware, Layout};
 use crate::units::{Bandwidth, Bytes, FlopRate, Seconds};
+use std::sync::Arc;
 
 /// PCI Express 5.0 and 4.0 x16, one direction: 32 and 16 GT/s, 128b/130b (PCI-SIG base specification).
 const PCIE_5: Bandwidth = Bandwidth::new(63.0e9);
@@ -38,8 +41,8 @@ pub struct Machine {
     /// Last-level cache that a kernel timed over and over finds its data in; 0 in a real step, where every other layer
     /// passes through it in between.
     pub cache: Bytes,
-    /// What a weight matrix costs by its shape and rows, on a device measured here.
-    pub products: Option<Products>,
+    /// What weight matrices cost by type, shape and rows, on a device measured here.
+    measured: Option<Arc<MeasuredPaths>>,
     /// Unevenness of routing.
     pub expert_skew: f64,
     /// Tokens of the busiest rank over the mean.
@@ -110,7 +113,7 @@ impl Machine {
             units: sheet.compute_units.map_or(guessed_units, f64::from),
             cache: Bytes::ZERO,
             expert_skew: shared.expert_skew,
-            products: hardware.measured.as_ref().and_then(|m| m.products.clone()),
+            measured: hardware.measured.as_ref().map(|m| Arc::clone(&m.paths)),
             expert_imbalance: if layout.ep > 1 { imbalance } else { 1.0 },
             nodes: nodes as f64,
             domain: reach.min(ranks) as f64,
@@ -121,6 +124,11 @@ impl Machine {
             two_shot: engine.two_shot,
             shared: *shared,
         })
+    }
+
+    /// What a weight matrix costs by its shape and rows in kernels of a type, where enough of them were measured.
+    pub fn products(&self, operand: Option<Operand>) -> Option<&Products> {
+        self.measured.as_ref()?.of_type(operand?)?.products.as_ref()
     }
 
     /// Link of one device, in one direction.

@@ -14,6 +14,7 @@ pub mod llama;
 pub mod machine;
 pub mod memory;
 pub mod op;
+mod own;
 pub mod path;
 mod pools;
 mod prompt;

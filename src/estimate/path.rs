@@ -3,6 +3,7 @@
 //! A format the device has no matrix units for is stored small and computed in 16 bit ("weight-only").
 
 use crate::device::Device;
+use crate::device::operand::Operand;
 use crate::precision::Precision;
 use crate::units::FlopRate;
 
@@ -17,6 +18,8 @@ pub struct Path {
     pub weight_bytes: f64,
     /// Bytes of an activation as the kernel reads it.
     pub activation_bytes: f64,
+    /// The type of this program's own kernels, on a device that was measured with them.
+    pub operand: Option<Operand>,
 }
 
 /// Kernel families by operand formats, named as kernel tables name them.
@@ -66,7 +69,7 @@ pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, bl
     let rates = &device.rates;
     let wide = wide_rate(device);
     let weight_bytes = stored.bytes();
-    let path = |family, rate, activation_bytes| Path { family, rate, weight_bytes, activation_bytes };
+    let path = |family, rate, activation_bytes| Path { family, rate, weight_bytes, activation_bytes, operand: None };
     let small_activations = !matches!(activations, Some(Precision::Bf16 | Precision::F16 | Precision::F32));
     match stored {
         Precision::F32 => path(Family::Bf16, rates.fp32.unwrap_or(wide), 4.0),

@@ -5,6 +5,7 @@ use super::calibration::{Kernel, Kind};
 use super::forward::Forward;
 use super::op::Work;
 use super::path;
+use crate::device::reach::Reached;
 use crate::model::Class as WeightClass;
 use crate::model::spec::{Core, Layer, Part};
 use crate::setup::MeasuredRates;
@@ -31,8 +32,8 @@ impl Forward<'_> {
     /// the hidden vectors, and an activation that makes one vector of two.
     pub(super) fn own_small_kernels(&mut self, layer: &Layer, calls: f64, measured: &MeasuredRates) {
         let hidden = self.setup.model.hidden as f64;
-        let mut push = |name, reach: f64, bytes_per_token: f64, calls: f64| {
-            let kernel = Kernel { memory: reach, launch: measured.launch.get(), ..Kernel::IDEAL };
+        let mut push = |name, reached: Reached, bytes_per_token: f64, calls: f64| {
+            let kernel = Kernel { memory: reached.share, launch: reached.call_s, ..Kernel::IDEAL };
             self.push(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel });
         };
         push("norms", measured.reach.norm, 2.0 * SINGLE * hidden, 2.0 * calls);

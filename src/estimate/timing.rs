@@ -165,7 +165,7 @@ fn gemm(m: f64, n: f64, k: f64, by: &Arithmetic, machine: &Machine) -> Timed {
     let bytes = m * k * path.activation_bytes + n * k * path.weight_bytes + 2.0 * m * n;
     let waves = ((m / TILE).ceil() * (n / TILE).ceil() / machine.units).ceil();
     // A measured device says what a batch of this size takes; elsewhere its kernels' constants do.
-    let compute = match &machine.products {
+    let compute = match machine.products(path.operand) {
         Some(products) => Seconds::new(products.excess_s(m, k) * n * k),
         None => at(2.0 * (m.max(kernel.least) - kernel.free) * n * k, path.rate),
     };

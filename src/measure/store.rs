@@ -61,7 +61,8 @@ impl Store {
     pub fn load(&self, adapter: &Adapter) -> Option<Profile> {
         let path = self.path(adapter);
         let text = std::fs::read_to_string(&path).ok()?;
-        let profile = serde_json::from_str::<Profile>(&text).ok().filter(|p| p.schema == SCHEMA);
+        let profile =
+            serde_json::from_str::<Profile>(&text).ok().filter(|p| p.schema == SCHEMA && p.refused().is_none());
         if profile.is_none() {
             let _ = std::fs::rename(&path, path.with_extension("damaged"));
         }

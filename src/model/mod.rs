@@ -10,6 +10,7 @@ mod draft;
 mod families;
 pub mod mixing;
 mod native;
+pub mod parallel;
 mod row;
 pub mod spec;
 

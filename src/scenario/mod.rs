@@ -3,8 +3,11 @@
 //! [`draft`] is what is typed, [`plan`] what it means; the rest of the program sees only the second.
 
 pub mod axis;
+mod checks;
+mod date;
 pub mod draft;
 mod edit;
+mod layout;
 pub mod plan;
 mod price;
 mod resolve;

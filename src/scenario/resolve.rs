@@ -1,9 +1,10 @@
 //! `resolve(draft, catalogue, profile) -> Plan`: every name looked up, every field checked against the others.
 
-use super::draft::{ContenderDraft, Draft, LimitsDraft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
+use super::draft::{ContenderDraft, Draft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
+use super::layout::spread;
 use super::plan::{Basis, Contender, Objective, Offer, Plan, Power, Price, TokenPrices, Workload};
 use super::traffic::{self, Traffic};
-use super::{Source, price};
+use super::{Source, checks, price};
 use crate::catalog::Catalog;
 use crate::device::matching::{self, Match};
 use crate::device::{Device, PriceList, Profile};
@@ -11,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
-use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speculation, Speed};
+use crate::setup::{Engine, Formats, Hardware, Limits, Setup, Speculation, Speed};
 use crate::units::GramPerKwh;
 use std::sync::Arc;
 
@@ -96,7 +97,12 @@ fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) 
                 .error_at(&format!("{at}.name"), message)
                 .hint("answers and --set address contenders by name"));
         }
-        contenders.push(lookup.contender(typed, &at, &shared)?);
+        let contender = lookup.contender(typed, &at, &shared)?;
+        // A service may hold more than what the published configuration says.
+        if let Offer::Devices { setup, .. } = &contender.offer {
+            checks::context(source, draft, &setup.model)?;
+        }
+        contenders.push(contender);
     }
     let objective =
         Objective { tpot: draft.objective.tpot, ttft: draft.objective.ttft, minimize: draft.objective.minimize };
@@ -164,7 +170,7 @@ impl Lookup<'_> {
                 let price = Price {
                     basis: Basis::Api,
                     usd_per_hour: None,
-                    date: self.date(typed, at)?,
+                    date: checks::price_date(self.source, typed, at)?,
                     origin: "price list given in the scenario".to_owned(),
                     provenance: Provenance::Assumed,
                     parts: None,
@@ -196,22 +202,23 @@ impl Lookup<'_> {
         };
         let engine = typed.engine.unwrap_or(if hardware.measured.is_some() { Engine::Wgpu } else { Engine::Vllm });
         let (count, parallel) = self.own_devices(typed, at)?;
-        let layout = spread(self.source, count, parallel, &hardware.sheet, &model, at)?;
+        let layout = spread(self.source, count, parallel, &hardware.sheet, (&model, engine), at)?;
         let prefill = match typed.prefill {
             Some(pool) => {
                 let at = format!("{at}.prefill");
-                Some(spread(self.source, pool.count.0, pool.parallel, &hardware.sheet, &model, &at)?)
+                Some(spread(self.source, pool.count.0, pool.parallel, &hardware.sheet, (&model, engine), &at)?)
             }
             None => None,
         };
         let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
-        let pue = typed.own.and_then(|own| own.pue).map_or(1.0, |p| p.get());
+        let pue = checks::pue(self.source, typed, at)?;
         let grid = typed.grid.or(self.grid).map(|g| g.get());
         let gram_per_hour = power.zip(grid).map(|(watts, grams)| watts / 1000.0 * pue * grams);
-        let price = price::of_devices(self.prices, typed, &hardware.sheet, power, self.date(typed, at)?)
-            .map_err(|why| self.source.error_at(at, why))?;
+        let price =
+            price::of_devices(self.prices, typed, &hardware.sheet, power, checks::price_date(self.source, typed, at)?)
+                .map_err(|why| self.source.error_at(at, why))?;
         let communication_units = self.communication_units(typed, &hardware.sheet, at)?;
-        let limits = Limits { communication_units, ..limits(typed.limits) };
+        let limits = Limits { communication_units, ..checks::limits(self.source, typed.limits, engine, at)? };
         let setup = Setup {
             model,
             formats,
@@ -303,75 +310,6 @@ impl Lookup<'_> {
                 Err(self.source.error_at(&format!("{at}.{key}"), message))
             }
         }
-    }
-
-    fn date(&self, typed: &ContenderDraft, at: &str) -> Result<Option<String>, Diagnostic> {
-        let Some(text) = &typed.price_date else { return Ok(None) };
-        let digits = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_digit());
-        let mut parts = text.split('-');
-        let good =
-            parts.next().is_some_and(|p| digits(p, 4)) && parts.clone().count() <= 2 && parts.all(|p| digits(p, 2));
-        if good {
-            Ok(Some(text.clone()))
-        } else {
-            let message = format!("\"{text}\" is not a date");
-            Err(self.source.error_at(&format!("{at}.price_date"), message).hint("write 2026, 2026-08 or 2026-08-31"))
-        }
-    }
-}
-
-/// `count = tp * pp * dp * replicas`; without `parallel`, one instance takes the devices that one link joins.
-fn spread(
-    source: &Source,
-    count: u64,
-    typed: ParallelDraft,
-    device: &Device,
-    model: &ModelSpec,
-    at: &str,
-) -> Result<Layout, Diagnostic> {
-    let get = |c: Option<super::draft::Count>| c.map_or(1, |c| c.0);
-    let (pp, dp, ep) = (get(typed.pp), get(typed.dp), get(typed.ep));
-    let untyped = typed.tp.is_none() && typed.pp.is_none() && typed.dp.is_none() && typed.ep.is_none();
-    let domain = device.link.map_or(1, |l| u64::from(l.domain));
-    let tp = if untyped { largest_divisor(count, domain.min(model.most_tensor_parallel())) } else { get(typed.tp) };
-    let field = format!("{at}.parallel");
-    let layout = Layout { tp, pp, dp, ep, replicas: (count / (tp * pp * dp)).max(1) };
-    if layout.devices() != count {
-        let message = format!("tp {tp} x pp {pp} x dp {dp} = {} does not divide count = {count}", tp * pp * dp);
-        return Err(source.error_at(&field, message).hint("count = tp x pp x dp x replicas"));
-    }
-    if (tp * dp) % ep != 0 {
-        let message = format!("ep = {ep} does not divide tp x dp = {}", tp * dp);
-        return Err(source.error_at(&format!("{field}.ep"), message));
-    }
-    if ep > 1 && !model.has_experts() {
-        let message = format!("{} has no experts to spread over ep = {ep}", model.name);
-        return Err(source.error_at(&format!("{field}.ep"), message));
-    }
-    if pp > model.layer_count() {
-        let message = format!("pp = {pp} is more than the {} layers of {}", model.layer_count(), model.name);
-        return Err(source.error_at(&format!("{field}.pp"), message));
-    }
-    if tp > model.most_tensor_parallel() {
-        let message =
-            format!("tp = {tp} is more than the {} attention heads of {}", model.most_tensor_parallel(), model.name);
-        return Err(source.error_at(&format!("{field}.tp"), message));
-    }
-    Ok(layout)
-}
-
-/// The largest divisor of `count` that is at most `most`.
-fn largest_divisor(count: u64, most: u64) -> u64 {
-    (1..=most.min(count).max(1)).rev().find(|d| count.is_multiple_of(*d)).unwrap_or(1)
-}
-
-fn limits(typed: LimitsDraft) -> Limits {
-    let default = Limits::default();
-    Limits {
-        max_sequences: typed.max_sequences.map(|c| c.0).or(default.max_sequences),
-        batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
-        memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
-        ..default
     }
 }
 

@@ -39,5 +39,6 @@ pub fn layouts(setup: &Setup) -> Vec<Layout> {
             }));
         }
     }
+    all.retain(|l| model.spreads(l.tp, l.ep));
     all
 }

@@ -26,7 +26,7 @@ pub struct CompareRow {
     pub parallel: Option<String>,
     /// Serving engine.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub engine: Option<crate::setup::Engine>,
+    pub engine: Option<Engine>,
     /// Model served.
     pub model: String,
     /// Format of the weights.
@@ -127,6 +127,13 @@ pub struct CompareRow {
     /// The same per million tokens of either kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gram_co2_per_mtok_total: Option<f64>,
+    /// The variant whose rate many rows of weights are priced at, on an adapter measured by this program; its id names
+    /// the type of its operands.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+    /// The variant whose rate streaming the weights for one row is priced at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel_one_row: Option<String>,
     /// The weakest kind of evidence the row rests on.
     pub provenance: Provenance,
     /// The device computes on host cores: there is no price verdict.
@@ -181,6 +188,8 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         gram_co2_per_mtok_input: None,
         gram_co2_per_mtok_output: None,
         gram_co2_per_mtok_total: None,
+        kernel: None,
+        kernel_one_row: None,
         provenance: price.provenance,
         software: false,
         chosen: false,
@@ -215,6 +224,8 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
         precision: Some(precision(&setup.model, &setup.formats)),
         fits: setup.hardware.memory_known.then_some(shortage.is_none()),
         software: setup.hardware.software,
+        kernel: setup.measured_path().and_then(|path| path.gemm.clone()),
+        kernel_one_row: setup.measured_path().and_then(|path| path.gemv.clone()),
         provenance: provenance(compiled, price),
         ..blank(name, &setup.hardware.sheet.id, &setup.model.name, load.concurrency, price)
     };

@@ -67,7 +67,7 @@ impl Case {
             price: self.price.clone(),
             power: self.power,
         };
-        let contenders = vec![Contender { name: "one".to_owned(), offer }];
+        let contenders = vec![Contender { name: "one".to_owned(), offer, profile: None }];
         let (workload, objective) = (self.workload.clone(), self.objective);
         let plan = Plan { name: "case".to_owned(), contenders, workload, objective };
         Some(compare(&plan, self.calibration).ok()?.rows)
@@ -76,16 +76,6 @@ impl Case {
     /// The engine that decodes, with everything looked up.
     pub fn compiled(&self) -> Option<Compiled> {
         Compiled::new(self.setup.clone(), self.calibration).ok()
-    }
-
-    /// The engine that reads prompts: of its own pool, or the same.
-    pub fn reader(&self) -> Option<Compiled> {
-        match self.prefill {
-            None => self.compiled(),
-            Some(layout) => {
-                Compiled::new(Setup { layout, speculation: None, ..self.setup.clone() }, self.calibration).ok()
-            }
-        }
     }
 
     /// The constants of the estimate.

@@ -7,7 +7,7 @@ use super::case::Case;
 use super::check::Check;
 use super::sheet::Field;
 use underdog::estimate::Compiled;
-use underdog::estimate::step::{Each, Step, Whole};
+use underdog::estimate::step::{Step, Whole};
 use underdog::scenario::Price;
 use underdog::setup::{Setup, Speed};
 use underdog::solve::CompareRow;

@@ -292,10 +292,15 @@ pub fn curve(game: &Match<'_>, found: &Found) -> Result<Vec<CurveRow>, Unsolvabl
 /// Values to draw: from well below to well above everything that matters, the answer among them.
 fn samples(game: &Match<'_>, found: &Found) -> Vec<f64> {
     const POINTS: i32 = 48;
-    if game.unknown == Unknown::Count {
-        return game.counts();
-    }
     let marks: Vec<f64> = [found.value, game.now, found.plateau, found.low, found.high].into_iter().flatten().collect();
+    if game.unknown == Unknown::Count {
+        // All were tried; a curve shows every one of the small counts and so many in all.
+        let counts = game.counts();
+        let few = counts.len().min(POINTS as usize / 2);
+        let step = (counts.len() - few).div_ceil(POINTS as usize / 2).max(1);
+        let shown = |(i, n): (usize, f64)| (i < few || (i + 1) % step == 0 || marks.contains(&n)).then_some(n);
+        return counts.into_iter().enumerate().filter_map(shown).collect();
+    }
     let positive = || marks.iter().copied().filter(|m| *m > 0.0);
     let (least, most) = (positive().fold(f64::INFINITY, f64::min), positive().fold(0.0, f64::max));
     let (least, most) = if most > 0.0 { (least / 2.0, most * 2.0) } else { (0.5, 2.0) };

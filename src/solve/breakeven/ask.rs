@@ -10,10 +10,8 @@ use crate::solve::row::{CompareRow, strict};
 
 /// Most devices a count is looked for among: what a layout search covers too.
 const MOST_DEVICES: u64 = 320;
-/// Multiples of the smallest pair of pools that are tried at least.
+/// Multiples of the smallest instance, or pair of pools, that are tried at least.
 const MULTIPLES: u64 = 8;
-/// Most counts that are tried.
-const MOST_COUNTS: u64 = 40;
 
 /// What is asked.
 #[derive(Debug, Clone)]
@@ -147,19 +145,19 @@ impl<'a> Match<'a> {
         Ok(self.row_at(value)?.and_then(|r| self.cost(&r)))
     }
 
-    /// Numbers of devices the weaker's layout can be spread on.
+    /// Every number of devices the weaker's layout can be spread on. None is left out: a cost need not fall with the
+    /// count, so that the fewest devices can lie anywhere between two others.
     pub fn counts(&self) -> Vec<f64> {
         let Offer::Devices { setup, prefill, .. } = &self.weaker.offer else { return Vec::new() };
         let layout = &setup.layout;
-        if let Some(readers) = prefill {
-            let unit = unknown::least_pools(readers, layout);
-            let most = (MOST_DEVICES / unit).max(MULTIPLES);
-            return (1..=most.min(MOST_COUNTS)).map(|i| (i * unit) as f64).collect();
-        }
-        let unit = if layout.replicas == 1 && layout.dp > 1 { layout.tp * layout.pp } else { layout.instance() };
-        let most = MOST_DEVICES.max(layout.devices());
-        let step = unit.max(most.div_ceil(MOST_COUNTS).next_multiple_of(unit));
-        (1..=most / step).map(|i| (i * step) as f64).collect()
+        let unit = match prefill {
+            Some(readers) => unknown::least_pools(readers, layout),
+            None if layout.replicas == 1 && layout.dp > 1 => layout.tp * layout.pp,
+            None => layout.instance(),
+        };
+        let now = layout.devices() + prefill.map_or(0, |p| p.devices());
+        let most = (MOST_DEVICES.max(now) / unit).max(MULTIPLES);
+        (1..=most).map(|i| (i * unit) as f64).collect()
     }
 }
 

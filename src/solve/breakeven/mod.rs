@@ -91,17 +91,19 @@ fn debt(game: &Match<'_>) -> Result<Found, Unsolvable> {
 
 /// The fewest devices that are not dearer.
 fn count(game: &Match<'_>) -> Result<Found, Unsolvable> {
-    let counts = game.counts();
-    let fewest = |target: f64| -> Result<Option<f64>, Unsolvable> {
-        for n in &counts {
-            if game.cost_at(*n)?.is_some_and(|c| c <= target) {
-                return Ok(Some(*n));
-            }
-        }
-        Ok(None)
-    };
     let error = game.error;
-    let low = fewest(game.target * (1.0 + error))?;
-    let high = fewest(game.target / (1.0 + error))?;
-    Ok(Found { value: fewest(game.target)?, low, high, plateau: None, at_roof: None })
+    // The loosest of the three is met first; no count is estimated twice.
+    let targets = [game.target * (1.0 + error), game.target, game.target / (1.0 + error)];
+    let mut fewest = [None; 3];
+    for n in game.counts() {
+        let Some(cost) = game.cost_at(n)? else { continue };
+        for (found, _) in fewest.iter_mut().zip(targets).filter(|(found, target)| found.is_none() && cost <= *target) {
+            *found = Some(n);
+        }
+        if fewest.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let [low, value, high] = fewest;
+    Ok(Found { value, low, high, plateau: None, at_roof: None })
 }

@@ -100,7 +100,10 @@ impl Unknown {
             Self::Electricity => owned(price, |p| p.tariff = value)?,
             Self::Count => match prefill {
                 Some(readers) => (*readers, setup.layout) = pools(readers, &setup.layout, value as u64)?,
-                None => setup.layout = resized(&setup.layout, value as u64)?,
+                None => {
+                    setup.layout = resized(&setup.layout, value as u64)?;
+                    setup.model.experts_refuse(setup.layout.ep).is_none().then_some(())?;
+                }
             },
         }
         Some(changed)

@@ -1,0 +1,74 @@
+//! What a contender's single values must be beside their types: a price's date, an engine's limits, a PUE, a context.
+
+use super::draft::{ContenderDraft, Draft, LimitsDraft, Tokens};
+use super::{Source, date};
+use crate::diagnostic::Diagnostic;
+use crate::model::ModelSpec;
+use crate::setup::{Engine, Limits};
+
+/// Tokens of a block of the KV cache: no batching engine computes in smaller steps (vLLM's `block_size`).
+const BLOCK: u64 = 16;
+
+/// The date of a contender's price.
+pub fn price_date(source: &Source, typed: &ContenderDraft, at: &str) -> Result<Option<String>, Diagnostic> {
+    let Some(text) = &typed.price_date else { return Ok(None) };
+    match date::refused(text, jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()) {
+        Some(why) => Err(source.error_at(&format!("{at}.price_date"), why).hint(date::ACCEPTED)),
+        None => Ok(Some(text.clone())),
+    }
+}
+
+/// Limits that an engine would start with.
+pub fn limits(source: &Source, typed: LimitsDraft, engine: Engine, at: &str) -> Result<Limits, Diagnostic> {
+    let default = Limits::default();
+    let max_sequences = typed.max_sequences.map(|c| c.0);
+    // llama.cpp's micro-batches are independent of its slots.
+    if let Some(tokens) = typed.batch_tokens.map(|c| c.0).filter(|_| engine != Engine::LlamaCpp) {
+        let sequences = max_sequences.unwrap_or(1);
+        let least = sequences.max(BLOCK);
+        if tokens < least {
+            let why = if sequences > BLOCK {
+                format!(
+                    "at least {least}: each of max_sequences = {sequences} running sequences takes one token a step"
+                )
+            } else {
+                format!("at least {least}, one block of the cache")
+            };
+            let message = format!("{} takes no steps of at most {tokens} tokens", engine.name());
+            return Err(source.error_at(&format!("{at}.limits.batch_tokens"), message).hint(why));
+        }
+    }
+    Ok(Limits {
+        max_sequences: max_sequences.or(default.max_sequences),
+        batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
+        memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
+        ..default
+    })
+}
+
+/// Facility power over device power; 1 where none is given.
+pub fn pue(source: &Source, typed: &ContenderDraft, at: &str) -> Result<f64, Diagnostic> {
+    let pue = typed.own.and_then(|own| own.pue).map_or(1.0, |p| p.get());
+    if pue >= 1.0 {
+        return Ok(pue);
+    }
+    let message = format!("with a PUE of {pue} a facility would draw less power than its devices");
+    let hint = "PUE is facility power over device power, at least 1";
+    Err(source.error_at(&format!("{at}.own.pue"), message).hint(hint))
+}
+
+/// Prompt and answer stay within what the model was made for. A trace has lengths of its own.
+pub fn context(source: &Source, draft: &Draft, model: &ModelSpec) -> Result<(), Diagnostic> {
+    let typed = &draft.workload;
+    let Some(most) = model.max_context.filter(|_| typed.trace.is_none()) else { return Ok(()) };
+    let count = |t: Option<Tokens>| t.map_or(0, |t| t.0);
+    let (input, output) = (count(typed.input_tokens), count(typed.output_tokens));
+    if input + output <= most {
+        return Ok(());
+    }
+    let key = if input >= output { "input_tokens" } else { "output_tokens" };
+    let message =
+        format!("{input} tokens of prompt and {output} of answer exceed the context of {}: {most} tokens", model.name);
+    let hint = "shorten them; a model served with scaled positions needs a copy of its config.json with the larger max_position_embeddings";
+    Err(source.error_at(&format!("workload.{key}"), message).hint(hint))
+}
