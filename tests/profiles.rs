@@ -151,7 +151,7 @@ fn compiled(hardware: &Hardware, stored: Precision) -> Compiled {
 fn times(profile: &Profile, stored: Precision) -> (f64, f64) {
     let hardware = Hardware::from_profile(profile).expect("a device");
     let compiled = compiled(&hardware, stored);
-    (compiled.prompt_step(4096.0, 1.0), compiled.decode_step(1.0, 500.0))
+    (compiled.prompt_step(4096.0, 1.0).get(), compiled.decode_step(1.0, 500.0).get())
 }
 
 #[test]
@@ -302,7 +302,8 @@ proptest! {
             for concurrency in [1, 7, 300] {
                 let load = Load { input_tokens: 1000.0, output_tokens: 100.0, concurrency, prefix_hit: 0.0 };
                 let state = compiled.closed_loop(&load);
-                prop_assert!(state.tpot.is_finite() && state.tpot > 0.0, "{}", state.tpot);
+                let tpot = state.tpot.get();
+                prop_assert!(tpot.is_finite() && tpot > 0.0, "{tpot}");
             }
         }
     }
