@@ -54,6 +54,9 @@ pub struct Kernel {
 }
 
 impl Kernel {
+    /// Peak rates, no launch, compute and memory at the same time: the roof.
+    pub const ROOF: Self = Self { blend: f64::INFINITY, ..Self::IDEAL };
+
     /// Peak rates, no launch, compute and memory one after the other.
     pub const IDEAL: Self = Self {
         compute: 1.0,
@@ -310,6 +313,33 @@ pub struct Shared {
     pub overlap_ranks: f64,
     /// A guessed token adds this share of a step's launches.
     pub draft_launches: f64,
+}
+
+impl Shared {
+    /// Links and networks at their peak, no latency, tokens spread evenly over ranks.
+    #[must_use]
+    pub const fn ideal(self) -> Self {
+        Self {
+            expert_imbalance: 1.0,
+            expert_imbalance_redundant: 1.0,
+            elementwise_memory: 1.0,
+            link_latency_s: 0.0,
+            link_latency_rank_s: 0.0,
+            link_one_shot: 1.0,
+            link_two_shot: 1.0,
+            link_two_shot_s: 0.0,
+            pcie_latency_rank_s: 0.0,
+            pcie_one_shot: 1.0,
+            pcie_two_shot: 1.0,
+            network_share: 1.0,
+            exchange_link: 1.0,
+            exchange_network: 1.0,
+            exchange_s: 0.0,
+            exchange_network_s: 0.0,
+            overlap_units: 0.0,
+            ..self
+        }
+    }
 }
 
 impl Calibration {

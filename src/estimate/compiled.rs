@@ -55,7 +55,9 @@ impl Compiled {
     /// When the data sheet lacks a number that the layout needs.
     pub fn new(setup: Setup, calibration: &Calibration) -> Result<Self, Unanswerable> {
         let mut engine = calibration.engine(setup.engine);
-        let machine = Machine::new(&setup.hardware, &setup.layout, calibration.shared(), &engine)?;
+        let ideal = setup.engine == Engine::Ideal;
+        let shared = if ideal { calibration.shared().ideal() } else { *calibration.shared() };
+        let machine = Machine::new(&setup.hardware, &setup.layout, &shared, &engine)?;
         let ops = forward::ops(&setup, calibration, &machine, false);
         let prompt_ops = forward::ops(&setup, calibration, &machine, true);
         if let Some(measured) = &setup.hardware.measured {
@@ -68,7 +70,7 @@ impl Compiled {
         let calibrated = setup.hardware.measured.is_some()
             || calibration.kernel(calibration::Kind::Gemm, architecture, family, Precision::Bf16).1;
         let kernels = ops.iter().map(Op::kernels).sum();
-        let (draft_launches, overlap_units) = (calibration.shared().draft_launches, calibration.shared().overlap_units);
+        let (draft_launches, overlap_units) = (shared.draft_launches, shared.overlap_units);
         let compiled = Self {
             correction: calibration.correction(&setup, None),
             bands: [None; 3],

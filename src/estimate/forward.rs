@@ -10,7 +10,7 @@ use super::llama::{Llama, Situation};
 use super::machine::Machine;
 use super::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
 use super::own;
-use super::path;
+use super::path::{self, Path};
 use crate::model::Class as WeightClass;
 use crate::model::count::EXPANSION;
 use crate::model::mixing::{INDEX_BYTES, Mixing};
@@ -37,7 +37,7 @@ const STEP_KERNELS: f64 = 6.0;
 pub struct Forward<'a> {
     pub(super) setup: &'a Setup,
     pub(super) calibration: &'a Calibration,
-    machine: &'a Machine,
+    pub(super) machine: &'a Machine,
     prompt: bool,
     draft: bool,
     ops: Vec<Op>,
@@ -73,6 +73,12 @@ impl Forward<'_> {
             return (own::arithmetic(measured, kind, self.setup.stored(class), activations), None);
         }
         let sheet = &self.setup.hardware.sheet;
+        if self.ideal() {
+            let stored = self.setup.stored(class);
+            let path = path::of(sheet, stored, self.setup.formats.activations, false);
+            let path = Path { rate: path::fastest(sheet, stored), ..path };
+            return (Arithmetic { path, kernel: Kernel::ROOF }, None);
+        }
         let block_scaled = self.setup.model.block_scaled();
         let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled);
         (Arithmetic { path, kernel: self.kernel(kind, path.family) }, None)
@@ -92,9 +98,17 @@ impl Forward<'_> {
         runs.then(|| (self.calibration.llama(), situation))
     }
 
+    /// Every kernel at its roof: a bound that no engine passes.
+    fn ideal(&self) -> bool {
+        self.setup.engine == Engine::Ideal && self.setup.hardware.measured.is_none()
+    }
+
     pub(super) fn kernel(&self, kind: Kind, family: path::Family) -> Kernel {
         if let Some(measured) = &self.setup.hardware.measured {
             return own::kernel(measured, kind);
+        }
+        if self.ideal() {
+            return Kernel::ROOF;
         }
         let kernel = self.calibrated(kind, family);
         // What a call of a quantised kernel takes alone is mostly its framework's host code; inside a captured step it
@@ -132,7 +146,8 @@ impl Forward<'_> {
     /// ones in wide expert parallelism (DeepGEMM) what the dense GEMM reaches.
     fn expert_arithmetic(&self) -> (Arithmetic, Option<Arithmetic>) {
         let (Arithmetic { path, kernel }, or) = self.arithmetic(Kind::Experts, WeightClass::Experts);
-        let own = self.llama(WeightClass::Experts).is_some()
+        let own = self.ideal()
+            || self.llama(WeightClass::Experts).is_some()
             || self.own_expert_kernels()
             || self.setup.hardware.measured.is_some();
         let kernel = match path.family {
@@ -223,7 +238,9 @@ impl Forward<'_> {
         if let Some(measured) = &self.setup.hardware.measured {
             return (self.machine.wide_rate, own::attention(measured, kind, self.setup.formats.kv_cache));
         }
-        (self.machine.wide_rate, self.kernel(kind, path::Family::Bf16))
+        let sheet = &self.setup.hardware.sheet;
+        let rate = if self.ideal() { path::fastest(sheet, Precision::F16) } else { self.machine.wide_rate };
+        (rate, self.kernel(kind, path::Family::Bf16))
     }
 
     fn core(&mut self, core: &Core, calls: f64) {
@@ -232,6 +249,7 @@ impl Forward<'_> {
             Core::Recurrent { state_bytes, flop_per_token, .. } => {
                 let shared = self.calibration.shared();
                 let kernel = match self.setup.hardware.measured {
+                    _ if self.ideal() => Kernel::ROOF,
                     Some(_) => self.kernel(Kind::AttentionPrefill, path::Family::Bf16),
                     None => Kernel {
                         compute: shared.recurrence_compute,

@@ -30,6 +30,6 @@ pub use calibration::{Calibration, EngineConstants, Quantity, Situation};
 pub use compiled::{Compiled, speed_of};
 pub use machine::Unanswerable;
 pub use memory::Shortage;
-pub use pools::{Pools, Transfer};
-pub use prompt::{Chunks, Prompt};
+pub use pools::{Pools, Readers, Transfer};
+pub use prompt::Chunks;
 pub use serve::Loop;

@@ -62,6 +62,20 @@ pub fn wide_rate(sheet: &Device) -> FlopRate {
     known.unwrap_or(FlopRate::new(FLOP_PER_BYTE * sheet.bandwidth.get()))
 }
 
+/// The fastest arithmetic that a device has for operands no wider than a format allows: a bound, whatever engines use.
+pub fn fastest(device: &Device, stored: Precision) -> FlopRate {
+    let r = &device.rates;
+    // Half the 8-bit rate is 16 bit with 16-bit sums.
+    let mut all = vec![r.fp16, r.int8.map(|rate| rate / 2.0)];
+    if stored.bits() < 16.0 {
+        all.extend([r.fp8, r.int8]);
+    }
+    if stored.bits() < 8.0 {
+        all.push(r.fp4);
+    }
+    all.into_iter().flatten().fold(wide_rate(device), FlopRate::max)
+}
+
 /// The arithmetic of a storage format on a device.
 ///
 /// A rate the data sheet lacks is that of 16 bit.

@@ -9,7 +9,7 @@ use super::calibration::{Calibration, Situation};
 use super::compiled::Compiled;
 use super::machine::{self, Unanswerable};
 use super::memory::Shortage;
-use super::prompt::Prompt;
+use super::prompt::{Prompt, Prompts};
 use super::serve::Loop;
 use super::settle::settle;
 use super::step::Step;
@@ -52,17 +52,43 @@ pub struct Writing {
     pub rate: f64,
 }
 
-/// What a pool of readers does.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reading {
-    /// From a prompt's first chunk to its end.
-    pub own: Seconds,
-    /// Instance time of one prompt.
-    pub each: Seconds,
-    /// Requests per second of all its instances.
-    pub rate: f64,
-    /// A step.
-    pub step: Seconds,
+/// The prompts of a load on a pool of readers, as fast as the user's own runs say.
+#[derive(Debug, Clone, Copy)]
+pub struct Readers {
+    prompts: Prompts,
+    scale: f64,
+    /// Instances.
+    pub count: f64,
+}
+
+impl Readers {
+    /// Never more than `users` prompts at once.
+    pub fn of(prefill: &Compiled, load: &Load, users: f64) -> Self {
+        let count = prefill.setup.layout.replicas as f64;
+        let each = (users / count).max(1.0);
+        let prompts = Prompts::of(prefill, load, &Step::default(), Seconds::ZERO, each);
+        Self { prompts, scale: prefill.correction.map_or(1.0, |measured| measured.tpot), count }
+    }
+
+    fn scaled(&self, prompt: Prompt) -> Prompt {
+        let Prompt { together, added, own, step } = prompt;
+        Prompt { together, added: added * self.scale, own: own * self.scale, step: step * self.scale }
+    }
+
+    /// A prompt that nobody else's meets.
+    pub fn alone(&self) -> Prompt {
+        self.scaled(self.prompts.at(1.0))
+    }
+
+    /// Most requests per second, steps filled.
+    pub fn most(&self) -> f64 {
+        self.count / self.scaled(self.prompts.at(self.prompts.most())).added.get()
+    }
+
+    /// A prompt where so many requests per second come.
+    fn at(&self, rate: f64) -> Prompt {
+        self.scaled(self.prompts.coming(|_| rate * self.scale / self.count))
+    }
 }
 
 impl Pools {
@@ -109,15 +135,6 @@ impl Pools {
         self.prefill.shortage(&read).or_else(|| self.decode.shortage(load))
     }
 
-    /// What the readers do where `together` prompts share a step.
-    pub fn reading(prefill: &Compiled, load: &Load, together: f64) -> Reading {
-        let prompt = Prompt::of(prefill, load, &Step::default(), Seconds::ZERO, together);
-        let scale = prefill.correction.map_or(1.0, |measured| measured.tpot);
-        let (own, each) = (prompt.own * scale, prompt.added * scale);
-        let rate = prefill.setup.layout.replicas as f64 / each.get();
-        Reading { own, each, rate, step: prompt.step * scale }
-    }
-
     /// What the writers do where `running` sequences decode on each.
     pub fn writing(decode: &Compiled, load: &Load, running: f64) -> Writing {
         let scale = decode.correction.map_or(1.0, |measured| measured.tpot);
@@ -133,13 +150,9 @@ impl Pools {
         let (users, writers) = (load.concurrency as f64, self.decode.setup.layout.replicas as f64);
         let capacity = self.decode.holds(load).max(1.0);
         let active = users.min(writers);
-        let most = Prompt::most_together(&self.prefill, load).min((users / self.readers()).max(1.0)).max(1.0);
-        // What the readers can at most, their steps filled.
-        let full = Self::reading(&self.prefill, load, most);
-        let mut together = most;
-        let (running, at) = settle(1.0, capacity.min(users), (0.9 * users / active).max(1.0), |running| {
-            let at = self.at(load, running, &full, together);
-            together = at.together.min(most);
+        let readers = Readers::of(&self.prefill, load, users);
+        let (running, at) = settle(1.0, capacity.min(users / active), (0.9 * users / active).max(1.0), |running| {
+            let at = self.at(load, running, &readers);
             ((at.rate * further(load) * at.writing.tpot.get() / active).max(1.0), at)
         });
         let tpot = at.writing.tpot;
@@ -147,7 +160,9 @@ impl Pools {
         let held = writers * capacity / decoding.get().max(f64::MIN_POSITIVE);
         let rate = at.rate.min(held);
         let saturated = at.rate > held * 1.001 || at.unhindered > at.through * 1.001;
+        let prompt = readers.at(rate);
         let ttft = Seconds::new(users / rate) - decoding;
+        let burst = ttft + prompt.added * (users / 2.0 / readers.count);
         Loop {
             offered: users / active,
             admitted: (users / active).min(capacity),
@@ -155,49 +170,39 @@ impl Pools {
             running,
             saturated,
             ttft: (!saturated).then_some(ttft),
-            ttft_burst: (!saturated).then_some(ttft + at.reading.each * (users / 2.0 / self.readers())),
+            ttft_burst: (!saturated).then_some(burst),
             tpot,
             requests_per_s: rate,
-            prompt: at.reading.each,
+            prompt: prompt.added,
             answer: Seconds::new(load.output_tokens * tpot.get() / running),
             step: self.decode.decoding(running, context(load)),
         }
     }
 
-    /// The stations with `running` sequences on each writer and `together` prompts in a step of a reader.
-    fn at(&self, load: &Load, running: f64, full: &Reading, together: f64) -> Stations {
-        let reading = Self::reading(&self.prefill, load, together);
+    /// The stations with `running` sequences on each writer.
+    fn at(&self, load: &Load, running: f64, readers: &Readers) -> Stations {
         let writing = Self::writing(&self.decode, load, running);
-        let round = self.first(load, &reading).get() + further(load) * writing.tpot.get();
         let users = load.concurrency as f64;
-        let links = self.readers() * self.prefill.machine.dp / self.transfer.of(load.input_tokens).get();
+        let way = self.transfer.of(load.input_tokens).get().max(f64::MIN_POSITIVE);
+        let links = readers.count * self.prefill.machine.dp / way;
+        let through = readers.most().min(links);
+        let round = self.first(load, &readers.alone()).get() + further(load) * writing.tpot.get();
         // u = rho solves u (round + p / 2 u / (1 - u)) = C p / readers.
-        let (p, demand) = (full.each.get(), users / full.rate);
+        let (p, demand) = (readers.count / through, users / through);
         let (a, b) = (round - p / 2.0, round + demand);
         let rho = 2.0 * demand / (b + (b * b - 4.0 * a * demand).max(0.0).sqrt());
-        let rate = (rho * full.rate).min(links).min(users / round);
-        let coming = rate * reading.step.get() / self.readers();
-        Stations {
-            rate,
-            unhindered: users / round,
-            through: full.rate.min(links),
-            together: coming.max(1.0),
-            reading,
-            writing,
-        }
+        // Who is alone waits for nobody.
+        let rate = if users > 1.0 { rho * through } else { users / round };
+        Stations { rate, unhindered: users / round, through, writing }
     }
 
     /// Time to the first token where nobody waits for others: a prompt alone, and the way of its cache.
     pub fn first_token(&self, load: &Load) -> Seconds {
-        self.first(load, &Self::reading(&self.prefill, load, 1.0))
+        self.first(load, &Readers::of(&self.prefill, load, 1.0).alone())
     }
 
-    fn first(&self, load: &Load, reading: &Reading) -> Seconds {
-        Seconds::new(self.decode.engine.first_s) + reading.own + self.transfer.of(load.input_tokens)
-    }
-
-    fn readers(&self) -> f64 {
-        self.prefill.setup.layout.replicas as f64
+    fn first(&self, load: &Load, prompt: &Prompt) -> Seconds {
+        Seconds::new(self.decode.engine.first_s) + prompt.own + self.transfer.of(load.input_tokens)
     }
 }
 
@@ -209,8 +214,6 @@ struct Stations {
     unhindered: f64,
     /// The most that readers and links let through.
     through: f64,
-    together: f64,
-    reading: Reading,
     writing: Writing,
 }
 

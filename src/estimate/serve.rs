@@ -1,16 +1,18 @@
 //! A closed loop in its steady state: how the devices' time divides between prompts and answers.
 //!
-//! N requests are in the loop. Each takes its own prompt s, and further tokens at tau each; meanwhile the engine reads
-//! the prompts of the N - 1 others, once each a round E, at p of its time. All that time is work, and a request waits
-//! through it wherever it is: a share rho = (N - 1) p / E of the engine's time is the others', so that
+//! N requests are in the loop. Each takes its own prompt s, and O - 1 further tokens at tau each; meanwhile the engine
+//! reads the prompts of the N - k others that do not share its steps, once each a round E, at p of its time. All that
+//! time is work, and a request waits through it wherever it is: a share rho = (N - k) p / E of the engine's time is the
+//! others', so that
 //!
-//!     E = f + (s + (O - 1) tau) / (1 - rho),  hence  (E - f) (E - (N - 1) p) = (s + (O - 1) tau) E,
+//!     E = f + (s + (O - 1) tau) / (1 - rho),  hence  (E - f) (E - (N - k) p) = (s + (O - 1) tau) E,
 //!
-//! where f is what a first token takes outside the engine. The decoding batch is R = N times the share of E that a
-//! request decodes, and tau, s and p depend on R: one equation in one unknown, solved to a relative 1e-4.
+//! where f is what a first token takes outside the engine. What time is left beside all prompts is decode steps: with
+//! E - N p of them a round, R = N (O - 1) tau / (E - N p) sequences decode in one. tau, s and p depend on R: one equation
+//! in one unknown.
 
 use super::compiled::Compiled;
-use super::prompt::Prompt;
+use super::prompt::{Prompt, Prompts};
 use super::settle::settle;
 use super::step::Step;
 use crate::setup::Load;
@@ -74,9 +76,6 @@ struct Solver<'a> {
     active: f64,
     context: f64,
     further: f64,
-    /// Prompts that share a step, as the last evaluation found.
-    together: f64,
-    most_together: f64,
 }
 
 impl Compiled {
@@ -87,8 +86,7 @@ impl Compiled {
         let offered = users / active;
         let capacity = self.holds(load).max(1.0);
         let admitted = offered.min(capacity);
-        let most_together = Prompt::most_together(self, load).min(admitted).max(1.0);
-        let mut solver = Solver {
+        let solver = Solver {
             compiled: self,
             load,
             offered,
@@ -96,9 +94,6 @@ impl Compiled {
             active,
             context: load.input_tokens + load.output_tokens / 2.0,
             further: (load.output_tokens - 1.0).max(0.0),
-            // Prompts that meet once keep meeting: of several steady states the fullest steps are looked for.
-            together: most_together,
-            most_together,
         };
         let start = (0.9 * admitted).max(1.0);
         let (running, point) = settle(1.0, admitted, start, |running| {
@@ -110,7 +105,7 @@ impl Compiled {
 }
 
 impl Solver<'_> {
-    fn at(&mut self, running: f64) -> Point {
+    fn at(&self, running: f64) -> Point {
         let (compiled, load) = (self.compiled, self.load);
         let decoding = compiled.decoding(running, self.context);
         let step = compiled.decode_step(running, self.context);
@@ -122,20 +117,28 @@ impl Solver<'_> {
             let beside = compiled.decoding(running * others, self.context);
             (beside, if others > 0.0 { compiled.decode_step(running * others, self.context) } else { Seconds::ZERO })
         };
-        let prompt = Prompt::of(compiled, load, &beside, base, self.together);
+        let prompts = Prompts::of(compiled, load, &beside, base, self.admitted);
         let tau = step.get() / compiled.accepted();
         // A request comes while a step runs, and the scheduler may have planned the next one already.
         let waits = (0.5 + compiled.steps_ahead()) * others * step.get();
-        let (first, all) = (compiled.engine.first_s + waits, (self.admitted - 1.0) * prompt.added.get());
-        let own = prompt.own.get() + self.further * tau;
-        let sum = first + all + own;
-        let round = 0.5 * (sum + (sum * sum - 4.0 * first * all).max(0.0).sqrt());
-        // As many prompts share a step as come during one.
-        let coming = self.admitted / round * prompt.step.get();
-        self.together = coming.clamp(1.0, self.most_together);
-        let next =
-            (self.admitted * (1.0 - (first + self.reading(round, &prompt, tau)) / round)).clamp(1.0, self.admitted);
+        let first = compiled.engine.first_s + waits;
+        let prompt = prompts.coming(|prompt| self.admitted / self.round(first, prompt, tau));
+        let round = self.round(first, &prompt, tau);
+        let left = round - self.admitted * prompt.added.get();
+        let next = (self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE)).clamp(1.0, self.admitted);
         Point { tau, prompt, round, first, next }
+    }
+
+    /// Time of the others' prompts in a round.
+    fn others(&self, prompt: &Prompt) -> f64 {
+        (self.admitted - prompt.together).max(0.0) * prompt.added.get()
+    }
+
+    /// Time of a round: the larger root.
+    fn round(&self, first: f64, prompt: &Prompt, tau: f64) -> f64 {
+        let others = self.others(prompt);
+        let sum = first + others + prompt.own.get() + self.further * tau;
+        0.5 * (sum + (sum * sum - 4.0 * first * others).max(0.0).sqrt())
     }
 
     /// Time from the first chunk's turn to the first token, waiting included.
@@ -143,7 +146,7 @@ impl Solver<'_> {
     /// A prompt waits for those before it. Where the loop does nothing but read, for all of them; where it mostly
     /// decodes, prompts come at random and find one half read (M/D/1): half of that.
     fn reading(&self, round: f64, prompt: &Prompt, tau: f64) -> f64 {
-        let rho = (self.admitted - 1.0) * prompt.added.get() / round;
+        let rho = self.others(prompt) / round;
         let own = prompt.own.get();
         let decodes = self.further * tau / (own + self.further * tau);
         own * (1.0 + (1.0 - 0.5 * decodes) * rho / (1.0 - rho))
@@ -154,9 +157,10 @@ impl Solver<'_> {
         let waves = compiled.engine.waves;
         let steady = p.first + self.reading(p.round, &p.prompt, p.tau);
         let burst = p.first + p.prompt.own.get() + (self.admitted - 1.0) / 2.0 * p.prompt.added.get();
-        let mut ttft = steady + waves * (burst - steady).max(0.0);
-        let rest = (p.round - ttft).max(self.further * p.tau);
-        let mut tpot = if self.further > 0.0 { rest / self.further } else { p.tau };
+        // What more is waited for before the first token is waited less after it.
+        let most = p.round - self.further * p.tau;
+        let mut ttft = (steady + waves * (burst - steady).max(0.0)).min(most).max(steady);
+        let mut tpot = if self.further > 0.0 { (p.round - ttft) / self.further } else { p.tau };
         let (mut prompt, mut tau, mut burst) = (p.prompt.added, p.tau, burst);
         if let Some(measured) = &compiled.correction {
             (ttft, burst, tpot) = (ttft * measured.ttft, burst * measured.ttft, tpot * measured.tpot);

@@ -16,7 +16,7 @@ const SINGLE: f64 = 4.0;
 impl Forward<'_> {
     /// Norms, residuals, activations of an engine: passes over the hidden vectors, as fitted.
     pub(super) fn small_kernels(&mut self, layer: &Layer, calls: f64) {
-        let shared = self.calibration.shared();
+        let shared = &self.machine.shared;
         let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
         let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
         let (kernels, kernel) = match llama {

@@ -6,7 +6,7 @@
 
 use super::layouts::{MOST_DEVICES, PER_DEVICE};
 use super::row::{CompareRow, pool_row};
-use crate::estimate::{Calibration, Compiled, Pools, Prompt};
+use crate::estimate::{Calibration, Compiled, Pools, Readers};
 use crate::scenario::{Contender, Offer, Plan};
 use crate::setup::{Engine, Layout, Load};
 use rayon::prelude::*;
@@ -75,9 +75,9 @@ pub fn rows(
 }
 
 fn reader(compiled: Compiled, load: &Load) -> Reader {
-    let full = Pools::reading(&compiled, load, Prompt::most_together(&compiled, load));
-    let first = Pools::reading(&compiled, load, 1.0).own.get();
-    Reader { compiled, first, rate: full.rate }
+    let readers = Readers::of(&compiled, load, f64::INFINITY);
+    let (first, rate) = (readers.alone().own.get(), readers.most());
+    Reader { compiled, first, rate }
 }
 
 /// A decode layout at rising loads, until it holds no more.

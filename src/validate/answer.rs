@@ -4,8 +4,9 @@ use super::Point;
 use super::describe::{self, Described};
 use crate::catalog::Catalog;
 use crate::estimate::cost::Flow;
-use crate::estimate::{Calibration, Compiled, Pools, Situation};
+use crate::estimate::{Calibration, Compiled, Loop, Pools, Situation};
 use crate::setup::{Layout, Load, Setup};
+use crate::units::Seconds;
 
 /// What is predicted of a point; what its phase does not have is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -135,15 +136,23 @@ fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     if compiled.shortage(&load).is_some() {
         return Err("does not fit in memory".to_owned());
     }
-    Ok(in_loop(compiled, &load, compiled.situation()))
+    Ok(in_loop(point, compiled, &load, compiled.situation()))
+}
+
+/// Mean time to the first token of a run, which may have begun with all prompts at once.
+fn first(point: &Point, state: &Loop) -> Option<Seconds> {
+    match describe::rounds(&point.family) {
+        Some(rounds) => state.ttft_in_run(rounds),
+        None => state.ttft,
+    }
 }
 
 /// The steady state of a closed loop, per device.
-fn in_loop(compiled: &Compiled, load: &Load, situation: Option<Situation>) -> Prediction {
+fn in_loop(point: &Point, compiled: &Compiled, load: &Load, situation: Option<Situation>) -> Prediction {
     let state = compiled.closed_loop(load);
     let flow = Flow::of(&state, load, &compiled.setup.layout);
     Prediction {
-        ttft_ms: state.ttft_in_run(describe::ROUNDS).map(|t| t.get() * 1e3),
+        ttft_ms: first(point, &state).map(|t| t.get() * 1e3),
         tpot_ms: Some(state.tpot.get() * 1e3),
         input_tok_s_per_device: Some(flow.input_tok_s / flow.devices),
         output_tok_s_per_device: Some(flow.output_tok_s / flow.devices),
@@ -196,7 +205,7 @@ fn offline_in(point: &Point, setup: &Setup, calibration: &Calibration) -> Result
     }
     let most = fit.min(MOST_SEQUENCES * layout.dp as f64) * layout.replicas as f64;
     let load = load(point, point.concurrency.unwrap_or(most))?;
-    Ok(in_loop(&compiled, &load, compiled.situation().map(offline_band)))
+    Ok(in_loop(point, &compiled, &load, compiled.situation().map(offline_band)))
 }
 
 fn pools(point: &Point, prefill: &Setup, decode: &Setup, calibration: &Calibration) -> Result<Prediction, String> {
@@ -210,7 +219,7 @@ fn pools(point: &Point, prefill: &Setup, decode: &Setup, calibration: &Calibrati
     let (readers, writers) = (prefill.layout.devices() as f64, decode.layout.devices() as f64);
     let (input, output) = (state.requests_per_s * load.input_tokens, state.requests_per_s * load.output_tokens);
     Ok(Prediction {
-        ttft_ms: state.ttft_in_run(describe::ROUNDS).map(|t| t.get() * 1e3),
+        ttft_ms: first(point, &state).map(|t| t.get() * 1e3),
         tpot_ms: Some(state.tpot.get() * 1e3),
         input_tok_s_per_device: Some(input / readers),
         output_tok_s_per_device: Some(output / writers),

@@ -31,8 +31,13 @@ pub struct Describer<'a> {
     devices: HashMap<String, Result<Hardware, String>>,
 }
 
-/// Requests per slot of the closed loops that were measured (`silicon`, `inferencex`): the first of each slot meets the
-/// prompts of all others, since they start at one moment.
+/// Requests per slot of the closed loops that were measured: the first of each slot meets the prompts of all others,
+/// since they start at one moment. `None` for collections that do not say.
+pub fn rounds(family: &str) -> Option<f64> {
+    matches!(family, "silicon" | "inferencex" | "inferencex-blog").then_some(ROUNDS)
+}
+
+/// The number that `silicon` and `inferencex` have.
 pub const ROUNDS: f64 = 10.0;
 
 /// Benchmarks that draw lengths uniformly from 0.8 to 1.0 of what they are called: the mean is 0.9 of it.
