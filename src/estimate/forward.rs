@@ -233,7 +233,8 @@ impl Forward<'_> {
     /// Arithmetic of attention: 16 bit whatever the cache is stored in.
     fn attention(&self, kind: Kind) -> (FlopRate, Kernel) {
         if let Some((llama, situation)) = self.llama(WeightClass::Part(Part::Attention)) {
-            return llama.attention(&situation);
+            // Sequences that decode beside prompts keep their own kernel.
+            return llama.attention(&Situation { prompt: kind == Kind::AttentionPrefill, ..situation });
         }
         if let Some(measured) = &self.setup.hardware.measured {
             return (self.machine.wide_rate, own::attention(measured, kind, self.setup.formats.kv_cache));

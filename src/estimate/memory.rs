@@ -34,7 +34,7 @@ impl Memory {
             usable: setup.hardware.sheet.memory * setup.limits.memory_fraction,
             cache_per_token,
             cache_fixed,
-            evicts: matches!(setup.engine, Engine::Vllm | Engine::Sglang),
+            evicts: matches!(setup.engine, Engine::Vllm | Engine::Sglang | Engine::Ideal),
             ranks: setup.layout.dp as f64,
         }
     }

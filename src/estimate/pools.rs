@@ -71,8 +71,8 @@ impl Readers {
     }
 
     fn scaled(&self, prompt: Prompt) -> Prompt {
-        let Prompt { together, added, own, step } = prompt;
-        Prompt { together, added: added * self.scale, own: own * self.scale, step: step * self.scale }
+        let Prompt { together, added, own, steps } = prompt;
+        Prompt { together, added: added * self.scale, own: own * self.scale, steps: steps * self.scale }
     }
 
     /// A prompt that nobody else's meets.

@@ -20,6 +20,8 @@ pub struct Chunks {
     pub count: f64,
     /// Tokens before a chunk, on average: what was found in the cache, and half of the chunks.
     pub past: f64,
+    /// Prompt tokens that a step has room for on each rank.
+    pub room: f64,
 }
 
 impl Chunks {
@@ -29,7 +31,8 @@ impl Chunks {
         // The last token of a prompt is always computed: the first one of the answer follows from it.
         let fresh = (load.input_tokens * (1.0 - load.prefix_hit)).max(1.0);
         let tokens = fresh.min(room);
-        Self { fresh, tokens, count: fresh / tokens, past: load.input_tokens - fresh + (fresh - tokens) / 2.0 }
+        let past = load.input_tokens - fresh + (fresh - tokens) / 2.0;
+        Self { fresh, tokens, count: fresh / tokens, past, room }
     }
 }
 
@@ -42,8 +45,8 @@ pub struct Prompt {
     pub added: Seconds,
     /// From its first chunk to its first token.
     pub own: Seconds,
-    /// A step with one of its chunks.
-    pub step: Seconds,
+    /// Its share of the steps it rides on: no round is shorter than those of all its prompts.
+    pub steps: Seconds,
 }
 
 /// Prompts of a load on an engine at a decoding batch: a step's time over the number of prompts in it.
@@ -72,7 +75,7 @@ impl Prompts {
             let Step { context, drafts, .. } = *decoding;
             (compiled.step(&Step { decode: beside, context, drafts, ..alone }) + host).get()
         };
-        let room = (compiled.setup.limits.batch_tokens as f64 / chunks.fresh).max(1.0) * ranks;
+        let room = (chunks.room / chunks.tokens).max(1.0) * ranks;
         let most = room.min(compiled.most_sequences()).min(most).max(1.0);
         // Each rank has a prompt of its own before any has two.
         let middle = ranks.min(most);
@@ -102,7 +105,7 @@ impl Prompts {
             together,
             added: Seconds::new(added * (count / (self.stages * together)) + self.fixed),
             own: Seconds::new(added * passes + self.base * count + self.fixed),
-            step: Seconds::new(step),
+            steps: Seconds::new((added / self.stages + self.base) * (count / together)),
         }
     }
 
@@ -110,7 +113,7 @@ impl Prompts {
     pub fn coming(&self, rate: impl Fn(&Prompt) -> f64) -> Prompt {
         let gap = |together: f64| {
             let prompt = self.at(together);
-            let x = rate(&prompt) * prompt.step.get();
+            let x = rate(&prompt) * (prompt.steps.get() + self.fixed) * together;
             // x / (1 - e^-x), which is 1 for none.
             let share = if x > 1e-9 { x / -(-x).exp_m1() } else { 1.0 };
             share - together

@@ -63,6 +63,8 @@ struct Point {
     /// Time of a round.
     round: f64,
     first: f64,
+    /// Time in the queue for room in a step.
+    queued: f64,
     /// The batch this one leads to.
     next: f64,
 }
@@ -109,8 +111,8 @@ impl Solver<'_> {
         let (compiled, load) = (self.compiled, self.load);
         let decoding = compiled.decoding(running, self.context);
         let step = compiled.decode_step(running, self.context);
-        // Who is alone has nobody decoding beside the own prompt.
-        let others = (self.admitted - 1.0).min(1.0);
+        // Who is alone has nobody decoding beside the own prompt, nor have prompts that are all of a request.
+        let others = (self.admitted - 1.0).min(self.further).min(1.0);
         let (beside, base) = if others >= 1.0 {
             (decoding, step)
         } else {
@@ -122,11 +124,17 @@ impl Solver<'_> {
         // A request comes while a step runs, and the scheduler may have planned the next one already.
         let waits = (0.5 + compiled.steps_ahead()) * others * step.get();
         let first = compiled.engine.first_s + waits;
-        let prompt = prompts.coming(|prompt| self.admitted / self.round(first, prompt, tau));
-        let round = self.round(first, &prompt, tau);
+        let mut prompt = prompts.coming(|prompt| self.admitted / self.round(first, prompt, tau));
+        let mut round = self.round(first, &prompt, tau);
+        // Steps have room for so many prompts beside the sequences that decode; where all are full, requests queue.
+        let full = prompts.at(prompts.most());
+        let queued = (self.admitted * full.steps.get() - round).max(0.0);
+        if queued > 0.0 {
+            (prompt, round) = (full, round + queued);
+        }
         let left = round - self.admitted * prompt.added.get();
         let next = (self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE)).clamp(1.0, self.admitted);
-        Point { tau, prompt, round, first, next }
+        Point { tau, prompt, round, first, queued, next }
     }
 
     /// Time of the others' prompts in a round.
@@ -155,7 +163,7 @@ impl Solver<'_> {
     fn finish(&self, running: f64, p: &Point, saturated: bool) -> Loop {
         let (compiled, load) = (self.compiled, self.load);
         let waves = compiled.engine.waves;
-        let steady = p.first + self.reading(p.round, &p.prompt, p.tau);
+        let steady = p.first + p.queued + self.reading(p.round - p.queued, &p.prompt, p.tau);
         let burst = p.first + p.prompt.own.get() + (self.admitted - 1.0) / 2.0 * p.prompt.added.get();
         // What more is waited for before the first token is waited less after it.
         let most = p.round - self.further * p.tau;

@@ -86,8 +86,9 @@ fn band(r: &Residuals) -> Option<Band> {
     Some(Band {
         situation: r.situation,
         quantity: r.quantity,
-        low: at(0.1)?,
-        high: at(0.9)?,
+        // A band holds the value it is around, also where all measurements lie on one side.
+        low: at(0.1)?.min(1.0),
+        high: at(0.9)?.max(1.0),
         points: r.logs.len() as u64,
     })
 }

@@ -4,7 +4,8 @@ use super::generator::Text;
 use std::path::Path;
 use underdog::catalog::Catalog;
 use underdog::estimate::cost::Flow;
-use underdog::estimate::{Calibration, Compiled, Loop, Pools};
+use underdog::estimate::{Calibration, Compiled, Loop, Pools, Transfer};
+use underdog::model::spec::Core;
 use underdog::scenario::plan::{Objective, Workload};
 use underdog::scenario::{Contender, Local, Offer, Plan, Power, Price, Source, resolve};
 use underdog::setup::{Layout, Load, Setup};
@@ -76,6 +77,17 @@ impl Case {
     /// The engine that decodes, with everything looked up.
     pub fn compiled(&self) -> Option<Compiled> {
         Compiled::new(self.setup.clone(), self.calibration).ok()
+    }
+
+    /// A layer sees its own chunk of the past only: what it sees falls where the next chunk begins.
+    pub fn chunked(&self) -> bool {
+        let chunks = |core: &Core| matches!(core, Core::Softmax { window: Some(window), .. } if window.chunked);
+        self.setup.model.layers.iter().any(|layer| chunks(&layer.core))
+    }
+
+    /// How caches travel between pools.
+    pub fn transfer(&self) -> Option<Transfer> {
+        Some(Pools::new(self.setup.clone(), self.prefill?, self.calibration).ok()?.transfer)
     }
 
     /// The constants of the estimate.

@@ -82,8 +82,14 @@ pub fn laws<'a>(folder: &'a Path, catalog: &'a Catalog) -> Vec<Law<'a>> {
         add("step", Box::new(move |case| monotone::step(better, case)));
         add("throughput", Box::new(move |case| monotone::throughput(better, case)));
         add("cost of all tokens", Box::new(move |case| monotone::costs(better, &COSTS[..3], case)));
-        add("cost of input", Box::new(move |case| monotone::costs(better, &COSTS[3..5], case)));
-        add("cost of output", Box::new(move |case| monotone::costs(better, &COSTS[5..], case)));
+        // What all tokens cost is divided by the device time that prompts and answers take. A resource that helps one of
+        // them more moves the other's share up, so that its cost may rise while that of all falls.
+        let mut shared = |what: &str, judge: Box<dyn Fn(&Case) -> Check + Sync>| {
+            let named = law(&format!("(permitted) more {}: {what}", better.name()), judge);
+            all.push(Law { permitted: true, ..named });
+        };
+        shared("cost of input", Box::new(move |case| monotone::costs(better, &COSTS[3..5], case)));
+        shared("cost of output", Box::new(move |case| monotone::costs(better, &COSTS[5..], case)));
     }
     all
 }

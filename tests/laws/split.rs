@@ -17,6 +17,9 @@ fn alone(case: &Case, output: u64) -> Case {
 /// The time per token of one user is that of the steps at the contexts of its answer, whatever the answer's length.
 pub fn one_user_per_token(case: &Case) -> Check {
     let mut check = Check::default();
+    if case.chunked() {
+        return check;
+    }
     for output in [2, 8, 512] {
         let one = alone(case, output);
         let Some(compiled) = one.compiled() else { continue };
