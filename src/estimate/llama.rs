@@ -135,15 +135,19 @@ impl Situation<'_> {
         self.is(&["kepler", "maxwell", "pascal", "gcn5", "cdna1", "cdna2"])
     }
 
-    /// The 8-bit rate of mat-vec kernels.
+    /// The rate of mat-vec kernels: that of 8 bit where the weights are no wider.
     fn small_rate(&self) -> FlopRate {
-        self.device.rates.int8.unwrap_or(path::wide_rate(self.device))
+        let small = self.device.rates.int8.unwrap_or(path::wide_rate(self.device));
+        if self.stored.bits() < 16.0 { small } else { self.prompt_rate() }
     }
 
     /// The rate of matrix kernels: half the 8-bit rate under CUDA, which is 16 bit with 16-bit sums.
     fn prompt_rate(&self) -> FlopRate {
         let wide = self.device.rates.fp16.unwrap_or(path::wide_rate(self.device));
-        if self.backend() == Backend::Cuda { wide.max(self.small_rate() / 2.0) } else { wide }
+        match self.device.rates.int8 {
+            Some(small) if self.backend() == Backend::Cuda => wide.max(small / 2.0),
+            _ => wide,
+        }
     }
 
     fn either(&self, condition: bool, factor: f64) -> f64 {

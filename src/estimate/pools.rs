@@ -2,8 +2,8 @@
 //!
 //! A request passes three stations: a reader, the way of its cache, a writer. X requests per second are C users over the
 //! time of a round, and no more than the readers, the links or the memory of the writers let through. At the readers a
-//! prompt finds others (M/D/1): with rho = X p / readers it waits p rho / (2 (1 - rho)), which makes X the root of a
-//! quadratic. The one place where any of this is written: comparisons, searches and simulations ask here.
+//! prompt finds others (M/D/1): with rho = X p / readers of them it waits p rho / (2 (1 - rho)), which makes X the root
+//! of a quadratic. The one place where any of this is written: comparisons, searches and simulations ask here.
 
 use super::calibration::{Calibration, Situation};
 use super::compiled::Compiled;
@@ -71,8 +71,9 @@ impl Readers {
     }
 
     fn scaled(&self, prompt: Prompt) -> Prompt {
-        let Prompt { together, added, own, steps } = prompt;
-        Prompt { together, added: added * self.scale, own: own * self.scale, steps: steps * self.scale }
+        let Prompt { together, added, once, own, steps } = prompt;
+        let [added, once, own, steps] = [added, once, own, steps].map(|time| time * self.scale);
+        Prompt { together, added, once, own, steps }
     }
 
     /// A prompt that nobody else's meets.
@@ -187,12 +188,13 @@ impl Pools {
         let links = readers.count * self.prefill.machine.dp / way;
         let through = readers.most().min(links);
         let round = self.first(load, &readers.alone()).get() + further(load) * writing.tpot.get();
-        // u = rho solves u (round + p / 2 u / (1 - u)) = C p / readers.
+        // A prompt finds the others only: rho c of them, c = 1 - readers / C, and
+        // rho (round + p / 2 rho c / (1 - rho c)) = C p / readers.
         let (p, demand) = (readers.count / through, users / through);
-        let (a, b) = (round - p / 2.0, round + demand);
+        let c = (1.0 - readers.count / users).max(0.0);
+        let (a, b) = (c * (round - p / 2.0), round + c * demand);
         let rho = 2.0 * demand / (b + (b * b - 4.0 * a * demand).max(0.0).sqrt());
-        // Who is alone waits for nobody.
-        let rate = if users > 1.0 { rho * through } else { users / round };
+        let rate = rho.min(1.0) * through;
         Stations { rate, unhindered: users / round, through, writing }
     }
 

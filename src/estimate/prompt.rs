@@ -5,8 +5,8 @@
 //! on average, a step that has any has k = x / (1 - e^-x).
 
 use super::compiled::Compiled;
-use super::step::{Step, Whole};
-use crate::setup::{Engine, Load};
+use super::step::Step;
+use crate::setup::Load;
 use crate::units::Seconds;
 
 /// A prompt in chunks.
@@ -41,8 +41,11 @@ impl Chunks {
 pub struct Prompt {
     /// Prompts that share its steps, itself included.
     pub together: f64,
-    /// Engine time it takes: what its chunks add to the steps they ride on, shared by those that come together.
+    /// Engine time it takes: what its chunks add to the steps they ride on, shared by those that come together, and
+    /// what a request costs once.
     pub added: Seconds,
+    /// Of it, what a request costs once.
+    pub once: Seconds,
     /// From its first chunk to its first token.
     pub own: Seconds,
     /// Its share of the steps it rides on: no round is shorter than those of all its prompts.
@@ -65,8 +68,7 @@ impl Prompts {
     /// Beside the sequences of `decoding`, whose step alone takes `base`; never more than `most` in a step.
     pub fn of(compiled: &Compiled, load: &Load, decoding: &Step, base: Seconds, most: f64) -> Self {
         let engine = &compiled.engine;
-        // SGLang runs prompts in steps of their own; the others mix them into decode steps.
-        let beside = if compiled.setup.engine == Engine::Sglang { Whole(0.0) } else { decoding.decode };
+        let beside = decoding.decode;
         let ranks = compiled.machine.dp;
         let chunks = Chunks::of(compiled, load, beside.0 * (1.0 + decoding.drafts.0) / ranks);
         let host = compiled.host(beside.0) + compiled.eager();
@@ -104,6 +106,7 @@ impl Prompts {
         Prompt {
             together,
             added: Seconds::new(added * (count / (self.stages * together)) + self.fixed),
+            once: Seconds::new(self.fixed),
             own: Seconds::new(added * passes + self.base * count + self.fixed),
             steps: Seconds::new((added / self.stages + self.base) * (count / together)),
         }
@@ -113,7 +116,7 @@ impl Prompts {
     pub fn coming(&self, rate: impl Fn(&Prompt) -> f64) -> Prompt {
         let gap = |together: f64| {
             let prompt = self.at(together);
-            let x = rate(&prompt) * (prompt.steps.get() + self.fixed) * together;
+            let x = rate(&prompt) * (prompt.steps + prompt.once).get() * together;
             // x / (1 - e^-x), which is 1 for none.
             let share = if x > 1e-9 { x / -(-x).exp_m1() } else { 1.0 };
             share - together
@@ -122,7 +125,6 @@ impl Prompts {
         if high <= 1.0 || gap(high) >= 0.0 {
             return self.at(high);
         }
-        // The fullest steps that arrivals keep full: from above, the first place where as many come as are read.
         for _ in 0..40 {
             let middle = 0.5 * (low + high);
             if gap(middle) >= 0.0 {

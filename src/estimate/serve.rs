@@ -1,7 +1,7 @@
 //! A closed loop in its steady state: how the devices' time divides between prompts and answers.
 //!
 //! N requests are in the loop. Each takes its own prompt s, and O - 1 further tokens at tau each; meanwhile the engine
-//! reads the prompts of the N - k others that do not share its steps, once each a round E, at p of its time. All that
+//! reads the prompts of the N - k others that do not share its steps, once each a round E, at p of its time each. All that
 //! time is work, and a request waits through it wherever it is: a share rho = (N - k) p / E of the engine's time is the
 //! others', so that
 //!
@@ -15,7 +15,7 @@ use super::compiled::Compiled;
 use super::prompt::{Prompt, Prompts};
 use super::settle::settle;
 use super::step::Step;
-use crate::setup::Load;
+use crate::setup::{Engine, Load};
 use crate::units::Seconds;
 
 /// What one instance does under a load.
@@ -108,38 +108,60 @@ impl Compiled {
 
 impl Solver<'_> {
     fn at(&self, running: f64) -> Point {
+        // SGLang runs prompts in steps of their own; the others mix them into decode steps. A bound does what is better.
+        match self.compiled.setup.engine {
+            Engine::Sglang => self.with(running, 0.0),
+            Engine::Ideal => {
+                let (mixed, apart) = (self.with(running, 1.0), self.with(running, 0.0));
+                if apart.round < mixed.round { apart } else { mixed }
+            }
+            _ => self.with(running, 1.0),
+        }
+    }
+
+    /// One evaluation; of the sequences that decode, a share `mixed` does so beside prompts.
+    fn with(&self, running: f64, mixed: f64) -> Point {
         let (compiled, load) = (self.compiled, self.load);
-        let decoding = compiled.decoding(running, self.context);
         let step = compiled.decode_step(running, self.context);
         // Who is alone has nobody decoding beside the own prompt, nor have prompts that are all of a request.
         let others = (self.admitted - 1.0).min(self.further).min(1.0);
-        let (beside, base) = if others >= 1.0 {
-            (decoding, step)
-        } else {
-            let beside = compiled.decoding(running * others, self.context);
-            (beside, if others > 0.0 { compiled.decode_step(running * others, self.context) } else { Seconds::ZERO })
+        let beside = running * others * mixed;
+        let base = match beside {
+            0.0 => Seconds::ZERO,
+            all if all == running => step,
+            part => compiled.decode_step(part, self.context),
         };
+        let beside = compiled.decoding(beside, self.context);
         let prompts = Prompts::of(compiled, load, &beside, base, self.admitted);
         let tau = step.get() / compiled.accepted();
         // A request comes while a step runs, and the scheduler may have planned the next one already.
         let waits = (0.5 + compiled.steps_ahead()) * others * step.get();
         let first = compiled.engine.first_s + waits;
-        let mut prompt = prompts.coming(|prompt| self.admitted / self.round(first, prompt, tau));
+        // Who met in a step comes back together from outside the engine: that time parts nobody, and those who only read
+        // meet again and again.
+        let mut prompt = match self.further {
+            0.0 => prompts.at(prompts.most()),
+            _ => prompts.coming(|prompt| self.admitted / (self.round(first, prompt, tau) - first)),
+        };
         let mut round = self.round(first, &prompt, tau);
         // Steps have room for so many prompts beside the sequences that decode; where all are full, requests queue.
         let full = prompts.at(prompts.most());
-        let queued = (self.admitted * full.steps.get() - round).max(0.0);
-        if queued > 0.0 {
-            (prompt, round) = (full, round + queued);
+        let least = self.admitted * full.steps.get();
+        let mut queued = 0.0;
+        if least > round {
+            let unhindered = self.round(first, &full, tau);
+            queued = (least - unhindered).max(0.0);
+            (prompt, round) = (full, unhindered + queued);
         }
         let left = round - self.admitted * prompt.added.get();
-        let next = (self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE)).clamp(1.0, self.admitted);
-        Point { tau, prompt, round, first, queued, next }
+        let next = self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE);
+        Point { tau, prompt, round, first, queued, next: next.clamp(1.0, self.admitted) }
     }
 
     /// Time of the others' prompts in a round.
     fn others(&self, prompt: &Prompt) -> f64 {
-        (self.admitted - prompt.together).max(0.0) * prompt.added.get()
+        let alone = (self.admitted - 1.0).max(0.0) * prompt.once.get();
+        (self.admitted - prompt.together).max(0.0) * (prompt.added - prompt.once).get() + alone
     }
 
     /// Time of a round: the larger root.

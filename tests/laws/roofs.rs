@@ -60,7 +60,8 @@ fn highest(setup: &Setup) -> f64 {
     let most = |all: &[Option<underdog::units::FlopRate>]| {
         all.iter().flatten().map(|rate| rate.get()).reduce(f64::max).unwrap_or(0.0)
     };
-    let halved = rates.fp8.map_or(0.0, |r| r.get() / 2.0);
+    // Half the 8-bit rate is 16 bit with 16-bit sums.
+    let halved = most(&[rates.fp8, rates.int8]) / 2.0;
     let classes = [underdog::model::spec::Part::Attention, underdog::model::spec::Part::Dense];
     let classes = classes.map(WeightClass::Part).into_iter().chain([WeightClass::Experts]);
     let small = classes.into_iter().any(|class| setup.stored(class).bytes() < 1.9);
