@@ -4,8 +4,10 @@
 //! hundred thousand times a second.
 
 use super::anchor::Correction;
+use super::band::{Quantity, Situation};
 use super::bound::{Bound, Class};
-use super::calibration::{self, Calibration, EngineConstants, Quantity, Situation};
+use super::calibration::{self, Calibration};
+use super::constants::EngineConstants;
 use super::forward;
 use super::machine::{Machine, Unanswerable};
 use super::memory::{Memory, Shortage};
