@@ -5,7 +5,7 @@ use std::path::Path;
 use underdog::catalog::Catalog;
 use underdog::device::Device;
 use underdog::estimate::Calibration;
-use underdog::estimate::calibration::Kind;
+use underdog::estimate::constants::Kind;
 use underdog::estimate::path::Family;
 use underdog::precision::Precision;
 use underdog::validate::read_kernels;

@@ -57,9 +57,6 @@ fn every_room_imports_only_what_it_may() {
     assert!(checked.len() >= LEAVES.len() + 7, "only {checked:?} were found");
 }
 
-/// Rooms whose circles are not open yet.
-const NOT_YET: &[&str] = &["estimate", "model"];
-
 #[test]
 fn no_circle_of_files_is_in_a_room() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -68,12 +65,7 @@ fn no_circle_of_files_is_in_a_room() {
         (name, fs::read_to_string(&file).expect("readable source"))
     };
     let found = circles(&files(&source).into_iter().map(read).collect());
-    let late = |circle: &String| NOT_YET.iter().any(|room| circle.starts_with(&format!("{room}/")));
-    let (late, wrong): (Vec<_>, Vec<_>) = found.into_iter().partition(late);
-    assert!(wrong.is_empty(), "files import each other:\n{}", wrong.join("\n"));
-    let done = NOT_YET.iter().filter(|room| !late.iter().any(|c| c.starts_with(&format!("{room}/"))));
-    let done = done.collect::<Vec<_>>();
-    assert!(done.is_empty(), "no circle is left in {done:?}: take it off the list");
+    assert!(found.is_empty(), "files import each other:\n{}", found.join("\n"));
 }
 
 #[test]

@@ -4,9 +4,13 @@
 //! hundred thousand times a second.
 
 use super::anchor::Correction;
+use super::band::{Quantity, Situation};
 use super::bound::{Bound, Class};
-use super::calibration::{self, Calibration, EngineConstants, Quantity, Situation};
+use super::calibration::Calibration;
+use super::collectives::DISPATCH;
+use super::constants::{EngineConstants, Kind};
 use super::forward;
+use super::layer::{SHARED_DOWN, SHARED_UP};
 use super::machine::{Machine, Unanswerable};
 use super::memory::{Memory, Shortage};
 use super::op::{Op, Work};
@@ -68,7 +72,7 @@ impl Compiled {
         let family = path::Family::Bf16;
         let architecture = &setup.hardware.sheet.architecture;
         let calibrated = setup.hardware.measured.is_some()
-            || calibration.kernel(calibration::Kind::Gemm, architecture, family, Precision::Bf16).1;
+            || calibration.kernel(Kind::Gemm, architecture, family, Precision::Bf16).1;
         let kernels = ops.iter().map(Op::kernels).sum();
         let (draft_launches, overlap_units) = (shared.draft_launches, shared.overlap_units);
         let compiled = Self {
@@ -176,13 +180,13 @@ impl Compiled {
             let Some(timed) = passes.time(op, &self.machine) else { continue };
             let seconds = self.tuned(op, &timed) + self.launch(op, &timed, step);
             let part = match op.class {
-                Class::Collectives if op.name == forward::DISPATCH => &mut parts.dispatch,
+                Class::Collectives if op.name == DISPATCH => &mut parts.dispatch,
                 Class::Collectives => &mut parts.combine,
                 Class::Experts => &mut parts.experts,
                 _ => &mut parts.attention,
             };
             *part += seconds;
-            if matches!(op.name, forward::SHARED_UP | forward::SHARED_DOWN) {
+            if matches!(op.name, SHARED_UP | SHARED_DOWN) {
                 parts.shared += seconds;
             }
         }

@@ -4,7 +4,7 @@
 //! Prompts run matrix kernels in micro-batches of 512 tokens; what they reach follows the card's power budget, since
 //! cards of one chip differ by their power limit rather than by their data sheet.
 
-use super::calibration::Kernel;
+use super::constants::Kernel;
 use super::op::Arithmetic;
 use super::path::{self, Family, Path};
 use crate::device::Device;

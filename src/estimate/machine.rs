@@ -1,7 +1,7 @@
 //! The devices of one instance as numbers: bandwidth, units and links, and what a collective costs on them.
 
 use super::bound::Bound;
-use super::calibration::{EngineConstants, Shared};
+use super::constants::{EngineConstants, Shared};
 use super::path;
 use crate::device::Device;
 use crate::device::measured_paths::MeasuredPaths;

@@ -1,15 +1,21 @@
 //! What a setup does under a load: op list to times, times to tokens per second, tokens to memory and money.
 //!
-//! Pure arithmetic, in one direction: shapes (`op`, `forward`), the time of one operation (`timing`), of a step
+//! Pure arithmetic, in one direction: shapes (`op`, `layer`, `forward`), the time of one operation (`timing`), of a step
 //! (`compiled`, `schedule`), of a prompt (`prompt`), of a closed loop (`serve`, `pools`), and what it costs (`cost`).
 
 pub mod anchor;
+mod attend;
+pub mod band;
 pub mod bound;
 pub mod calibration;
+mod choice;
+mod collectives;
 mod compiled;
+pub mod constants;
 pub mod cost;
 mod exchange;
 mod forward;
+mod layer;
 pub mod llama;
 pub mod machine;
 pub mod memory;
@@ -26,8 +32,10 @@ mod small;
 pub mod step;
 pub mod timing;
 
-pub use calibration::{Calibration, EngineConstants, Quantity, Situation};
+pub use band::{Quantity, Situation};
+pub use calibration::Calibration;
 pub use compiled::{Compiled, speed_of};
+pub use constants::EngineConstants;
 pub use machine::Unanswerable;
 pub use memory::Shortage;
 pub use pools::{Pools, Readers, Transfer};

@@ -1,11 +1,14 @@
 //! The operations of a forward pass: what each does, as shapes on one rank.
 
 use super::bound::Class;
-use super::calibration::Kernel;
+use super::constants::Kernel;
 use super::exchange::Exchange;
 use super::path::Path;
 use crate::model::mixing::Span;
 use crate::units::FlopRate;
+
+/// Bytes of a 16-bit activation.
+pub const WIDE: f64 = 2.0;
 
 /// An operation, folded over the layers that have it.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +26,11 @@ pub struct Op {
 }
 
 impl Op {
+    /// An operation that is no part of a draft.
+    pub const fn new(name: &'static str, class: Class, calls: f64, work: Work) -> Self {
+        Self { name, draft: false, class, calls, work }
+    }
+
     /// Kernels a step launches for this operation.
     pub fn kernels(&self) -> f64 {
         match self.work {

@@ -3,7 +3,7 @@
 //! Nothing is lost on top of what was timed. What was timed is one kernel at a time, so that compute and memory are
 //! added rather than overlapped. Device memory is the f32 stream; a type that streams another rate has that share of it.
 
-use super::calibration::{Kernel, Kind};
+use super::constants::{Kernel, Kind};
 use super::op::Arithmetic;
 use super::path::{Family, Path};
 use crate::device::measured_paths::MeasuredPath;

@@ -5,7 +5,8 @@
 //! prompt finds others (M/D/1): with rho = X p / readers of them it waits p rho / (2 (1 - rho)), which makes X the root
 //! of a quadratic. The one place where any of this is written: comparisons, searches and simulations ask here.
 
-use super::calibration::{Calibration, Situation};
+use super::band::Situation;
+use super::calibration::Calibration;
 use super::compiled::Compiled;
 use super::machine::{self, Unanswerable};
 use super::memory::Shortage;

@@ -1,10 +1,10 @@
 //! The small kernels of a layer: norms, residuals, activations, of a serving engine and of this program.
 
 use super::bound::Class;
-use super::calibration::{Kernel, Kind};
-use super::forward::Forward;
-use super::op::Work;
-use super::path;
+use super::choice::Choice;
+use super::constants::{Kernel, Kind};
+use super::op::{Op, Work};
+use super::path::Family;
 use crate::device::reach::Reached;
 use crate::model::Class as WeightClass;
 use crate::model::spec::{Core, Layer, Part};
@@ -13,35 +13,40 @@ use crate::setup::MeasuredRates;
 /// Bytes of a 32-bit activation.
 const SINGLE: f64 = 4.0;
 
-impl Forward<'_> {
-    /// Norms, residuals, activations of an engine: passes over the hidden vectors, as fitted.
-    pub(super) fn small_kernels(&mut self, layer: &Layer, calls: f64) {
-        let shared = &self.machine.shared;
-        let plain = Kernel { memory: shared.elementwise_memory, ..self.kernel(Kind::Gemm, path::Family::Bf16) };
-        let llama = self.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
-        let (kernels, kernel) = match llama {
-            Some(launch) => (1.0, Kernel { launch, ..plain }),
-            None => (many(layer), plain),
-        };
-        let bytes_per_token = self.setup.model.hidden as f64 * shared.elementwise_bytes;
-        let work = Work::Elementwise { bytes_per_token, kernels, kernel };
-        self.push("norms, residuals", Class::Gemm, calls, work);
+/// The small kernels of a layer: this program's own on a device that it measured, else those of the engine.
+pub fn of_layer(choice: &Choice<'_>, layer: &Layer, calls: f64) -> Vec<Op> {
+    match &choice.setup.hardware.measured {
+        Some(measured) => own(choice.setup.model.hidden as f64, layer, calls, measured),
+        None => vec![fitted(choice, layer, calls)],
     }
+}
 
-    /// The small kernels this program has and measures, in 32 bit: two norms a layer, each of which reads and writes
-    /// the hidden vectors, and an activation that makes one vector of two.
-    pub(super) fn own_small_kernels(&mut self, layer: &Layer, calls: f64, measured: &MeasuredRates) {
-        let hidden = self.setup.model.hidden as f64;
-        let mut push = |name, reached: Reached, bytes_per_token: f64, calls: f64| {
-            let kernel = Kernel { memory: reached.share, launch: reached.call_s, ..Kernel::IDEAL };
-            self.push(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel });
-        };
-        push("norms", measured.reach.norm, 2.0 * SINGLE * hidden, 2.0 * calls);
-        for linear in layer.linears.iter().filter(|l| l.name == "gate_up") {
-            let width = linear.outputs as f64 / 2.0;
-            push("activation", measured.reach.activation, 3.0 * SINGLE * width, calls);
-        }
+/// Norms, residuals, activations of an engine: passes over the hidden vectors, as fitted.
+fn fitted(choice: &Choice<'_>, layer: &Layer, calls: f64) -> Op {
+    let shared = &choice.machine.shared;
+    let plain = Kernel { memory: shared.elementwise_memory, ..choice.kernel(Kind::Gemm, Family::Bf16) };
+    let llama = choice.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
+    let (kernels, kernel) = match llama {
+        Some(launch) => (1.0, Kernel { launch, ..plain }),
+        None => (many(layer), plain),
+    };
+    let bytes_per_token = choice.setup.model.hidden as f64 * shared.elementwise_bytes;
+    Op::new("norms, residuals", Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels, kernel })
+}
+
+/// The small kernels this program has and measures, in 32 bit: two norms a layer, each of which reads and writes
+/// the hidden vectors, and an activation that makes one vector of two.
+fn own(hidden: f64, layer: &Layer, calls: f64, measured: &MeasuredRates) -> Vec<Op> {
+    let op = |name, reached: Reached, bytes_per_token: f64, calls: f64| {
+        let kernel = Kernel { memory: reached.share, launch: reached.call_s, ..Kernel::IDEAL };
+        Op::new(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel })
+    };
+    let mut ops = vec![op("norms", measured.reach.norm, 2.0 * SINGLE * hidden, 2.0 * calls)];
+    for linear in layer.linears.iter().filter(|l| l.name == "gate_up") {
+        let width = linear.outputs as f64 / 2.0;
+        ops.push(op("activation", measured.reach.activation, 3.0 * SINGLE * width, calls));
     }
+    ops
 }
 
 /// Small kernels of a layer beside those that are operations of their own: norms, rotary positions, cache writes,

@@ -5,7 +5,7 @@
 //! those the model needs there, without what tiles are padded with.
 
 use super::bound::Bound;
-use super::calibration::Kernel;
+use super::constants::Kernel;
 use super::machine::Machine;
 use super::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
 use super::step::RankStep;

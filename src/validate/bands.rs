@@ -5,7 +5,7 @@
 
 use super::calibrate::{Fold, SINGLE_STREAM, Unseen};
 use super::{Point, Prediction};
-use crate::estimate::calibration::{Band, Quantity, Situation};
+use crate::estimate::band::{Band, Quantity, Situation};
 use crate::stats;
 
 /// What in-sample errors are widened by where no constant-free points exist, in powers.

@@ -1,6 +1,7 @@
 //! Writes fitted constants into the text of a calibration file, so that its comments survive.
 
-use crate::estimate::calibration::{Calibration, EngineConstants, KernelEntry};
+use crate::estimate::calibration::Calibration;
+use crate::estimate::constants::{EngineConstants, KernelEntry};
 use crate::estimate::llama::Llama;
 use crate::setup::Engine;
 use serde::Serialize;

@@ -3,7 +3,7 @@
 //! Sources: arXiv 2405.04434 (V2), 2412.19437 (V3), the inference code of DeepSeek-V3.2 (indexer), and
 //! `modeling_glm_moe_dsa.py` in transformers (shared index).
 
-use super::{Anatomy, gated_experts};
+use super::anatomy::{Anatomy, gated_experts};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Latent, fold};

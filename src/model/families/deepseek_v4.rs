@@ -4,7 +4,7 @@
 //! ratio 4 pools overlapping windows and an indexer chooses among the pooled entries; one of ratio 128 sees all of
 //! them; one of ratio 0 sees the raw window only.
 
-use super::{Anatomy, gated_experts};
+use super::anatomy::{Anatomy, gated_experts};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, fold};

@@ -1,6 +1,6 @@
 //! GPT-J, Falcon and BLOOM: feed-forward networks without a gate, and field names from before there was a habit.
 
-use super::Anatomy;
+use super::anatomy::Anatomy;
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Heads};

@@ -2,7 +2,7 @@
 //!
 //! Sources: `modeling_gemma3.py` and `modeling_gemma4.py` in transformers.
 
-use super::{Anatomy, gated_experts};
+use super::anatomy::{Anatomy, gated_experts};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Heads, fold, sliding};

@@ -4,7 +4,7 @@
 //! head in 32 bit. The gated delta rule decays it, reads it with the key, adds an outer product and reads it with
 //! the query: 7 FLOP per value. Mamba-2 decays, adds and reads: 5.
 
-use super::{Anatomy, gated_experts};
+use super::anatomy::{Anatomy, gated_experts};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Heads, fold};

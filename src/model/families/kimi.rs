@@ -3,8 +3,8 @@
 //!
 //! Source: arXiv 2607.24653 and vLLM's `kimi_linear.py` (layers, experts, attention residuals, output gates).
 
+use super::anatomy::{Anatomy, gated_experts};
 use super::hybrid::{DELTA_FLOP, recurrence};
-use super::{Anatomy, gated_experts};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Latent, fold};

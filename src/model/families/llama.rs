@@ -2,7 +2,7 @@
 //!
 //! Sources: the modelling code in transformers of each architecture named below.
 
-use super::{Anatomy, gated_experts};
+use super::anatomy::{Anatomy, gated_experts};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Heads, fold, sliding};

@@ -1,6 +1,6 @@
 //! Llama 4: chunked attention with a full layer every fourth, experts in every n-th layer beside a shared one.
 
-use super::{Anatomy, gated_experts};
+use super::anatomy::{Anatomy, gated_experts};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Heads, fold};
