@@ -5,7 +5,7 @@
 
 use super::anchor::{self, Anchor, Correction};
 use super::band::{Band, Quantity, Situation};
-use super::constants::{EngineConstants, Kernel, KernelEntry, Shared, one};
+use super::constants::{EngineConstants, Kernel, KernelEntry, Kind, Shared, one};
 use super::llama::Llama;
 use super::path::Family;
 use crate::catalog::Catalog;

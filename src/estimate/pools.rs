@@ -55,16 +55,16 @@ pub struct Writing {
 
 /// The prompts of a load on a pool of readers, as fast as the user's own runs say.
 #[derive(Debug, Clone, Copy)]
-pub struct Readers {
-    prompts: Prompts,
+pub struct Readers<'a> {
+    prompts: Prompts<'a>,
     scale: f64,
     /// Instances.
     pub count: f64,
 }
 
-impl Readers {
+impl<'a> Readers<'a> {
     /// Never more than `users` prompts at once.
-    pub fn of(prefill: &Compiled, load: &Load, users: f64) -> Self {
+    pub fn of(prefill: &'a Compiled, load: &Load, users: f64) -> Self {
         let count = prefill.setup.layout.replicas as f64;
         let each = (users / count).max(1.0);
         let prompts = Prompts::of(prefill, load, &Step::default(), Seconds::ZERO, each);
@@ -84,12 +84,12 @@ impl Readers {
 
     /// Most requests per second, steps filled.
     pub fn most(&self) -> f64 {
-        self.count / self.scaled(self.prompts.at(self.prompts.most())).added.get()
+        self.count / self.scaled(self.prompts.at(self.prompts.most)).added.get()
     }
 
     /// A prompt where so many requests per second come.
     fn at(&self, rate: f64) -> Prompt {
-        self.scaled(self.prompts.coming(|_| rate * self.scale / self.count))
+        self.scaled(self.prompts.coming(rate * self.scale / self.count))
     }
 }
 
@@ -182,7 +182,7 @@ impl Pools {
     }
 
     /// The stations with `running` sequences on each writer.
-    fn at(&self, load: &Load, running: f64, readers: &Readers) -> Stations {
+    fn at(&self, load: &Load, running: f64, readers: &Readers<'_>) -> Stations {
         let writing = Self::writing(&self.decode, load, running);
         let users = load.concurrency as f64;
         let way = self.transfer.of(load.input_tokens).get().max(f64::MIN_POSITIVE);

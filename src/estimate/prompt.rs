@@ -1,8 +1,7 @@
 //! One prompt on an engine: what it takes from the engine, and how long it takes itself.
 //!
 //! A prompt is read in chunks of what a step has room for. Each chunk rides on a step of the sequences that decode, or
-//! has one of its own; the prompts that come during one step share the next. They come at random, so that where x come
-//! on average, a step that has any has k = x / (1 - e^-x).
+//! has one of its own; prompts that come together share it.
 
 use super::compiled::Compiled;
 use super::step::Step;
@@ -52,90 +51,69 @@ pub struct Prompt {
     pub steps: Seconds,
 }
 
-/// Prompts of a load on an engine at a decoding batch: a step's time over the number of prompts in it.
+/// Prompts of a load on an engine at a decoding batch.
 #[derive(Debug, Clone, Copy)]
-pub struct Prompts {
-    chunks: Chunks,
-    /// The step of the sequences that decode alone.
-    base: f64,
-    fixed: f64,
-    stages: f64,
-    /// Numbers of prompts in a step, and its time; straight in between, since each prompt adds the same.
-    knots: [(f64, f64); 3],
+pub struct Prompts<'a> {
+    compiled: &'a Compiled,
+    /// The sequences that decode beside them, and their step alone.
+    beside: Step,
+    base: Seconds,
+    /// How each is cut.
+    pub chunks: Chunks,
+    /// Most in a step.
+    pub most: f64,
 }
 
-impl Prompts {
-    /// Beside the sequences of `decoding`, whose step alone takes `base`; never more than `most` in a step.
-    pub fn of(compiled: &Compiled, load: &Load, decoding: &Step, base: Seconds, most: f64) -> Self {
-        let engine = &compiled.engine;
-        let beside = decoding.decode;
+impl<'a> Prompts<'a> {
+    /// Beside the sequences of `beside`, whose step alone takes `base`; never more than `most` in a step.
+    pub fn of(compiled: &'a Compiled, load: &Load, beside: &Step, base: Seconds, most: f64) -> Self {
         let ranks = compiled.machine.dp;
-        let chunks = Chunks::of(compiled, load, beside.0 * (1.0 + decoding.drafts.0) / ranks);
-        let host = compiled.host(beside.0) + compiled.eager();
-        let time = |together: f64| {
-            let alone = Step::of_prompts(together, chunks.tokens, chunks.past);
-            let Step { context, drafts, .. } = *decoding;
-            (compiled.step(&Step { decode: beside, context, drafts, ..alone }) + host).get()
-        };
+        let chunks = Chunks::of(compiled, load, beside.decode.0 * (1.0 + beside.drafts.0) / ranks);
         let room = (chunks.room / chunks.tokens).max(1.0) * ranks;
         let most = room.min(compiled.most_sequences()).min(most).max(1.0);
-        // Each rank has a prompt of its own before any has two.
-        let middle = ranks.min(most);
-        let first = (1.0, time(1.0));
-        let second = if middle > 1.0 { (middle, time(middle)) } else { first };
-        let third = if most > middle { (most, time(most)) } else { second };
-        let base = if beside.0 > 0.0 { base.get() } else { 0.0 };
-        let fixed = engine.request_s + engine.request_token_s * chunks.fresh;
-        Self { chunks, base, fixed, stages: compiled.pipeline(), knots: [first, second, third] }
-    }
-
-    /// Most prompts of a step.
-    pub const fn most(&self) -> f64 {
-        self.knots[2].0
+        Self { compiled, beside: *beside, base, chunks, most }
     }
 
     /// Where so many share a step.
     pub fn at(&self, together: f64) -> Prompt {
-        let [a, b, c] = self.knots;
-        let ((x0, y0), (x1, y1)) = if together <= b.0 { (a, b) } else { (b, c) };
-        let share = if x1 > x0 { ((together - x0) / (x1 - x0)).clamp(0.0, 1.0) } else { 0.0 };
-        let step = y0 + (y1 - y0) * share;
-        let (added, count) = ((step - self.base).max(0.0), self.chunks.count);
+        let (compiled, chunks, engine) = (self.compiled, &self.chunks, &self.compiled.engine);
+        let Step { decode, context, drafts, .. } = self.beside;
+        let mixed = Step { decode, context, drafts, ..Step::of_prompts(together, chunks.tokens, chunks.past) };
+        let step = compiled.step(&mixed) + compiled.host(decode.0) + compiled.eager();
+        let added = (step - self.base).max(Seconds::ZERO);
+        let once = Seconds::new(engine.request_s + engine.request_token_s * chunks.fresh);
+        let stages = compiled.pipeline();
         // The next chunk follows when the first stage is free; the last one has to pass all of them.
-        let passes = count / self.stages + 1.0 - 1.0 / self.stages;
+        let passes = chunks.count / stages + 1.0 - 1.0 / stages;
         Prompt {
             together,
-            added: Seconds::new(added * (count / (self.stages * together)) + self.fixed),
-            once: Seconds::new(self.fixed),
-            own: Seconds::new(added * passes + self.base * count + self.fixed),
-            steps: Seconds::new((added / self.stages + self.base) * (count / together)),
+            added: added * (chunks.count / (stages * together)) + once,
+            once,
+            own: added * passes + self.base * chunks.count + once,
+            steps: (added / stages + self.base) * (chunks.count / together),
         }
     }
 
-    /// With as many in a step as come during one, at a rate that depends on how many do, requests/s.
-    pub fn coming(&self, rate: impl Fn(&Prompt) -> f64) -> Prompt {
-        let gap = |together: f64| {
-            let prompt = self.at(together);
-            let x = rate(&prompt) * (prompt.steps + prompt.once).get() * together;
-            // x / (1 - e^-x), which is 1 for none.
-            let share = if x > 1e-9 { x / -(-x).exp_m1() } else { 1.0 };
-            share - together
-        };
-        let (mut low, mut high) = (1.0, self.most());
-        if high <= 1.0 || gap(high) >= 0.0 {
-            return self.at(high);
-        }
-        for _ in 0..40 {
-            let middle = 0.5 * (low + high);
-            if gap(middle) >= 0.0 {
-                low = middle;
-            } else {
-                high = middle;
-            }
-            if high - low < 1e-4 * high {
+    /// With as many in a step as come during one at random, at a rate in requests/s: of x on average, a step that has any
+    /// has x / (1 - e^-x).
+    pub fn coming(&self, rate: f64) -> Prompt {
+        let mut prompt = self.at(1.0);
+        for _ in 0..ROUNDS {
+            let x = rate * (prompt.steps + prompt.once).get() * prompt.together;
+            let next = in_a_step(x).clamp(prompt.together, self.most);
+            if next < prompt.together * (1.0 + 1e-4) {
                 break;
             }
+            prompt = self.at(next);
         }
-        self.at(low)
+        prompt
     }
+}
+
+/// Rounds in which the number of prompts in a step has settled, or grown to the most.
+const ROUNDS: usize = 100;
+
+/// Prompts of a step that has any, where `coming` come to one at random.
+pub fn in_a_step(coming: f64) -> f64 {
+    if coming > 1e-9 { coming / -(-coming).exp_m1() } else { 1.0 }
 }

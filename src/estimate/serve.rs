@@ -12,7 +12,7 @@
 //! in one unknown.
 
 use super::compiled::Compiled;
-use super::prompt::{Prompt, Prompts};
+use super::prompt::{Prompt, Prompts, in_a_step};
 use super::settle::settle;
 use super::step::Step;
 use crate::setup::{Engine, Load};
@@ -137,22 +137,14 @@ impl Solver<'_> {
         // A request comes while a step runs, and the scheduler may have planned the next one already.
         let waits = (0.5 + compiled.steps_ahead()) * others * step.get();
         let first = compiled.engine.first_s + waits;
-        // Who met in a step comes back together from outside the engine: that time parts nobody, and those who only read
-        // meet again and again.
-        let mut prompt = match self.further {
-            0.0 => prompts.at(prompts.most()),
-            _ => prompts.coming(|prompt| self.admitted / (self.round(first, prompt, tau) - first)),
-        };
-        let mut round = self.round(first, &prompt, tau);
+        // A decode step ends R / (O - 1) answers, whose users come with the next prompts: each is there for its chunks.
+        let coming = running * compiled.accepted() / self.further * prompts.chunks.count;
+        let prompt = prompts.at(in_a_step(coming).min(prompts.most));
+        let unhindered = self.round(first, &prompt, tau);
         // Steps have room for so many prompts beside the sequences that decode; where all are full, requests queue.
-        let full = prompts.at(prompts.most());
-        let least = self.admitted * full.steps.get();
-        let mut queued = 0.0;
-        if least > round {
-            let unhindered = self.round(first, &full, tau);
-            queued = (least - unhindered).max(0.0);
-            (prompt, round) = (full, unhindered + queued);
-        }
+        let full = prompt.together >= prompts.most;
+        let queued = if full { (self.admitted * prompt.steps.get() - unhindered).max(0.0) } else { 0.0 };
+        let round = unhindered + queued;
         let left = round - self.admitted * prompt.added.get();
         let next = self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE);
         Point { tau, prompt, round, first, queued, next: next.clamp(1.0, self.admitted) }
