@@ -72,9 +72,9 @@ impl<'a> Readers<'a> {
     }
 
     fn scaled(&self, prompt: Prompt) -> Prompt {
-        let Prompt { together, added, once, own, steps } = prompt;
-        let [added, once, own, steps] = [added, once, own, steps].map(|time| time * self.scale);
-        Prompt { together, added, once, own, steps }
+        let Prompt { together, added, once, own, lag, steps } = prompt;
+        let [added, once, own, lag, steps] = [added, once, own, lag, steps].map(|time| time * self.scale);
+        Prompt { together, added, once, own, lag, steps }
     }
 
     /// A prompt that nobody else's meets.
@@ -205,7 +205,7 @@ impl Pools {
     }
 
     fn first(&self, load: &Load, prompt: &Prompt) -> Seconds {
-        Seconds::new(self.decode.engine.first_s) + prompt.own + self.transfer.of(load.input_tokens)
+        Seconds::new(self.decode.engine.first_s) + prompt.own + prompt.lag + self.transfer.of(load.input_tokens)
     }
 }
 

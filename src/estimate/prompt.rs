@@ -45,8 +45,10 @@ pub struct Prompt {
     pub added: Seconds,
     /// Of it, what a request costs once.
     pub once: Seconds,
-    /// From its first chunk to its first token.
+    /// Its chunks in the first stage, steps of those that decode beside it included.
     pub own: Seconds,
+    /// From there through the further stages, while the engine goes on.
+    pub lag: Seconds,
     /// Its share of the steps it rides on: no round is shorter than those of all its prompts.
     pub steps: Seconds,
 }
@@ -83,13 +85,12 @@ impl<'a> Prompts<'a> {
         let added = (step - self.base).max(Seconds::ZERO);
         let once = Seconds::new(engine.request_s + engine.request_token_s * chunks.fresh);
         let stages = compiled.pipeline();
-        // The next chunk follows when the first stage is free; the last one has to pass all of them.
-        let passes = chunks.count / stages + 1.0 - 1.0 / stages;
         Prompt {
             together,
             added: added * (chunks.count / (stages * together)) + once,
             once,
-            own: added * passes + self.base * chunks.count + once,
+            own: (added / stages + self.base) * chunks.count + once,
+            lag: added * (1.0 - 1.0 / stages),
             steps: (added / stages + self.base) * (chunks.count / together),
         }
     }

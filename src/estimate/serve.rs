@@ -55,6 +55,9 @@ impl Loop {
     }
 }
 
+/// Share of the time that prompts of others take at most, where steps are full.
+const MOST_BUSY: f64 = 0.999;
+
 /// One evaluation at a decoding batch.
 #[derive(Clone, Copy)]
 struct Point {
@@ -63,8 +66,8 @@ struct Point {
     /// Time of a round.
     round: f64,
     first: f64,
-    /// Time in the queue for room in a step.
-    queued: f64,
+    /// Time from a prompt's arrival at the engine to its first token.
+    reading: f64,
     /// The batch this one leads to.
     next: f64,
 }
@@ -108,46 +111,50 @@ impl Compiled {
 
 impl Solver<'_> {
     fn at(&self, running: f64) -> Point {
-        // SGLang runs prompts in steps of their own; the others mix them into decode steps. A bound does what is better.
-        match self.compiled.setup.engine {
-            Engine::Sglang => self.with(running, 0.0),
-            Engine::Ideal => {
-                let (mixed, apart) = (self.with(running, 1.0), self.with(running, 0.0));
-                if apart.round < mixed.round { apart } else { mixed }
-            }
-            _ => self.with(running, 1.0),
-        }
-    }
-
-    /// One evaluation; of the sequences that decode, a share `mixed` does so beside prompts.
-    fn with(&self, running: f64, mixed: f64) -> Point {
         let (compiled, load) = (self.compiled, self.load);
         let step = compiled.decode_step(running, self.context);
         // Who is alone has nobody decoding beside the own prompt, nor have prompts that are all of a request.
         let others = (self.admitted - 1.0).min(self.further).min(1.0);
-        let beside = running * others * mixed;
+        // SGLang runs prompts in steps of their own; the others mix them into decode steps.
+        let apart = compiled.setup.engine == Engine::Sglang;
+        let beside = if apart { 0.0 } else { running * others };
         let base = match beside {
             0.0 => Seconds::ZERO,
             all if all == running => step,
             part => compiled.decode_step(part, self.context),
         };
         let beside = compiled.decoding(beside, self.context);
-        let prompts = Prompts::of(compiled, load, &beside, base, self.admitted);
+        // Stages that work on prompts of their own want as many batches of them.
+        let prompts = Prompts::of(compiled, load, &beside, base, self.admitted / compiled.pipeline());
         let tau = step.get() / compiled.accepted();
-        // A request comes while a step runs, and the scheduler may have planned the next one already.
-        let waits = (0.5 + compiled.steps_ahead()) * others * step.get();
-        let first = compiled.engine.first_s + waits;
         // A decode step ends R / (O - 1) answers, whose users come with the next prompts: each is there for its chunks.
         let coming = running * compiled.accepted() / self.further * prompts.chunks.count;
-        let prompt = prompts.at(in_a_step(coming).min(prompts.most));
+        let mut prompt = prompts.at(in_a_step(coming).min(prompts.most));
+        let mut convoy = if apart { self.convoy(&prompt, tau) } else { 0.0 };
+        if convoy > 0.0 && prompt.together < prompts.most {
+            // Whoever gathers shares steps, until prompts no longer take longer than answers.
+            prompt = prompts.at((prompt.together / (1.0 - convoy)).min(prompts.most));
+            convoy = self.convoy(&prompt, tau);
+        }
+        // A request comes while others' steps run, and the scheduler may have planned the next one already.
+        let writes = self.further * tau;
+        let met = ((self.admitted - 1.0) * writes / (writes + prompt.own.get())).min(others);
+        let waits = (0.5 + compiled.steps_ahead()) * met * step.get();
+        let first = compiled.engine.first_s + prompt.lag.get() + waits;
         let unhindered = self.round(first, &prompt, tau);
         // Steps have room for so many prompts beside the sequences that decode; where all are full, requests queue.
         let full = prompt.together >= prompts.most;
-        let queued = if full { (self.admitted * prompt.steps.get() - unhindered).max(0.0) } else { 0.0 };
-        let round = unhindered + queued;
+        let round = if full { unhindered.max(self.admitted * prompt.steps.get()) } else { unhindered };
+        let reading = self.reading(round - first, &prompt, tau, round > unhindered, convoy);
         let left = round - self.admitted * prompt.added.get();
         let next = self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE);
-        Point { tau, prompt, round, first, queued, next: next.clamp(1.0, self.admitted) }
+        Point { tau, prompt, round, first, reading, next: next.clamp(1.0, self.admitted) }
+    }
+
+    /// How far an engine that reads before it writes drives all requests together: it writes when there is nothing to
+    /// read, so that where reading everybody's prompts takes longer than writing an answer, all write at once.
+    fn convoy(&self, prompt: &Prompt, tau: f64) -> f64 {
+        (1.0 - self.further * tau / (self.admitted * prompt.added.get())).max(0.0)
     }
 
     /// Time of the others' prompts in a round.
@@ -163,21 +170,27 @@ impl Solver<'_> {
         0.5 * (sum + (sum * sum - 4.0 * first * others).max(0.0).sqrt())
     }
 
-    /// Time from the first chunk's turn to the first token, waiting included.
+    /// Time from a prompt's arrival at the engine to its first token, in a round without the time outside of it.
     ///
-    /// A prompt waits for those before it. Where the loop does nothing but read, for all of them; where it mostly
-    /// decodes, prompts come at random and find one half read (M/D/1): half of that.
-    fn reading(&self, round: f64, prompt: &Prompt, tau: f64) -> f64 {
-        let rho = self.others(prompt) / round;
-        let own = prompt.own.get();
-        let decodes = self.further * tau / (own + self.further * tau);
-        own * (1.0 + (1.0 - 0.5 * decodes) * rho / (1.0 - rho))
+    /// Requests end with decode steps, one by one, so that a prompt finds hardly more than one before it. Where steps are
+    /// full, prompts queue, and a token waits for what prompts add to its step alone. In a convoy half of the prompts
+    /// are read before one's own.
+    fn reading(&self, round: f64, prompt: &Prompt, tau: f64, queues: bool, convoy: f64) -> f64 {
+        let (own, others, writes) = (prompt.own.get(), self.others(prompt), self.further * tau);
+        let rho = others / round;
+        if writes == 0.0 {
+            return round;
+        }
+        if queues {
+            return round - (writes / (1.0 - rho.min(MOST_BUSY))).clamp(writes, (round - own).max(writes));
+        }
+        (own + (own * rho).max(convoy * others / 2.0)).min((round - writes).max(0.0))
     }
 
     fn finish(&self, running: f64, p: &Point, saturated: bool) -> Loop {
         let (compiled, load) = (self.compiled, self.load);
         let waves = compiled.engine.waves;
-        let steady = p.first + p.queued + self.reading(p.round - p.queued, &p.prompt, p.tau);
+        let steady = p.first + p.reading;
         let burst = p.first + p.prompt.own.get() + (self.admitted - 1.0) / 2.0 * p.prompt.added.get();
         // What more is waited for before the first token is waited less after it.
         let most = p.round - self.further * p.tau;

@@ -76,7 +76,8 @@ pub fn rows(
 
 fn reader(compiled: Compiled, load: &Load) -> Reader {
     let readers = Readers::of(&compiled, load, f64::INFINITY);
-    let (first, rate) = (readers.alone().own.get(), readers.most());
+    let alone = readers.alone();
+    let (first, rate) = ((alone.own + alone.lag).get(), readers.most());
     Reader { compiled, first, rate }
 }
 
