@@ -174,7 +174,7 @@ impl Solver<'_> {
     ///
     /// Requests end with decode steps, one by one, so that a prompt finds hardly more than one before it. Where steps are
     /// full, prompts queue, and a token waits for what prompts add to its step alone. In a convoy half of the prompts
-    /// are read before one's own.
+    /// are read before one's own; a weak one falls apart again.
     fn reading(&self, round: f64, prompt: &Prompt, tau: f64, queues: bool, convoy: f64) -> f64 {
         let (own, others, writes) = (prompt.own.get(), self.others(prompt), self.further * tau);
         let rho = others / round;
@@ -184,7 +184,7 @@ impl Solver<'_> {
         if queues {
             return round - (writes / (1.0 - rho.min(MOST_BUSY))).clamp(writes, (round - own).max(writes));
         }
-        (own + (own * rho).max(convoy * others / 2.0)).min((round - writes).max(0.0))
+        (own + (own * rho).max(convoy * convoy * others / 2.0)).min((round - writes).max(0.0))
     }
 
     fn finish(&self, running: f64, p: &Point, saturated: bool) -> Loop {
