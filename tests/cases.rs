@@ -173,3 +173,9 @@ fn the_ideal_engine_is_never_slower() {
     let rate = |name| row(&rows, name).output_tok_s_per_device.expect("a rate");
     assert!(rate("ideal") >= rate("a") && rate("ideal") >= rate("b"));
 }
+
+/// A bridge that joins no two devices leaves PCI Express, which joins those of a host.
+#[test]
+fn stages_in_one_host_need_no_network() {
+    assert!(rows("bridge.toml", &[])[0].output_tok_s_per_device.is_some());
+}

@@ -93,7 +93,7 @@ impl Machine {
     ) -> Result<Self, Unanswerable> {
         let sheet = &hardware.sheet;
         let ranks = layout.tp * layout.dp;
-        let (wire, reach) = wire(sheet, ranks);
+        let (wire, reach) = wire(sheet, layout.instance());
         let nodes = ranks.div_ceil(reach);
         let beyond = (layout.instance().div_ceil(reach) - 1).min(layout.pp - 1);
         let network = match sheet.network {
