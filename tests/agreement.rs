@@ -77,43 +77,53 @@ const ENGINES: [&str; 3] = ["vllm", "sglang", "trtllm"];
 /// Prompt and answer, tokens, and users.
 const LOADS: [(u64, u64, u64); 4] = [(2000, 200, 1), (2000, 200, 16), (500, 500, 64), (8000, 100, 32)];
 
-/// Points where the two differ, and why.
+/// Points where the two differ, by how much at most, and why.
 struct Differ {
     /// Texts that the name of a point has.
     has: &'static [&'static str],
+    /// Instead of [`TOLERANCE`].
+    within: [f64; 3],
     _why: &'static str,
-}
-
-impl Differ {
-    fn names(&self, line: &str) -> bool {
-        self.has.iter().all(|text| line.contains(text))
-    }
 }
 
 const DIFFER: [Differ; 7] = [
     Differ {
+        has: &["wide dp 32"],
+        within: [0.6, 1.4, 2.2],
+        _why: "prompts of several ranks meet in a step by chance; where they take nearly all the time, more do when simulated",
+    },
+    Differ {
         has: &["sglang", "8000 + 100"],
+        within: [0.05, 0.6, 3.5],
         _why: "prompts take ten times as long as answers and are read first: requests drift into convoys, more or less",
     },
-    Differ { has: &["drafts, sglang"], _why: "the same, at the edge of it" },
+    Differ { has: &["drafts, sglang"], within: [0.05, 0.3, 1.2], _why: "the same, at the edge of it" },
     Differ {
         has: &["8000 + 100", "pp "],
+        within: [0.05, 0.5, 3.2],
         _why: "a chunk occupies a whole step of all stages in the simulator, so that prompts queue longer",
     },
     Differ {
-        has: &["wide dp 32"],
-        _why: "prompts of several ranks meet in a step by chance; where they take nearly all the time, more do in the simulator",
-    },
-    Differ {
-        has: &["drafts", "8000 + 100"],
+        has: &["8000 + 100"],
+        within: [0.12, 0.12, 0.8],
         _why: "prompts take nearly all the time: the wait is a few steps more or less",
     },
-    Differ { has: &["8000 + 100"], _why: "the same without drafts, in the time to the first token alone" },
     Differ {
-        has: &["vllm", "x "],
-        _why: "the time to the first token of 150 ms, a fifth of it the wait for a step that runs, within 30 %",
+        has: &["small chunks", "500 + 500"],
+        within: [0.05, 0.1, 0.35],
+        _why: "prompts of nearly one budget are cut by what decodes beside them: one chunk or two",
+    },
+    Differ {
+        has: &["tp 4, vllm, 2000"],
+        within: [0.05, 0.1, 0.3],
+        _why: "the first token comes after 90 ms, a fifth of them the wait for a step that runs",
     },
 ];
+
+/// What is tolerated of a point: one of [`DIFFER`], or [`TOLERANCE`].
+fn tolerance(name: &str) -> [f64; 3] {
+    DIFFER.iter().find(|d| d.has.iter().all(|text| name.contains(text))).map_or(TOLERANCE, |d| d.within)
+}
 
 /// A point of the grid.
 struct Point {
@@ -205,8 +215,9 @@ fn steady(row: &CompareRow, point: &Point) -> Numbers {
     [rate, row.tpot_ms.map(|ms| ms / 1e3), row.ttft_ms.map(|ms| ms / 1e3)]
 }
 
-/// Ratios of the steady state to the simulator, and the largest deviation in units of its tolerance.
-fn ratios(row: &CompareRow, simulated: &Numbers, point: &Point) -> ([Option<f64>; 3], f64) {
+/// Ratios of the steady state to the simulator, and the largest deviation in units of its tolerance: of the common one,
+/// and of the point's own.
+fn ratios(row: &CompareRow, simulated: &Numbers, point: &Point) -> ([Option<f64>; 3], f64, f64) {
     let steady = steady(row, point);
     let ratio = |at: usize| Some(steady[at]? / simulated[at]?);
     let all = [ratio(0), ratio(1), ratio(2)];
@@ -214,9 +225,11 @@ fn ratios(row: &CompareRow, simulated: &Numbers, point: &Point) -> ([Option<f64>
         // A time of the queue has no counterpart: past capacity there is no time to the first token.
         ratio.map_or(0.0, |r| (r - 1.0).abs().max((1.0 / r - 1.0).abs()) / tolerance)
     };
-    let worst = all.iter().zip(TOLERANCE).map(off).fold(0.0, f64::max);
+    let worst = |tolerance: [f64; 3]| all.iter().zip(tolerance).map(off).fold(0.0, f64::max);
     // Without a rate there is nothing to agree on.
-    (all, if all[0].is_none() || worst.is_nan() { f64::INFINITY } else { worst })
+    let none = all[0].is_none() || all.iter().flatten().any(|r| r.is_nan());
+    let [plain, named] = [TOLERANCE, tolerance(&point.name)].map(|t| if none { f64::INFINITY } else { worst(t) });
+    (all, plain, named)
 }
 
 #[test]
@@ -229,26 +242,26 @@ fn steady_state_and_simulator_agree() {
         calibration.set_engine(engine, EngineConstants { waves: 0.0, ..constants });
     }
     let points = grid();
-    let mut rows: Vec<(f64, String)> = points
+    let mut rows: Vec<(f64, f64, String)> = points
         .par_iter()
         .map(|point| {
             let (row, simulated) = answers(point, &catalog, &calibration);
-            let (ratios, worst) = ratios(&row, &simulated, point);
+            let (ratios, worst, named) = ratios(&row, &simulated, point);
             let shown = |r: &Option<f64>| r.map_or("       -".to_owned(), |r| format!("{r:8.3}"));
             let [rate, tpot, ttft] = [0, 1, 2].map(|at| shown(&ratios[at]));
             let full = if row.saturated == Some(true) { " saturated" } else { "" };
-            (worst, format!("{:56} {rate} {tpot} {ttft} {worst:8.2}{full}", point.name))
+            (worst, named, format!("{:56} {rate} {tpot} {ttft} {worst:8.2}{full}", point.name))
         })
         .collect();
-    rows.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+    rows.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.2.cmp(&b.2)));
     let mut table =
         format!("{:56} {:>8} {:>8} {:>8} {:>8}\n", "steady state over simulator", "rate", "TPOT", "TTFT", "worst");
-    for (_, line) in &rows {
+    for (_, _, line) in &rows {
         writeln!(table, "{line}").expect("text");
     }
     println!("{table}");
-    let wrong: Vec<&String> = rows.iter().filter(|(worst, _)| *worst > 1.0).map(|(_, line)| line).collect();
-    let unnamed: Vec<&&String> = wrong.iter().filter(|line| !DIFFER.iter().any(|d| d.names(line))).collect();
-    assert!(unnamed.is_empty(), "further apart than {TOLERANCE:?}:\n{unnamed:#?}");
-    assert!(rows.len() - wrong.len() >= 200, "only {} points agree", rows.len() - wrong.len());
+    let wrong: Vec<&String> = rows.iter().filter(|row| row.1 > 1.0).map(|row| &row.2).collect();
+    assert!(wrong.is_empty(), "further apart than is known:\n{wrong:#?}");
+    let agree = rows.iter().filter(|row| row.0 <= 1.0).count();
+    assert!(agree >= 200, "only {agree} of {} points agree within {TOLERANCE:?}", rows.len());
 }
