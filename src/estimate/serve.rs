@@ -5,7 +5,9 @@
 //! time is work, and a request waits through it wherever it is: a share rho = (N - k) p / E of the engine's time is the
 //! others', so that
 //!
-//!     E = f + (s + (O - 1) tau) / (1 - rho),  hence  (E - f) (E - (N - k) p) = (s + (O - 1) tau) E,
+//! ```text
+//! E = f + (s + (O - 1) tau) / (1 - rho),  hence  (E - f) (E - (N - k) p) = (s + (O - 1) tau) E,
+//! ```
 //!
 //! where f is what a first token takes outside the engine. What time is left beside all prompts is decode steps: with
 //! E - N p of them a round, R = N (O - 1) tau / (E - N p) sequences decode in one. tau, s and p depend on R: one equation
