@@ -254,6 +254,18 @@ pub struct Load {
     pub prefix_hit: f64,
 }
 
+impl Load {
+    /// Tokens that a sequence has behind it in the middle of its answer.
+    pub fn context(&self) -> f64 {
+        self.input_tokens + self.output_tokens / 2.0
+    }
+
+    /// Tokens that are written after the first one, which the prompt yields.
+    pub fn further(&self) -> f64 {
+        (self.output_tokens - 1.0).max(0.0)
+    }
+}
+
 impl Hardware {
     /// A device from its data sheet.
     pub fn from_sheet(sheet: Device) -> Self {

@@ -140,9 +140,9 @@ impl Pools {
     /// What the writers do where `running` sequences decode on each.
     pub fn writing(decode: &Compiled, load: &Load, running: f64) -> Writing {
         let scale = decode.correction.map_or(1.0, |measured| measured.tpot);
-        let tpot = decode.decode_step(running, context(load)) * (scale / decode.accepted());
+        let tpot = decode.decode_step(running, load.context()) * (scale / decode.accepted());
         let writers = decode.setup.layout.replicas as f64;
-        Writing { tpot, rate: writers * running / (further(load).max(1.0) * tpot.get()) }
+        Writing { tpot, rate: writers * running / (load.further().max(1.0) * tpot.get()) }
     }
 
     /// Steady state of both pools under a load.
@@ -155,10 +155,10 @@ impl Pools {
         let readers = Readers::of(&self.prefill, load, users);
         let (running, at) = settle(1.0, capacity.min(users / active), (0.9 * users / active).max(1.0), |running| {
             let at = self.at(load, running, &readers);
-            ((at.rate * further(load) * at.writing.tpot.get() / active).max(1.0), at)
+            ((at.rate * load.further() * at.writing.tpot.get() / active).max(1.0), at)
         });
         let tpot = at.writing.tpot;
-        let decoding = Seconds::new(further(load) * tpot.get());
+        let decoding = Seconds::new(load.further() * tpot.get());
         let held = writers * capacity / decoding.get().max(f64::MIN_POSITIVE);
         let rate = at.rate.min(held);
         let saturated = at.rate > held * 1.001 || at.unhindered > at.through * 1.001;
@@ -177,7 +177,7 @@ impl Pools {
             requests_per_s: rate,
             prompt: prompt.added,
             answer: Seconds::new(load.output_tokens * tpot.get() / running),
-            step: self.decode.decoding(running, context(load)),
+            step: self.decode.decoding(running, load.context()),
         }
     }
 
@@ -188,7 +188,7 @@ impl Pools {
         let way = self.transfer.of(load.input_tokens).get().max(f64::MIN_POSITIVE);
         let links = readers.count * self.prefill.machine.dp / way;
         let through = readers.most().min(links);
-        let round = self.first(load, &readers.alone()).get() + further(load) * writing.tpot.get();
+        let round = self.first(load, &readers.alone()).get() + load.further() * writing.tpot.get();
         // A prompt finds the others only: rho c of them, c = 1 - readers / C, and
         // rho (round + p / 2 rho c / (1 - rho c)) = C p / readers.
         let (p, demand) = (readers.count / through, users / through);
@@ -218,13 +218,4 @@ struct Stations {
     /// The most that readers and links let through.
     through: f64,
     writing: Writing,
-}
-
-fn context(load: &Load) -> f64 {
-    load.input_tokens + load.output_tokens / 2.0
-}
-
-/// Tokens that are written after the first one, which the prompt yields.
-fn further(load: &Load) -> f64 {
-    (load.output_tokens - 1.0).max(0.0)
 }

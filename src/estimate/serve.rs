@@ -99,8 +99,8 @@ impl Compiled {
             offered,
             admitted,
             active,
-            context: load.input_tokens + load.output_tokens / 2.0,
-            further: (load.output_tokens - 1.0).max(0.0),
+            context: load.context(),
+            further: load.further(),
         };
         let start = (0.9 * admitted).max(1.0);
         let (running, point) = settle(1.0, admitted, start, |running| {
