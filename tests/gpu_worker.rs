@@ -182,7 +182,8 @@ fn json(args: &[&str]) -> serde_json::Value {
 
 #[test]
 fn saved_profiles_are_compared_shape_by_shape() {
-    let profile = with_environment(&[], || one(bench(&exe(), &options(), &())));
+    let options = BenchOptions { budget: Seconds::new(20.0), ..options() };
+    let profile = with_environment(&[], || one(bench(&exe(), &options, &())));
     let folder = tempfile::tempdir().expect("a folder");
     let save = |name: &str, profile: &Profile| {
         let path = folder.path().join(name);
