@@ -64,3 +64,28 @@ fn laws_hold_for_every_accepted_scenario() {
     assert!(numbered * 2 > tried, "only {numbered} of {tried} scenarios have numbers");
     assert!(broken == 0, "{broken} of {} laws are broken", laws.len());
 }
+
+#[test]
+#[ignore]
+fn dbg() {
+    let catalog = Catalog::embedded();
+    let folder = tempfile::tempdir().expect("a folder");
+    let calibration = calibration(&catalog);
+    let generator = Generator::new();
+    let seed = given("UNDERDOG_LAWS_SEED", 1);
+    let case = Case::accept(generator.scenario(seed, given("UNDERDOG_LAWS_CASE", 0)), folder.path(), &catalog, calibration).unwrap();
+    println!("{}\n{}", case.text.scenario, case.text.sheet.as_ref().map_or("", |s| &s.1));
+    let users: Vec<u64> = std::env::var("USERS").unwrap().split(',').map(|u| u.parse().unwrap()).collect();
+    let d = case.compiled().unwrap();
+    println!("limits {:?} pipe {} most {}", d.setup.limits, d.pipeline(), d.most_sequences());
+    let show = |name: &str, case: &Case| for &u in &users {
+        let Some((s, _)) = case.state(u) else { println!("{name} {u} none"); continue };
+        println!("{name} {u}: adm {:.3} run {:.3} sat {} ttft {:?} burst {:?} tpot {:.4e} rps {:.5e} prompt {:.4e} answer {:.4e} E {:.5e}", s.admitted, s.running, s.saturated, s.ttft, s.ttft_burst, s.tpot.get(), s.requests_per_s, s.prompt.get(), s.answer.get(), s.admitted / s.requests_per_s);
+    };
+    show("base", &case);
+    show("out2x", &case.with(|c| c.workload.output_tokens *= 2));
+    show("out+1", &case.with(|c| c.workload.output_tokens += 1));
+    show("in2x", &case.with(|c| c.workload.input_tokens *= 2));
+    show("sglang", &case.with(|c| c.setup.engine = underdog::setup::Engine::Sglang));
+    show("hit+", &case.with(|c| c.workload.prefix_hit = 0.5 * (c.workload.prefix_hit + 1.0)));
+}

@@ -3,17 +3,17 @@
 //! A request passes three stations: a reader, the way of its cache, a writer. X requests per second are C users over the
 //! time of a round, and no more than the readers, the links or the memory of the writers let through. At the readers a
 //! prompt finds others (M/D/1): with rho = X p / readers of them it waits p rho / (2 (1 - rho)), which makes X the root
-//! of a quadratic. The one place where any of this is written: comparisons, searches and simulations ask here.
+//! of a quadratic. Where many prompts share a step, p is short and a prompt waits for the step that runs. The one place
+//! where any of this is written: comparisons, searches and simulations ask here.
 
 use super::band::Situation;
 use super::calibration::Calibration;
 use super::compiled::Compiled;
 use super::machine::{self, Unanswerable};
 use super::memory::Shortage;
-use super::prompt::{Prompt, Prompts};
+use super::prompt::{Beside, Prompt, Prompts};
 use super::serve::Loop;
 use super::settle::settle;
-use super::step::Step;
 use crate::setup::{Layout, Load, Setup};
 use crate::units::Seconds;
 
@@ -67,7 +67,7 @@ impl<'a> Readers<'a> {
     pub fn of(prefill: &'a Compiled, load: &Load, users: f64) -> Self {
         let count = prefill.setup.layout.replicas as f64;
         let each = (users / count).max(1.0);
-        let prompts = Prompts::of(prefill, load, &Step::default(), Seconds::ZERO, each);
+        let prompts = Prompts::of(prefill, load, Beside::default(), each);
         Self { prompts, scale: prefill.correction.map_or(1.0, |measured| measured.tpot), count }
     }
 
@@ -161,7 +161,7 @@ impl Pools {
         let decoding = Seconds::new(load.further() * tpot.get());
         let held = writers * capacity / decoding.get().max(f64::MIN_POSITIVE);
         let rate = at.rate.min(held);
-        let saturated = at.rate > held * 1.001 || at.unhindered > at.through * 1.001;
+        let saturated = at.rate > held * 1.001;
         let prompt = readers.at(rate);
         let ttft = Seconds::new(users / rate) - decoding;
         let burst = ttft + prompt.added * (users / 2.0 / readers.count);
@@ -188,15 +188,22 @@ impl Pools {
         let way = self.transfer.of(load.input_tokens).get().max(f64::MIN_POSITIVE);
         let links = readers.count * self.prefill.machine.dp / way;
         let through = readers.most().min(links);
-        let round = self.first(load, &readers.alone()).get() + load.further() * writing.tpot.get();
+        let alone = readers.alone();
+        let decoding = load.further() * writing.tpot.get();
+        let round = self.first(load, &alone).get() + decoding;
         // A prompt finds the others only: rho c of them, c = 1 - readers / C, and
         // rho (round + p / 2 rho c / (1 - rho c)) = C p / readers.
         let (p, demand) = (readers.count / through, users / through);
         let c = (1.0 - readers.count / users).max(0.0);
+        // A reader whose steps have room for all who come is at work for s / (s + e^(-x s) / x) of the time.
+        let s = alone.steps.get();
+        let x = running * users.min(self.decode.setup.layout.replicas as f64) / decoding.max(f64::MIN_POSITIVE) / readers.count;
+        let busy = s / (s + (-x * s).exp() / x);
+        let round = round + c / 2.0 * (busy * s - (x * p).min(1.0) * p).max(0.0);
         let (a, b) = (c * (round - p / 2.0), round + c * demand);
         let rho = 2.0 * demand / (b + (b * b - 4.0 * a * demand).max(0.0).sqrt());
         let rate = rho.min(1.0) * through;
-        Stations { rate, unhindered: users / round, through, writing }
+        Stations { rate, writing }
     }
 
     /// Time to the first token where nobody waits for others: a prompt alone, and the way of its cache.
@@ -213,9 +220,5 @@ impl Pools {
 struct Stations {
     /// Requests per second.
     rate: f64,
-    /// The same where nobody waits.
-    unhindered: f64,
-    /// The most that readers and links let through.
-    through: f64,
     writing: Writing,
 }

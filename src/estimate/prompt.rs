@@ -53,13 +53,35 @@ pub struct Prompt {
     pub steps: Seconds,
 }
 
+/// What decodes beside prompts.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside {
+    /// The sequences that do.
+    pub decoding: Step,
+    /// Time of their step alone.
+    pub base: Seconds,
+    /// Steps in which one answer decodes.
+    pub answer: f64,
+    /// Share of the time in which anybody does, were there no prompts.
+    pub always: f64,
+    /// Share of the prompts that others are there for.
+    pub others: f64,
+}
+
+impl Beside {
+    /// Share of the prompts' steps that carry decoding sequences, where a prompt takes so many: where only one sequence
+    /// decodes at a time, no more than its answer has.
+    fn share(&self, steps: f64) -> f64 {
+        let carrying = (self.answer / steps).min(1.0);
+        (carrying + (1.0 - carrying) * self.always).min(self.others)
+    }
+}
+
 /// Prompts of a load on an engine at a decoding batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Prompts<'a> {
     compiled: &'a Compiled,
-    /// The sequences that decode beside them, and their step alone.
-    beside: Step,
-    base: Seconds,
+    beside: Beside,
     /// How each is cut.
     pub chunks: Chunks,
     /// Most in a step.
@@ -67,32 +89,46 @@ pub struct Prompts<'a> {
 }
 
 impl<'a> Prompts<'a> {
-    /// Beside the sequences of `beside`, whose step alone takes `base`; never more than `most` in a step.
-    pub fn of(compiled: &'a Compiled, load: &Load, beside: &Step, base: Seconds, most: f64) -> Self {
+    /// Beside sequences that decode; never more than `most` in a step.
+    pub fn of(compiled: &'a Compiled, load: &Load, beside: Beside, most: f64) -> Self {
         let ranks = compiled.machine.dp;
-        let chunks = Chunks::of(compiled, load, beside.decode.0 * (1.0 + beside.drafts.0) / ranks);
+        let Step { decode, drafts, .. } = beside.decoding;
+        let chunks = Chunks::of(compiled, load, decode.0 * (1.0 + drafts.0) / ranks);
         let room = (chunks.room / chunks.tokens).max(1.0) * ranks;
         let most = room.min(compiled.most_sequences()).min(most).max(1.0);
-        Self { compiled, beside: *beside, base, chunks, most }
+        Self { compiled, beside, chunks, most }
     }
 
     /// Where so many share a step.
     pub fn at(&self, together: f64) -> Prompt {
         let (compiled, chunks, engine) = (self.compiled, &self.chunks, &self.compiled.engine);
-        let Step { decode, context, drafts, .. } = self.beside;
-        let mixed = Step { decode, context, drafts, ..Step::of_prompts(together, chunks.tokens, chunks.past) };
-        let step = compiled.step(&mixed) + compiled.host(decode.0) + compiled.eager();
-        let added = (step - self.base).max(Seconds::ZERO);
+        let share = self.beside.share(chunks.count / together);
+        let alone = Step::of_prompts(together, chunks.tokens, chunks.past);
+        let mut added = Seconds::ZERO;
+        if share > 0.0 {
+            let Step { decode, context, drafts, .. } = self.beside.decoding;
+            let mixed = self.step(&Step { decode, context, drafts, ..alone });
+            added += (mixed - self.beside.base).max(Seconds::ZERO) * share;
+        }
+        if share < 1.0 {
+            added += self.step(&alone) * (1.0 - share);
+        }
+        let base = self.beside.base * share;
         let once = Seconds::new(engine.request_s + engine.request_token_s * chunks.fresh);
         let stages = compiled.pipeline();
         Prompt {
             together,
             added: added * (chunks.count / (stages * together)) + once,
             once,
-            own: (added / stages + self.base) * chunks.count + once,
+            own: (added / stages + base) * chunks.count + once,
             lag: added * (1.0 - 1.0 / stages),
-            steps: (added / stages + self.base) * (chunks.count / together),
+            steps: (added / stages + base) * (chunks.count / together),
         }
+    }
+
+    /// Time of a step with prompt tokens.
+    fn step(&self, step: &Step) -> Seconds {
+        self.compiled.step(step) + self.compiled.host(step.decode.0) + self.compiled.eager()
     }
 
     /// With as many in a step as come during one at random, at a rate in requests/s: of x on average, a step that has any

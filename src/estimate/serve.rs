@@ -14,7 +14,7 @@
 //! in one unknown.
 
 use super::compiled::Compiled;
-use super::prompt::{Prompt, Prompts, in_a_step};
+use super::prompt::{Beside, Prompt, Prompts, in_a_step};
 use super::settle::settle;
 use super::step::Step;
 use crate::setup::{Engine, Load};
@@ -50,12 +50,25 @@ pub struct Loop {
 }
 
 impl Loop {
+    /// The faster of two ways to serve a load, with the sooner first token of the two.
+    fn or_better(self, other: &Self, further: f64) -> Self {
+        let (best, second) = if other.requests_per_s > self.requests_per_s { (*other, &self) } else { (self, other) };
+        let sooner = |one: Option<Seconds>, two: Option<Seconds>| one.zip(two).map(|(a, b)| a.min(b));
+        let ttft = sooner(best.ttft, second.ttft);
+        let later = best.ttft.zip(ttft).map_or(Seconds::ZERO, |(own, least)| own - least);
+        let tpot = if further > 0.0 { best.tpot + later / further } else { best.tpot };
+        Self { ttft, ttft_burst: sooner(best.ttft_burst, second.ttft_burst), tpot, ..best }
+    }
+
     /// Mean time to the first token of a finite run of so many requests per slot, the first of which come all at once.
     pub fn ttft_in_run(&self, rounds: f64) -> Option<Seconds> {
         let (steady, burst) = (self.ttft?, self.ttft_burst?);
         Some(steady + (burst - steady).max(Seconds::ZERO) / rounds)
     }
 }
+
+/// How near a batch is to one that leads to itself.
+const SETTLED: f64 = 1e-3;
 
 /// Share of the time that prompts of others take at most, where steps are full.
 const MOST_BUSY: f64 = 0.999;
@@ -65,11 +78,12 @@ const MOST_BUSY: f64 = 0.999;
 struct Point {
     tau: f64,
     prompt: Prompt,
+    /// Time of a round in which no steps are full.
+    unhindered: f64,
     /// Time of a round.
     round: f64,
     first: f64,
-    /// Time from a prompt's arrival at the engine to its first token.
-    reading: f64,
+    convoy: f64,
     /// The batch this one leads to.
     next: f64,
 }
@@ -78,6 +92,8 @@ struct Point {
 struct Solver<'a> {
     compiled: &'a Compiled,
     load: &'a Load,
+    /// Prompts run in steps of their own, as SGLang does; the others mix them into decode steps.
+    apart: bool,
     offered: f64,
     admitted: f64,
     active: f64,
@@ -93,46 +109,50 @@ impl Compiled {
         let offered = users / active;
         let capacity = self.holds(load).max(1.0);
         let admitted = offered.min(capacity);
-        let solver = Solver {
-            compiled: self,
-            load,
-            offered,
-            admitted,
-            active,
-            context: load.context(),
-            further: load.further(),
+        let saturated = offered > capacity * 1.001;
+        let (context, further) = (load.context(), load.further());
+        let solve = |apart: bool| {
+            let solver = Solver { compiled: self, load, apart, offered, admitted, active, context, further };
+            solver.solve(saturated)
         };
-        let start = (0.9 * admitted).max(1.0);
-        let (running, point) = settle(1.0, admitted, start, |running| {
-            let point = solver.at(running);
-            (point.next, point)
-        });
-        solver.finish(running, &point, offered > capacity * 1.001)
+        match self.setup.engine {
+            Engine::Sglang => solve(true),
+            // A bound is the better of both ways.
+            Engine::Ideal => solve(false).or_better(&solve(true), further),
+            _ => solve(false),
+        }
     }
 }
 
 impl Solver<'_> {
+    fn solve(&self, saturated: bool) -> Loop {
+        let start = (0.9 * self.admitted).max(1.0);
+        let (running, point) = settle(1.0, self.admitted, start, |running| {
+            let point = self.at(running);
+            (point.next, point)
+        });
+        self.finish(running, &point, saturated)
+    }
+
     fn at(&self, running: f64) -> Point {
         let (compiled, load) = (self.compiled, self.load);
         let step = compiled.decode_step(running, self.context);
-        // Who is alone has nobody decoding beside the own prompt, nor have prompts that are all of a request.
-        let others = (self.admitted - 1.0).min(self.further).min(1.0);
-        // SGLang runs prompts in steps of their own; the others mix them into decode steps.
-        let apart = compiled.setup.engine == Engine::Sglang;
-        let beside = if apart { 0.0 } else { running * others };
-        let base = match beside {
-            0.0 => Seconds::ZERO,
-            all if all == running => step,
-            part => compiled.decode_step(part, self.context),
+        // Who is alone has nobody decoding beside the own prompt.
+        let others = (self.admitted - 1.0).min(1.0);
+        let beside = if self.apart {
+            Beside::default()
+        } else {
+            let decoding = compiled.decoding(running, self.context);
+            let answer = self.further / compiled.accepted();
+            Beside { decoding, base: step, answer, always: (running - 1.0).min(1.0), others }
         };
-        let beside = compiled.decoding(beside, self.context);
         // Stages that work on prompts of their own want as many batches of them.
-        let prompts = Prompts::of(compiled, load, &beside, base, self.admitted / compiled.pipeline());
+        let prompts = Prompts::of(compiled, load, beside, self.admitted / compiled.pipeline());
         let tau = step.get() / compiled.accepted();
         // A decode step ends R / (O - 1) answers, whose users come with the next prompts: each is there for its chunks.
         let coming = running * compiled.accepted() / self.further * prompts.chunks.count;
         let mut prompt = prompts.at(in_a_step(coming).min(prompts.most));
-        let mut convoy = if apart { self.convoy(&prompt, tau) } else { 0.0 };
+        let mut convoy = if self.apart { self.convoy(&prompt, tau) } else { 0.0 };
         if convoy > 0.0 && prompt.together < prompts.most {
             // Whoever gathers shares steps, until prompts no longer take longer than answers.
             prompt = prompts.at((prompt.together / (1.0 - convoy)).min(prompts.most));
@@ -145,12 +165,11 @@ impl Solver<'_> {
         let first = compiled.engine.first_s + prompt.lag.get() + waits;
         let unhindered = self.round(first, &prompt, tau);
         // Steps have room for so many prompts beside the sequences that decode; where all are full, requests queue.
-        let full = prompt.together >= prompts.most;
-        let round = if full { unhindered.max(self.admitted * prompt.steps.get()) } else { unhindered };
-        let reading = self.reading(round - first, &prompt, tau, round > unhindered, convoy);
+        let full = self.admitted * (prompt.steps + prompt.once).get();
+        let round = if prompt.together >= prompts.most { unhindered.max(full) } else { unhindered };
         let left = round - self.admitted * prompt.added.get();
         let next = self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE);
-        Point { tau, prompt, round, first, reading, next: next.clamp(1.0, self.admitted) }
+        Point { tau, prompt, unhindered, round, first, convoy, next: next.clamp(1.0, self.admitted) }
     }
 
     /// How far an engine that reads before it writes drives all requests together: it writes when there is nothing to
@@ -165,8 +184,11 @@ impl Solver<'_> {
         (self.admitted - prompt.together).max(0.0) * (prompt.added - prompt.once).get() + alone
     }
 
-    /// Time of a round: the larger root.
+    /// Time of a round: the larger root. Prompts alone follow one on the other.
     fn round(&self, first: f64, prompt: &Prompt, tau: f64) -> f64 {
+        if self.further <= 0.0 {
+            return (first + prompt.own.get()).max(self.admitted * prompt.added.get());
+        }
         let others = self.others(prompt);
         let sum = first + others + prompt.own.get() + self.further * tau;
         0.5 * (sum + (sum * sum - 4.0 * first * others).max(0.0).sqrt())
@@ -183,21 +205,25 @@ impl Solver<'_> {
         if writes == 0.0 {
             return round;
         }
-        if queues {
-            return round - (writes / (1.0 - rho.min(MOST_BUSY))).clamp(writes, (round - own).max(writes));
-        }
-        (own + (own * rho).max(convoy * convoy * others / 2.0)).min((round - writes).max(0.0))
+        let found = own + (own * rho).max(convoy * convoy * others / 2.0);
+        let queued = if queues { round - writes / (1.0 - rho.min(MOST_BUSY)) } else { 0.0 };
+        found.max(queued).min((round - writes).max(0.0))
     }
 
     fn finish(&self, running: f64, p: &Point, saturated: bool) -> Loop {
         let (compiled, load) = (self.compiled, self.load);
         let waves = compiled.engine.waves;
-        let steady = p.first + p.reading;
+        let decoding = self.admitted * self.further * p.tau / running;
+        // Where steps fill up at some batch, that batch is what the time leaves, not the time what the batch leads to.
+        let balanced = self.admitted * p.prompt.added.get() + decoding;
+        let round = if running > 1.0 + SETTLED { balanced } else { p.round };
+        let queues = round > p.unhindered * (1.0 + SETTLED);
+        let steady = p.first + self.reading(round - p.first, &p.prompt, p.tau, queues, p.convoy);
         let burst = p.first + p.prompt.own.get() + (self.admitted - 1.0) / 2.0 * p.prompt.added.get();
         // What more is waited for before the first token is waited less after it.
-        let most = p.round - self.further * p.tau;
+        let most = round - self.further * p.tau;
         let mut ttft = (steady + waves * (burst - steady).max(0.0)).min(most).max(steady);
-        let mut tpot = if self.further > 0.0 { (p.round - ttft) / self.further } else { p.tau };
+        let mut tpot = if self.further > 0.0 { (round - ttft) / self.further } else { p.tau };
         let (mut prompt, mut tau, mut burst) = (p.prompt.added, p.tau, burst);
         if let Some(measured) = &compiled.correction {
             (ttft, burst, tpot) = (ttft * measured.ttft, burst * measured.ttft, tpot * measured.tpot);

@@ -43,7 +43,8 @@ fn rising(case: &Case, name: &str, number: impl Fn(&CompareRow) -> Option<f64>, 
 pub fn padding(compiled: &Compiled, context: f64, running: f64) -> f64 {
     let rate = |batch: f64| batch / compiled.decode_step(batch, context).get();
     // Tiles fill at whole powers of two, and ranks have their share each.
-    let smaller = (0..60).map(|eighth| running * f64::from(eighth - 60).exp2().powf(0.125)).filter(|b| *b >= 1.0);
+    let shares = (0..60).map(|eighth| running * f64::from(eighth - 60).exp2().powf(0.125)).filter(|b| *b >= 1.0);
+    let smaller = shares.chain((1..=64).map(f64::from).take_while(|batch| *batch <= running));
     let best = smaller.map(rate).fold(0.0, f64::max);
     (best / rate(running) - 1.0).max(0.0)
 }
