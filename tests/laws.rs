@@ -89,3 +89,25 @@ fn dbg() {
     show("sglang", &case.with(|c| c.setup.engine = underdog::setup::Engine::Sglang));
     show("hit+", &case.with(|c| c.workload.prefix_hit = 0.5 * (c.workload.prefix_hit + 1.0)));
 }
+
+#[test]
+#[ignore]
+fn ops() {
+    let catalog = Catalog::embedded();
+    let folder = tempfile::tempdir().expect("a folder");
+    let calibration = calibration(&catalog);
+    let generator = Generator::new();
+    let seed = given("UNDERDOG_LAWS_SEED", 1);
+    let case = Case::accept(generator.scenario(seed, given("UNDERDOG_LAWS_CASE", 0)), folder.path(), &catalog, calibration).unwrap();
+    let d = case.compiled().unwrap();
+    let r: f64 = std::env::var("R").unwrap().parse().unwrap();
+    let t: f64 = std::env::var("T").unwrap().parse().unwrap();
+    use underdog::estimate::step::*;
+    let a = d.decoding(r, case.input() + 0.5 * case.output());
+    let p = Step::of_prompts(1.0, t, 0.0);
+    let m = Step { prefill: p.prefill, past: p.past, prompts: p.prompts, ..a };
+    for (n, s) in [("decode", a), ("mixed", m)] {
+        println!("{n} total {:?} host {:?} eager {:?}", d.step(&s), d.host(r), d.eager());
+        for (op, t) in d.timed(&s) { println!("  {n} {:20} {:.4e} launch {:.2e} {:?}", op.name, t.seconds.get(), t.launch.get(), t.bound); }
+    }
+}

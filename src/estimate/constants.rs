@@ -43,6 +43,8 @@ pub struct Kernel {
     pub free: f64,
     /// Rows that are computed at least: a tile of matrix kernels without a fitted wave.
     pub least: f64,
+    /// Rows it is taken for at most, where there is another kernel for more.
+    pub most: f64,
     /// Times faster than device memory where the data is in the last-level cache.
     pub cached: f64,
 }
@@ -63,6 +65,7 @@ impl Kernel {
         imbalance: 1.0,
         free: 0.0,
         least: 0.0,
+        most: f64::INFINITY,
     };
 }
 
@@ -152,6 +155,7 @@ impl KernelEntry {
             imbalance: self.imbalance,
             free: 0.0,
             least: 0.0,
+        most: f64::INFINITY,
         }
     }
 }

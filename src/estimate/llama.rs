@@ -92,6 +92,9 @@ pub struct Llama {
 /// size that batched runs on DGX Spark agree with.
 const MATRIX_ROWS: f64 = 16.0;
 
+/// Rows that mat-vec kernels are taken for at most (`MMVQ_MAX_BATCH_SIZE`, ggml's mmvq.cuh).
+const VECTOR_ROWS: f64 = 8.0;
+
 /// The programming interface a device is reached through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backend {
@@ -173,7 +176,7 @@ impl Llama {
         if s.prompt {
             return (matrix, None);
         }
-        let kernel = Kernel { compute: self.batch_compute, memory, free: 1.0, ..Kernel::IDEAL };
+        let kernel = Kernel { compute: self.batch_compute, memory, free: 1.0, most: VECTOR_ROWS, ..Kernel::IDEAL };
         (Arithmetic { path: path(s.small_rate()), kernel }, Some(matrix))
     }
 

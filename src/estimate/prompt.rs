@@ -103,7 +103,30 @@ impl<'a> Prompts<'a> {
     pub fn at(&self, together: f64) -> Prompt {
         let (compiled, chunks, engine) = (self.compiled, &self.chunks, &self.compiled.engine);
         let share = self.beside.share(chunks.count / together);
-        let alone = Step::of_prompts(together, chunks.tokens, chunks.past);
+        let added = self.added(together, chunks.past, share);
+        let base = self.beside.base * share;
+        let once = Seconds::new(engine.request_s + engine.request_token_s * chunks.fresh);
+        let stages = compiled.pipeline();
+        // The last chunk has all others before it.
+        let last = if stages > 1.0 && chunks.count > 1.0 {
+            self.added(together, chunks.past + (chunks.fresh - chunks.tokens) / 2.0, share)
+        } else {
+            added
+        };
+        Prompt {
+            together,
+            added: added * (chunks.count / (stages * together)) + once,
+            once,
+            own: (added / stages + base) * chunks.count + once,
+            lag: last * (1.0 - 1.0 / stages),
+            steps: (added / stages + base) * (chunks.count / together),
+        }
+    }
+
+    /// What a chunk of each of `together` prompts, after so many tokens, adds to the step it rides on: a `share` of them
+    /// carries decoding sequences.
+    fn added(&self, together: f64, past: f64, share: f64) -> Seconds {
+        let alone = Step::of_prompts(together, self.chunks.tokens, past);
         let mut added = Seconds::ZERO;
         if share > 0.0 {
             let Step { decode, context, drafts, .. } = self.beside.decoding;
@@ -113,17 +136,7 @@ impl<'a> Prompts<'a> {
         if share < 1.0 {
             added += self.step(&alone) * (1.0 - share);
         }
-        let base = self.beside.base * share;
-        let once = Seconds::new(engine.request_s + engine.request_token_s * chunks.fresh);
-        let stages = compiled.pipeline();
-        Prompt {
-            together,
-            added: added * (chunks.count / (stages * together)) + once,
-            once,
-            own: (added / stages + base) * chunks.count + once,
-            lag: added * (1.0 - 1.0 / stages),
-            steps: (added / stages + base) * (chunks.count / together),
-        }
+        added
     }
 
     /// Time of a step with prompt tokens.

@@ -44,7 +44,10 @@ impl Op {
             Work::Gemm { n, k, rows, by, or } => {
                 let m = rows.of(step);
                 let run = |a: &Arithmetic| gemm(m, *n, *k, a, machine);
-                (m > 0.0).then(|| faster(run(by), or.as_ref().map(run)))
+                (m > 0.0).then(|| match or {
+                    Some(other) if m > by.kernel.most => run(other),
+                    other => faster(run(by), other.as_ref().map(run)),
+                })
             }
             Work::Experts(shape) => {
                 let tokens = step.instance.0;

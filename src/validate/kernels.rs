@@ -268,6 +268,7 @@ pub fn fit_family(entry: &KernelEntry, rows: &[&Timing]) -> (KernelEntry, Vec<Pa
         imbalance: if experts { v[6] } else { 1.0 },
         free: 0.0,
         least: 0.0,
+        most: f64::INFINITY,
     };
     let residuals =
         |v: &[f64]| rows.iter().map(|row| (row.seconds(&kernel(v)) / row.measured_s).ln()).collect::<Vec<f64>>();
