@@ -33,7 +33,8 @@ impl Choice<'_> {
     /// The kernel of a weight class, and the one it has for more rows, where that is another one.
     pub fn arithmetic(&self, kind: Kind, class: WeightClass) -> (Arithmetic, Option<Arithmetic>) {
         if let Some((llama, situation)) = self.llama(class) {
-            return llama.gemm(&situation);
+            let (few, many) = llama.gemm(&situation);
+            return (few, Some(many));
         }
         if let Some(measured) = &self.setup.hardware.measured {
             let activations = self.setup.formats.activations;

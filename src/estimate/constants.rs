@@ -155,7 +155,7 @@ impl KernelEntry {
             imbalance: self.imbalance,
             free: 0.0,
             least: 0.0,
-        most: f64::INFINITY,
+            most: f64::INFINITY,
         }
     }
 }

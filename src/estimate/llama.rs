@@ -159,8 +159,8 @@ impl Situation<'_> {
 }
 
 impl Llama {
-    /// The kernel of a weight matrix, and the one for more rows: decode has both, prompts the latter alone.
-    pub fn gemm(&self, s: &Situation<'_>) -> (Arithmetic, Option<Arithmetic>) {
+    /// The kernel of a weight matrix for a few rows, and the one for more.
+    pub fn gemm(&self, s: &Situation<'_>) -> (Arithmetic, Arithmetic) {
         let path = |rate| Path {
             family: Family::W4a16,
             rate,
@@ -173,11 +173,8 @@ impl Llama {
             path: path(s.prompt_rate()),
             kernel: Kernel { compute: self.prompt_compute(s), memory, least: MATRIX_ROWS, ..Kernel::IDEAL },
         };
-        if s.prompt {
-            return (matrix, None);
-        }
         let kernel = Kernel { compute: self.batch_compute, memory, free: 1.0, most: VECTOR_ROWS, ..Kernel::IDEAL };
-        (Arithmetic { path: path(s.small_rate()), kernel }, Some(matrix))
+        (Arithmetic { path: path(s.small_rate()), kernel }, matrix)
     }
 
     /// Rate and constants of attention.

@@ -224,9 +224,11 @@ fn wire(sheet: &Device, ranks: u64) -> (Wire, u64) {
         Some(link) if link.per_direction >= SLOW_LINK && (link.domain > 2 || u64::from(link.domain) >= ranks) => {
             (Wire::Switch(link.per_direction), u64::from(link.domain).max(1))
         }
-        _ => {
+        link => {
             let rate = if sheet.pcie.as_deref().is_some_and(|p| p.starts_with('5')) { PCIE_5 } else { PCIE_4 };
-            (Wire::Pcie(rate), PCIE_DOMAIN)
+            // A host has as many devices as its links join, however slow they are; a bridge of two says nothing of it.
+            let host = link.map(|link| u64::from(link.domain)).filter(|domain| *domain > 2);
+            (Wire::Pcie(rate), host.unwrap_or(PCIE_DOMAIN))
         }
     }
 }

@@ -197,7 +197,9 @@ impl Pools {
         let c = (1.0 - readers.count / users).max(0.0);
         // A reader whose steps have room for all who come is at work for s / (s + e^(-x s) / x) of the time.
         let s = alone.steps.get();
-        let x = running * users.min(self.decode.setup.layout.replicas as f64) / decoding.max(f64::MIN_POSITIVE) / readers.count;
+        let x = running * users.min(self.decode.setup.layout.replicas as f64)
+            / decoding.max(f64::MIN_POSITIVE)
+            / readers.count;
         let busy = s / (s + (-x * s).exp() / x);
         let round = round + c / 2.0 * (busy * s - (x * p).min(1.0) * p).max(0.0);
         let (a, b) = (c * (round - p / 2.0), round + c * demand);

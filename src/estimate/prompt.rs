@@ -84,7 +84,9 @@ pub struct Prompts<'a> {
     beside: Beside,
     /// How each is cut.
     pub chunks: Chunks,
-    /// Most in a step.
+    /// So many that a step has room for.
+    pub room: f64,
+    /// Most in a step: no more than there are.
     pub most: f64,
 }
 
@@ -94,9 +96,8 @@ impl<'a> Prompts<'a> {
         let ranks = compiled.machine.dp;
         let Step { decode, drafts, .. } = beside.decoding;
         let chunks = Chunks::of(compiled, load, decode.0 * (1.0 + drafts.0) / ranks);
-        let room = (chunks.room / chunks.tokens).max(1.0) * ranks;
-        let most = room.min(compiled.most_sequences()).min(most).max(1.0);
-        Self { compiled, beside, chunks, most }
+        let room = ((chunks.room / chunks.tokens).max(1.0) * ranks).min(compiled.most_sequences());
+        Self { compiled, beside, chunks, room, most: room.min(most).max(1.0) }
     }
 
     /// Where so many share a step.

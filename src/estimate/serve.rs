@@ -82,6 +82,8 @@ struct Point {
     unhindered: f64,
     /// Time of a round.
     round: f64,
+    /// Steps have no room for more prompts.
+    queues: bool,
     first: f64,
     convoy: f64,
     /// The batch this one leads to.
@@ -167,9 +169,10 @@ impl Solver<'_> {
         // Steps have room for so many prompts beside the sequences that decode; where all are full, requests queue.
         let full = self.admitted * (prompt.steps + prompt.once).get();
         let round = if prompt.together >= prompts.most { unhindered.max(full) } else { unhindered };
+        let queues = prompt.together >= prompts.room;
         let left = round - self.admitted * prompt.added.get();
         let next = self.admitted * self.further * tau / left.max(f64::MIN_POSITIVE);
-        Point { tau, prompt, unhindered, round, first, convoy, next: next.clamp(1.0, self.admitted) }
+        Point { tau, prompt, unhindered, round, queues, first, convoy, next: next.clamp(1.0, self.admitted) }
     }
 
     /// How far an engine that reads before it writes drives all requests together: it writes when there is nothing to
@@ -217,7 +220,7 @@ impl Solver<'_> {
         // Where steps fill up at some batch, that batch is what the time leaves, not the time what the batch leads to.
         let balanced = self.admitted * p.prompt.added.get() + decoding;
         let round = if running > 1.0 + SETTLED { balanced } else { p.round };
-        let queues = round > p.unhindered * (1.0 + SETTLED);
+        let queues = p.queues && round > p.unhindered * (1.0 + SETTLED);
         let steady = p.first + self.reading(round - p.first, &p.prompt, p.tau, queues, p.convoy);
         let burst = p.first + p.prompt.own.get() + (self.admitted - 1.0) / 2.0 * p.prompt.added.get();
         // What more is waited for before the first token is waited less after it.

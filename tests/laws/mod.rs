@@ -180,32 +180,29 @@ pub fn both(one: Vec<Found>, other: Vec<Found>) -> Vec<Found> {
     one.into_iter().zip(other).map(|(a, b)| a.merge(b)).collect()
 }
 
-/// Laws that a few scenarios still break, with the share that may: what is known not to hold yet, so that it cannot grow.
-const OPEN: [(&str, f64); 10] = [
-    // Two users of llama.cpp or of a draft with answers of a few tokens, and budgets of a few hundred tokens that decoding
-    // nearly fills.
-    ("more users: throughput", 0.016),
-    ("more users: TTFT", 0.016),
-    ("more users: E2E", 0.008),
-    // An answer of one token has no decode steps that its prompts could ride on.
-    ("longer answer", 0.016),
-    // Latent attention expands the reused part again in every chunk.
-    ("more prefix hits", 0.006),
-    ("longer prompt", 0.004),
-    ("more accepted drafts", 0.012),
-    // The bound mixes prompts into decode steps; where they take nearly all the time, reading first does better.
-    ("ideal engine: closed loop", 0.005),
-    // A budget that is nearly full of decoding sequences.
-    ("parts: none is free", 0.004),
-    ("replicas: more of them", 0.002),
+/// Laws that a few scenarios break for a reason that is known, with the share that may, so that it cannot grow.
+const OPEN: [(&str, f64); 7] = [
+    // Where decoding nearly fills the budget, prompts come in crumbs, and every step with one runs without its captured
+    // graph. Tiles of prompts fill too, at 128 and 256 rows, and llama.cpp has another kernel from 9 rows on, and rows beyond the first cost it their arithmetic.
+    ("more users: throughput", 0.008),
+    // More prompts share a step, or one stage of a pipeline: each is read sooner after its turn came.
+    ("more users: TTFT", 0.008),
+    ("more users: E2E", 0.002),
+    // Whoever answers in a few tokens comes with many others, in pipelines and in a convoy, and waits for all of them.
+    ("longer answer", 0.005),
+    // Prompts of several data-parallel ranks meet in a step less often when they are short.
+    ("more prefix hits", 0.003),
+    ("longer prompt", 0.003),
+    // The same as for longer answers: more guesses accepted are fewer steps.
+    ("more accepted drafts", 0.010),
 ];
 
 /// The share of the cases a law may be broken in.
 fn ceiling(name: &str) -> f64 {
     let more = name.starts_with("more ") && (name.ends_with("throughput") || name.ends_with("cost of all tokens"));
     let named = OPEN.iter().find(|(open, _)| *open == name).map(|(_, share)| *share);
-    // Where what is named above meets a resource that moves the batch.
-    named.unwrap_or(if more { 0.004 } else { 0.0 })
+    // Where what is named above meets a resource that moves the batch: prompts of data-parallel ranks mostly.
+    named.unwrap_or(if more { 0.003 } else { 0.0 })
 }
 
 /// The table of all laws, then the smallest example of each that is broken; and how many are.

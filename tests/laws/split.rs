@@ -80,7 +80,8 @@ pub fn little_with_idle_engines(case: &Case) -> Check {
 pub fn positive(case: &Case) -> Check {
     let mut check = Check::default();
     let Some(compiled) = case.compiled() else { return check };
-    let least = compiled.decode_step(1.0, case.input()).get() / compiled.accepted() * 1e3;
+    let context = if case.chunked() { 0.0 } else { case.input() };
+    let least = compiled.decode_step(1.0, context).get() / compiled.accepted() * 1e3;
     for row in case.numbered() {
         if let Some(ttft) = row.ttft_ms {
             check.holds(ttft > 0.0, || format!("TTFT is {ttft} ms at {} users", row.concurrency));
