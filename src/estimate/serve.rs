@@ -11,7 +11,7 @@
 //!
 //! where f is what a first token takes outside the engine. What time is left beside all prompts is decode steps: with
 //! E - N p of them a round, R = N (O - 1) tau / (E - N p) sequences decode in one. tau, s and p depend on R: one equation
-//! in one unknown.
+//! in one unknown. Prompts alone have nothing to spread them, and follow one on the other.
 
 use super::compiled::Compiled;
 use super::prompt::{Beside, Prompt, Prompts, in_a_step};
