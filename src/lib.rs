@@ -10,6 +10,7 @@ pub mod device;
 pub mod diagnostic;
 pub mod estimate;
 pub mod gpu;
+pub mod isa;
 pub mod kernels;
 pub mod measure;
 pub mod model;

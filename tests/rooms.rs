@@ -21,6 +21,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("validate", &["catalog", "model", "device", "setup", "estimate"]),
     ("gpu", &[]),
     ("kernels", &["gpu"]),
+    ("isa", &["gpu", "kernels"]),
     ("measure", &["model", "device", "kernels", "gpu"]),
     ("report", &[]),
 ];

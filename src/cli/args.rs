@@ -69,6 +69,8 @@ pub enum Command {
     Duel(Duel),
     /// Check every kernel variant against its CPU twin, without timing.
     Verify(Verify),
+    /// The machine code that compilers make of the kernels, judged without running it: registers, spills, the hottest loop.
+    Isa(Isa),
     /// Parameters, bytes, FLOP and KV cache of a model, and how each was derived.
     Model(Model),
     /// Known devices, models and prices, with source and date.
@@ -109,6 +111,35 @@ pub struct Measure {
     /// these in turn.
     #[arg(long, value_name = "NAME|INDEX|cpu|all")]
     pub adapter: Option<String>,
+}
+
+/// `isa`.
+#[derive(Debug, Args)]
+pub struct Isa {
+    #[command(flatten)]
+    pub measure: Measure,
+    /// GPUs that are not here, by the drivers that `.ci/gpus` lays: rdna4, rdna3, vega20, polaris, blackwell, ada, ampere,
+    /// turing.
+    #[arg(long, value_name = "CHIPS", value_delimiter = ',', conflicts_with = "adapter")]
+    pub gpu: Vec<String>,
+    /// Kernels: gemm, few-rows, gemv, decode, prefill, experts.
+    #[arg(long, default_value = "gemm", value_name = "KERNELS", value_delimiter = ',')]
+    pub kernel: Vec<String>,
+    /// Types of their inputs: f32, f16, i8, q4.
+    #[arg(long, default_value = "f32,f16", value_name = "TYPES", value_delimiter = ',')]
+    pub dtype: Vec<String>,
+    /// One variant instead, by its id.
+    #[arg(long, value_name = "ID", conflicts_with = "spirv")]
+    pub variant: Option<String>,
+    /// A compute shader of somebody else instead: a file of SPIR-V.
+    #[arg(long, value_name = "FILE")]
+    pub spirv: Option<PathBuf>,
+    /// Print the machine code.
+    #[arg(long)]
+    pub text: bool,
+    /// The Vulkan device of this process that is asked; the program calls itself with it.
+    #[arg(long, hide = true)]
+    pub position: Option<usize>,
 }
 
 /// `bench`.

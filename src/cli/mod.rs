@@ -7,6 +7,7 @@ mod calibrate;
 mod context;
 mod evidence;
 mod failure;
+mod isa;
 mod local;
 mod measuring;
 mod options;
@@ -67,6 +68,7 @@ fn run(cli: &Cli, options: &Options) -> Result<(), Failure> {
         Command::Bench(args) => local::bench(args, options, &catalog, &output),
         Command::CompareAdapters(args) => adapters::compare_adapters(args, &output),
         Command::Duel(args) => local::duel(args, options, &output),
+        Command::Isa(args) => isa::isa(args, &output),
         Command::Verify(args) => local::verify(args, options, &output),
         // Handled before anything is set up: its standard output is a protocol.
         Command::Worker(_) => Ok(()),

@@ -1,4 +1,5 @@
-//! The only room that knows wgpu: which adapters exist, how one is opened, and how a [`Plan`] runs on it.
+//! The only room that knows wgpu and Vulkan: which adapters exist, how one is opened, how a [`Plan`] runs on it, and what
+//! its driver's compiler makes of a shader ([`Compiler`]).
 //!
 //! A [`Plan`] is work as data: shader sources, memory and dispatches. [`Runner`] puts it on a device, times it with
 //! the wall clock and, where it can be trusted, with the device's own timestamps, and hands back the output of the
@@ -9,12 +10,15 @@
 
 mod adapter;
 mod device;
+mod executable;
 mod memory;
 mod plan;
 mod runner;
+pub mod spirv;
 mod trusted;
 
 pub use adapter::{Caps, Driver, Found, Identity, drivers, list};
 pub use device::{Checks, Gpu, GpuError};
+pub use executable::{Compiler, Executable, Silent};
 pub use plan::{Memory, Plan, Program, Step};
 pub use runner::{Elapsed, Runner};

@@ -1,4 +1,4 @@
-//! The unsafe calls of this room, two in all, each with the reason why it is sound.
+//! The unsafe calls of wgpu, two in all, each with the reason why it is sound.
 #![allow(unsafe_code)]
 
 /// Compiles WGSL without bounds checks on buffers and without loop bounds.

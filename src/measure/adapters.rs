@@ -144,6 +144,19 @@ pub(super) fn select(exe: &Path, selector: &Selector) -> Result<Vec<AdapterRow>,
     }
 }
 
+/// The adapters a selector means by name, each with its Vulkan driver and its position there; `None` where another
+/// backend reaches it.
+///
+/// # Errors
+/// When there is no such adapter.
+pub fn vulkan(exe: &Path, selector: &Selector) -> Result<Vec<(String, Option<(Driver, usize)>)>, MeasureError> {
+    let way = |target| match target {
+        Some(Target::Adapter { driver, position }) if driver.backend == "vulkan" => Some((driver, position)),
+        _ => None,
+    };
+    Ok(select(exe, selector)?.into_iter().map(|row| (row.name, way(row.target))).collect())
+}
+
 /// The one adapter a selector means, and how to reach it.
 pub(super) fn one(exe: &Path, selector: &Selector) -> Result<(AdapterRow, Target), MeasureError> {
     if *selector == Selector::All {

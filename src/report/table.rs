@@ -193,6 +193,22 @@ const SHAPES: &[(&str, &str, Shape)] = &[
     ("reason", "why not", Shape::Text),
 ];
 
+const ISA: &[(&str, &str, Shape)] = &[
+    ("gpu", "GPU", Shape::Text),
+    ("rung", "rung", Shape::Text),
+    ("variant", "variant", Shape::Text),
+    ("program", "program", Shape::Text),
+    ("density", "density", Shape::Number),
+    ("registers", "registers", Shape::Number),
+    ("spills", "spills", Shape::Number),
+    ("resident_subgroups", "resident", Shape::Number),
+    ("loop_instructions", "loop", Shape::Number),
+    ("loop_matrix", "matrix", Shape::Number),
+    ("loop_conversions", "convert", Shape::Number),
+    ("workgroup_bytes_per_multiply_add", "B/FMA", Shape::Number),
+    ("reason", "why not", Shape::Text),
+];
+
 /// The columns a person sees: the command's own list, or every field where it has none or all are asked for.
 ///
 /// A column that no row has a value for is left out.
@@ -209,6 +225,7 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
         "bench" => BENCH,
         "compare-adapters" => BESIDE,
         "bench-shapes" => SHAPES,
+        "isa" => ISA,
         _ => &[],
     };
     if all || listed.is_empty() {

@@ -1,0 +1,130 @@
+//! What compilers say of the kernels: saved outputs, and GPUs that are not here where the tree of drivers is.
+//!
+//! `UNDERDOG_REQUIRE_GPUS=1` makes a missing tree a failure.
+#![allow(clippy::print_stdout)] // one line says what was not tried
+
+use assert_cmd::Command;
+use underdog::gpu::Executable;
+use underdog::isa::{IsaRow, Tree, judge};
+use underdog::run::Run;
+
+/// The drivers whose counts are known.
+const KNOWN: &str = "Mesa 26.2.6-1";
+
+/// `gemm_tiled/f32/bm16.bn16.bk16.tm1.tn1` as Mesa 26.2.6 compiles it for an RX 9070 XT and an RTX 4090: 16 steps of k.
+#[test]
+fn saved_machine_code_is_read() {
+    let aco = Executable {
+        subgroup: 64,
+        statistics: [("VGPRs", 36.0), ("Spilled VGPRs", 0.0), ("Spilled SGPRs", 2.0), ("Subgroups per SIMD", 16.0)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec(),
+        texts: vec![
+            ("ACO IR".to_owned(), String::new()),
+            ("Assembly".to_owned(), include_str!("isa/aco.txt").to_owned()),
+        ],
+    };
+    let told = judge(&aco);
+    assert_eq!((told.registers, told.spills, told.resident_subgroups), (Some(36), Some(2), Some(16)));
+    assert_eq!((told.loop_instructions, told.loop_multiply_adds), (Some(102), Some(16)));
+    // A step takes one value of A and one of B, 4 bytes each.
+    assert_eq!(told.workgroup_bytes_per_multiply_add, Some(8.0));
+    assert_eq!(told.global_bytes_per_multiply_add, Some(8.0 / 16.0));
+
+    let nak = Executable {
+        subgroup: 32,
+        statistics: vec![("Number of GPRs".to_owned(), 24.0), ("Max warps/SM".to_owned(), 48.0)],
+        texts: vec![("NAK assembly".to_owned(), include_str!("isa/nak.txt").to_owned())],
+    };
+    let told = judge(&nak);
+    assert_eq!((told.registers, told.spills, told.resident_subgroups), (Some(24), None, Some(48)));
+    assert_eq!((told.loop_instructions, told.loop_multiply_adds), (Some(82), Some(16)));
+    assert_eq!(told.workgroup_bytes_per_multiply_add, Some(8.0));
+
+    // A compiler without a parser still tells its numbers.
+    let other = Executable { texts: Vec::new(), ..aco };
+    assert_eq!((judge(&other).registers, judge(&other).density), (Some(36), None));
+}
+
+/// The tree of drivers; `None`, said in one line, where it is missing and not required.
+fn tree() -> Option<Tree> {
+    match Tree::find() {
+        Ok(tree) => Some(tree),
+        Err(why) => {
+            assert!(std::env::var_os("UNDERDOG_REQUIRE_GPUS").is_none(), "{why}");
+            println!("not tried: {why}");
+            None
+        }
+    }
+}
+
+fn rows(args: &[&str]) -> Vec<IsaRow> {
+    let run = Command::cargo_bin("underdog").expect("built").args(args).args(["-f", "json"]).output().expect("starts");
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let run: Run = serde_json::from_slice(&run.stdout).expect("a run");
+    run.rows.into_iter().map(|row| serde_json::from_value(row.into()).expect("a row")).collect()
+}
+
+#[test]
+fn products_compile_for_gpus_that_are_not_here_without_spills() {
+    let Some(tree) = tree() else { return };
+    let rows = rows(&["isa", "--gpu", "rdna4,rdna3,ada,blackwell"]);
+    let told: Vec<&IsaRow> = rows.iter().filter(|row| row.reason.is_none()).collect();
+    assert!(told.len() > 160, "only {} of {} programs were compiled", told.len(), rows.len());
+    let spilling: Vec<_> = told.iter().filter(|row| row.judgement.spills != Some(0)).collect();
+    assert!(spilling.is_empty(), "{spilling:#?}");
+    // Counts hold for the compilers they were read from.
+    if tree.version().as_deref() != Some(KNOWN) {
+        println!("counts not compared: the drivers are {:?}, those known {KNOWN}", tree.version());
+        return;
+    }
+    let best = |gpu: &str, dtype: &str, least: f64| {
+        let of = told.iter().filter(|row| row.gpu.starts_with(gpu) && row.dtype.as_deref() == Some(dtype));
+        let density = of.filter_map(|row| row.judgement.density).fold(0.0, f64::max);
+        assert!(density >= least, "{gpu}, {dtype}: {density:.3}, not {least}");
+    };
+    best("rdna4", "f32", 0.77);
+    best("rdna4", "f16", 0.83);
+    best("ada", "f32", 0.80);
+    best("blackwell", "f32", 0.80);
+}
+
+#[test]
+fn machine_code_is_printed_and_a_foreign_shader_is_judged() {
+    if tree().is_none() {
+        return;
+    }
+    let variant = "gemm_tiled/f32/bm16.bn16.bk16.tm1.tn1";
+    let run = Command::cargo_bin("underdog")
+        .expect("built")
+        .args(["isa", "--gpu", "ada", "--variant", variant, "--text"])
+        .output()
+        .expect("starts");
+    let text = String::from_utf8_lossy(&run.stdout);
+    assert!(text.starts_with("; ada (RTX 4090): gemm_tiled/") && text.matches("ffma").count() >= 16, "{text}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("foreign.spv");
+    let source = underdog::kernels::sources(&variant.parse().expect("a variant")).expect("a source").remove(0).1;
+    let words = underdog::gpu::spirv::of_wgsl(&source).expect("SPIR-V");
+    std::fs::write(&path, words.iter().flat_map(|w| w.to_le_bytes()).collect::<Vec<_>>()).expect("written");
+    let file = path.to_str().expect("a path");
+    let foreign = rows(&["isa", "--gpu", "ada", "--spirv", file]);
+    let own = rows(&["isa", "--gpu", "ada", "--variant", variant]);
+    assert_eq!((foreign.len(), &foreign[0].judgement), (1, &own[0].judgement));
+
+    std::fs::write(&path, b"no shader").expect("written");
+    let reason = rows(&["isa", "--gpu", "ada", "--spirv", file]).remove(0).reason;
+    assert!(reason.as_deref().is_some_and(|why| why.contains("SPIR-V")), "{reason:?}");
+}
+
+#[test]
+fn an_unknown_gpu_or_kernel_is_an_error_that_names_the_known_ones() {
+    for (args, names) in
+        [(["isa", "--gpu", "voodoo"], "rdna4 (RX 9070 XT)"), (["isa", "--kernel", "fft"], "gemm, few-rows, gemv")]
+    {
+        let run = Command::cargo_bin("underdog").expect("built").args(args).output().expect("starts");
+        let error = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.code() == Some(2) && error.contains(names), "{error}");
+    }
+}
