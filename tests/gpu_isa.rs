@@ -5,7 +5,7 @@
 
 use assert_cmd::Command;
 use underdog::gpu::Executable;
-use underdog::isa::{IsaRow, Tree, judge};
+use underdog::isa::{IsaRow, Tree, VIRTUAL, judge};
 use underdog::run::Run;
 
 /// The drivers whose counts are known.
@@ -116,6 +116,33 @@ fn machine_code_is_printed_and_a_foreign_shader_is_judged() {
     std::fs::write(&path, b"no shader").expect("written");
     let reason = rows(&["isa", "--gpu", "ada", "--spirv", file]).remove(0).reason;
     assert!(reason.as_deref().is_some_and(|why| why.contains("SPIR-V")), "{reason:?}");
+}
+
+/// Runs in the tree of drivers, as [`nothing_is_timed_where_nothing_runs`] starts it.
+#[test]
+#[ignore = "runs where a GPU that is not here is"]
+fn here_nothing_runs() {
+    let found = underdog::gpu::list("vulkan");
+    assert_eq!(found.iter().map(|f| f.identity.kind.as_str()).collect::<Vec<_>>(), ["no-op"]);
+    let error = underdog::gpu::Gpu::open("vulkan", 0).err().expect("it must not open");
+    assert!(error.to_string().contains("nothing that is submitted"), "{error}");
+}
+
+#[test]
+fn nothing_is_timed_where_nothing_runs() {
+    let Some(tree) = tree() else { return };
+    for id in ["rdna4", "ada"] {
+        let gpu = VIRTUAL.iter().find(|gpu| gpu.id == id).expect("known");
+        let program = std::env::current_exe().expect("this test");
+        let run =
+            tree.command(gpu, &program).args(["--ignored", "--exact", "here_nothing_runs"]).output().expect("starts");
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(
+            run.status.success() && said.contains("1 passed"),
+            "{id}: {said}{}",
+            String::from_utf8_lossy(&run.stderr)
+        );
+    }
 }
 
 #[test]

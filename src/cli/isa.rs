@@ -12,7 +12,7 @@ use super::output::{Output, print};
 use crate::gpu::{self, Compiler};
 use crate::isa::{self, IsaRow, Question, Tree, VIRTUAL, VirtualGpu};
 use crate::kernels::{Dtype, Problem, Variant};
-use crate::measure;
+use crate::measure::{self, OnVulkan};
 use crate::run::Run;
 use anyhow::{Context as _, anyhow};
 use std::path::Path;
@@ -104,8 +104,8 @@ fn asked(args: &Isa, notes: &mut Vec<String>) -> Result<Vec<Asked>, Failure> {
         return Ok(gpus.into_iter().map(|gpu| elsewhere(&tree, gpu, &program)).collect());
     }
     let mut all = Vec::new();
-    for (gpu, way) in measure::vulkan(&program, &selector(&args.measure))? {
-        let Some((driver, position)) = way else {
+    for OnVulkan { name: gpu, driver } in measure::vulkan(&program, &selector(&args.measure))? {
+        let Some((driver, position)) = driver else {
             notes.push(format!("{gpu} has no Vulkan driver that could be asked."));
             continue;
         };

@@ -34,7 +34,7 @@ pub struct Identity {
     pub driver: String,
     /// Version text of the driver.
     pub driver_info: String,
-    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    /// `discrete`, `integrated`, `virtual`, `cpu`, `other`, or `no-op` where nothing that is submitted runs.
     pub kind: String,
     /// PCI vendor and device number, 0 where there is none.
     pub pci: [u32; 2],
@@ -169,6 +169,7 @@ pub(super) fn describe(adapter: &wgpu::Adapter, position: usize) -> Found {
         software,
     };
     let kind = match info.device_type {
+        _ if !software && nothing_runs() => NO_OP,
         wgpu::DeviceType::DiscreteGpu => "discrete",
         wgpu::DeviceType::IntegratedGpu => "integrated",
         wgpu::DeviceType::VirtualGpu => "virtual",
@@ -186,6 +187,15 @@ pub(super) fn describe(adapter: &wgpu::Adapter, position: usize) -> Found {
         features: WANTED.iter().filter(|w| features.contains(w.0)).map(|w| w.1.to_string()).collect(),
     };
     Found { identity, caps, position }
+}
+
+/// What an adapter is called on which nothing runs.
+pub(super) const NO_OP: &str = "no-op";
+
+/// Whether a library answers in the kernel's place and throws away what is submitted (`mesa-drm-shim`). Compilers work on
+/// such a device; whatever is timed there is nothing.
+fn nothing_runs() -> bool {
+    std::fs::read_to_string("/proc/self/maps").is_ok_and(|maps| maps.contains("_noop_drm_shim"))
 }
 
 /// The features kernels can use, by the name rows show.

@@ -1,6 +1,6 @@
 //! An opened device: its limits, whether it was lost, and the pipelines it has compiled.
 
-use super::adapter::{WANTED, backends, describe, instance};
+use super::adapter::{NO_OP, WANTED, backends, describe, instance};
 use super::{Found, Program, trusted};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -57,6 +57,10 @@ impl Gpu {
         let adapter = adapters
             .get(position)
             .ok_or_else(|| GpuError::Open(format!("{backend} has no adapter number {position}")))?;
+        let found = describe(adapter, position);
+        if found.identity.kind == NO_OP {
+            return Err(GpuError::Open(format!("nothing that is submitted to {} runs", found.identity.name)));
+        }
         let wanted = WANTED.iter().fold(wgpu::Features::empty(), |all, w| all | w.0);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("underdog"),
@@ -82,7 +86,7 @@ impl Gpu {
                 other => GpuError::Refused(other.to_string()),
             });
         }));
-        Ok(Self { found: describe(adapter, position), device, queue, faults, pipelines: RefCell::default() })
+        Ok(Self { found, device, queue, faults, pipelines: RefCell::default() })
     }
 
     /// The adapter and what it can do.

@@ -21,7 +21,7 @@ pub struct AdapterRow {
     pub backend: String,
     /// The driver and its version.
     pub driver: String,
-    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    /// `discrete`, `integrated`, `virtual`, `cpu`, `other`, or `no-op` where nothing that is submitted runs.
     pub kind: String,
     /// It computes on the host's cores.
     pub software: bool,
@@ -144,17 +144,25 @@ pub(super) fn select(exe: &Path, selector: &Selector) -> Result<Vec<AdapterRow>,
     }
 }
 
-/// The adapters a selector means by name, each with its Vulkan driver and its position there; `None` where another
-/// backend reaches it.
+/// An adapter, and how Vulkan reaches it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnVulkan {
+    /// Name of the device.
+    pub name: String,
+    /// Its driver, and its position among the adapters of that; `None` where another backend reaches it.
+    pub driver: Option<(Driver, usize)>,
+}
+
+/// The adapters a selector means, as Vulkan reaches them.
 ///
 /// # Errors
 /// When there is no such adapter.
-pub fn vulkan(exe: &Path, selector: &Selector) -> Result<Vec<(String, Option<(Driver, usize)>)>, MeasureError> {
+pub fn vulkan(exe: &Path, selector: &Selector) -> Result<Vec<OnVulkan>, MeasureError> {
     let way = |target| match target {
         Some(Target::Adapter { driver, position }) if driver.backend == "vulkan" => Some((driver, position)),
         _ => None,
     };
-    Ok(select(exe, selector)?.into_iter().map(|row| (row.name, way(row.target))).collect())
+    Ok(select(exe, selector)?.into_iter().map(|row| OnVulkan { name: row.name, driver: way(row.target) }).collect())
 }
 
 /// The one adapter a selector means, and how to reach it.

@@ -32,7 +32,7 @@ mod tuner;
 mod verify;
 mod worker;
 
-pub use adapters::{AdapterRow, Selector, adapters, vulkan};
+pub use adapters::{AdapterRow, OnVulkan, Selector, adapters, vulkan};
 pub use bench::{bench, local};
 pub use beside::{BesideRow, beside};
 pub use duel::{DuelRow, duel};
