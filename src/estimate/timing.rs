@@ -150,13 +150,27 @@ fn blend(compute: f64, memory: f64, wave: f64, q: f64) -> Seconds {
 }
 
 /// An operation of `needed` FLOP that computes for a while at the peak, moves bytes, and runs in waves of tiles.
-fn roofed(needed: f64, compute: Seconds, bytes: f64, wave: f64, kernel: &Kernel, machine: &Machine) -> Timed {
+fn blended(needed: f64, compute: Seconds, bytes: f64, wave: f64, kernel: &Kernel, machine: &Machine) -> Timed {
     let compute = compute / kernel.compute;
     let bytes = Bytes::new(bytes);
     let memory = bytes / (machine.bandwidth * kernel.memory);
     let bound = if compute >= memory { Bound::Compute } else { Bound::Memory };
     let seconds = blend(compute.get(), memory.get(), wave, kernel.blend);
     Timed::new(Flop::new(needed), bytes, seconds, kernel.launch, bound)
+}
+
+/// The same, whose rows that ride on the load of the weights are computed no faster than at the peak.
+fn roofed(
+    needed: f64,
+    rate: FlopRate,
+    compute: Seconds,
+    bytes: f64,
+    wave: f64,
+    kernel: &Kernel,
+    machine: &Machine,
+) -> Timed {
+    let timed = blended(needed, compute, bytes, wave, kernel, machine);
+    Timed { seconds: timed.seconds.max(at(needed, rate)), ..timed }
 }
 
 fn at(flop: f64, rate: FlopRate) -> Seconds {
@@ -172,7 +186,8 @@ fn gemm(m: f64, n: f64, k: f64, by: &Arithmetic, machine: &Machine) -> Timed {
         Some(products) => Seconds::new(products.excess_s(m, k) * n * k),
         None => at(2.0 * (m.max(kernel.least) - kernel.free) * n * k, path.rate),
     };
-    roofed(2.0 * m * n * k, compute, bytes, waves * k * kernel.wave, kernel, machine)
+    let needed = 2.0 * m * n * k;
+    roofed(needed, path.rate, compute, bytes, waves * k * kernel.wave, kernel, machine)
 }
 
 fn experts(tokens: f64, e: &Experts, by: &Arithmetic, machine: &Machine) -> Timed {
@@ -194,7 +209,7 @@ fn experts(tokens: f64, e: &Experts, by: &Arithmetic, machine: &Machine) -> Time
     let up = (tiles * ((e.matrices - 1.0) * inter / TILE).ceil() / machine.units).ceil() * e.width;
     let down = (tiles * (e.width / TILE).ceil() / machine.units).ceil() * inter;
     let needed = 2.0 * e.matrices * rows * e.width * inter;
-    roofed(needed, compute, bytes, (up + down) * kernel.wave, kernel, machine)
+    roofed(needed, path.rate, compute, bytes, (up + down) * kernel.wave, kernel, machine)
 }
 
 /// Tiles of an expert whose rows fill `mean` of them on average. Routing spreads rows unevenly; where they are spread
@@ -242,12 +257,13 @@ fn recurrent(step: &RankStep, state: f64, per_token: f64, kernel: &Kernel, machi
     let scan = Flop::new(step.prompt_tokens().0 * per_token);
     let seconds = bytes / (machine.bandwidth * kernel.memory) + scan / (machine.wide_rate * kernel.compute);
     let flop = Flop::new(step.tokens().0 * per_token);
+    let seconds = seconds.max(flop / machine.wide_rate);
     (seconds.get() > 0.0).then(|| Timed::new(flop, bytes, seconds, kernel.launch, Bound::Memory))
 }
 
 impl Attention {
     fn timed(&self, flop: f64, bytes: f64, machine: &Machine) -> Timed {
-        let timed = roofed(flop, at(flop, self.rate), bytes, 0.0, &self.kernel, machine);
+        let timed = blended(flop, at(flop, self.rate), bytes, 0.0, &self.kernel, machine);
         let bound = if self.latent && timed.bound == Bound::Compute { Bound::MlaCompute } else { timed.bound };
         Timed { bound, ..timed }
     }
