@@ -90,6 +90,24 @@ fn products_compile_for_gpus_that_are_not_here_without_spills() {
 }
 
 #[test]
+fn every_gpu_that_is_not_here_answers() {
+    if tree().is_none() {
+        return;
+    }
+    let ids: Vec<_> = VIRTUAL.iter().map(|gpu| gpu.id).collect();
+    let rows = rows(&["isa", "--gpu", &ids.join(","), "--variant", "gemm_tiled/f32/bm64.bn64.bk16.tm4.tn4.v4.ta"]);
+    assert_eq!(rows.len(), ids.len());
+    for (row, id) in rows.iter().zip(ids) {
+        let told = &row.judgement;
+        assert!(row.gpu.starts_with(id) && row.reason.is_none(), "{row:?}");
+        assert!(told.instructions.is_some_and(|all| all > 300), "{row:?}");
+        // Sixteen steps of k, sixteen products each: unrolled, or a part of it.
+        let products = told.loop_multiply_adds.unwrap_or(0);
+        assert!(id == "m1" || (products >= 16 && products.is_power_of_two()), "{row:?}");
+    }
+}
+
+#[test]
 fn machine_code_is_printed_and_a_foreign_shader_is_judged() {
     if tree().is_none() {
         return;

@@ -119,7 +119,7 @@ pub struct Isa {
     #[command(flatten)]
     pub measure: Measure,
     /// GPUs that are not here, by the drivers that `.ci/gpus` lays: rdna4, rdna3, vega20, polaris, blackwell, ada, ampere,
-    /// turing.
+    /// turing, adreno740, m1.
     #[arg(long, value_name = "CHIPS", value_delimiter = ',', conflicts_with = "adapter")]
     pub gpu: Vec<String>,
     /// Kernels: gemm, few-rows, gemv, decode, prefill, experts.

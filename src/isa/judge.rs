@@ -1,13 +1,13 @@
 //! From what a compiler told to numbers.
 
 use super::code::{Block, Kind};
-use super::{aco, hot, nak};
+use super::{aco, hot, ir3, nak};
 use crate::gpu::Executable;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What machine code is like. A number that the compiler does not tell is absent; those of the hottest loop are there
-/// where its text can be read (ACO, NAK).
+/// where its text can be read (ACO, NAK, ir3).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Judgement {
     /// Share of the instructions of the hottest loop that multiply and add: what issue alone allows, where each takes one
@@ -23,7 +23,7 @@ pub struct Judgement {
     /// Invocations of a subgroup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lanes: Option<u32>,
-    /// Subgroups that fit on a unit at once, by their registers: of an SIMD on AMD, of an SM on NVIDIA.
+    /// Subgroups that fit on a unit at once, by their registers: of an SIMD on AMD, of an SM on NVIDIA, of a core on Adreno.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_subgroups: Option<u64>,
     /// Instructions in all.
@@ -54,8 +54,8 @@ pub struct Judgement {
 
 /// Names that drivers give to one thing; several of them add up.
 const REGISTERS: &[&str] = &["VGPRs", "Number of GPRs", "GPRs", "Max Registers Used"];
-const SPILLS: &[&str] = &["Spilled SGPRs", "Spilled VGPRs", "Spills to memory", "Spills", "Spill Count"];
-const RESIDENT: &[&str] = &["Subgroups per SIMD", "Max warps/SM"];
+const SPILLS: &[&str] = &["Spilled SGPRs", "Spilled VGPRs", "Spills to memory", "Spills", "Spill Count", "STP Count"];
+const RESIDENT: &[&str] = &["Subgroups per SIMD", "Max warps/SM", "Max Waves Per Core"];
 const INSTRUCTIONS: &[&str] = &["Instructions", "Instruction count", "Instruction Count", "Instrs"];
 
 /// Judges what a compiler told.
@@ -82,10 +82,12 @@ pub fn judge(executable: &Executable) -> Judgement {
 /// The machine code, where there is a parser for its compiler.
 fn read(executable: &Executable) -> Option<Vec<Block>> {
     let text = |name: &str| executable.texts.iter().find(|(is, _)| is == name).map(|t| t.1.as_str());
-    let blocks = match (text("ACO IR"), text("NAK assembly")) {
-        (Some(_), _) => aco::blocks(text("Assembly")?),
-        (None, Some(code)) => nak::blocks(code),
-        (None, None) => return None,
+    let blocks = if text("ACO IR").is_some() {
+        aco::blocks(text("Assembly")?)
+    } else if let Some(code) = text("NAK assembly") {
+        nak::blocks(code)
+    } else {
+        ir3::blocks(text("IR3 Assembly")?)
     };
     (!blocks.is_empty()).then_some(blocks)
 }

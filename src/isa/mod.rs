@@ -7,6 +7,7 @@
 mod aco;
 mod code;
 mod hot;
+mod ir3;
 mod judge;
 mod nak;
 mod virtual_gpu;

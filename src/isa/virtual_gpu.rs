@@ -44,6 +44,8 @@ gpus! {
     "ada" "RTX 4090" "nouveau_icd.json" NVIDIA, [("NOUVEAU_CHIPSET", "192"), NVK];
     "ampere" "RTX 3090" "nouveau_icd.json" NVIDIA, [("NOUVEAU_CHIPSET", "172"), NVK];
     "turing" "RTX 2080 Ti" "nouveau_icd.json" NVIDIA, [("NOUVEAU_CHIPSET", "162"), NVK];
+    "adreno740" "Snapdragon 8 Gen 2" "freedreno_icd.json" "libfreedreno_noop_drm_shim.so", [("FD_GPU_ID", "740")];
+    "m1" "Apple M1" "asahi_icd.json" "libasahi_noop_drm_shim.so", [];
 }
 
 /// The folder of the tree, in the environment.
