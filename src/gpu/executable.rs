@@ -166,7 +166,7 @@ impl Compiler {
             .collect();
         let entry =
             CString::new(interface.entry).map_err(|_| Silent::Spirv("the name of its entry point has a NUL"))?;
-        let mut made = Made { device: &self.device, ..Made::empty(&self.device) };
+        let mut made = Made::empty(&self.device);
         let set = vk::DescriptorSetLayoutCreateInfo::default().bindings(&bindings);
         // SAFETY: what is created here is destroyed by `made`, once and in the right order.
         unsafe {

@@ -3,7 +3,7 @@
 //! Blocks begin with `BB<n>:`; a branch names its target, and a conditional one falls through. Names of instructions are
 //! those of AMD's ISA documents: before RDNA 3 a load says `dword`, since then its bits.
 
-use super::code::{Block, Instruction, Kind};
+use super::code::{Block, Instruction, Kind, linked};
 use std::collections::HashMap;
 
 /// Blocks of an assembly text.
@@ -34,12 +34,7 @@ pub fn blocks(text: &str) -> Vec<Block> {
         let kind = names.map(kind).fold(Kind::Other, both);
         block.instructions.push(Instruction { name: name.to_owned(), kind });
     }
-    let count = blocks.len();
-    for (at, (block, (target, falls))) in blocks.iter_mut().zip(targets).enumerate() {
-        block.next.extend(target.and_then(|label| labels.get(label).copied()));
-        block.next.extend((falls && at + 1 < count).then_some(at + 1));
-    }
-    blocks
+    linked(blocks, targets, &labels)
 }
 
 /// Of two operations in one instruction the multiply-adds count together.

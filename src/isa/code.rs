@@ -1,5 +1,7 @@
 //! Machine code as blocks of instructions, whatever compiler wrote it.
 
+use std::collections::HashMap;
+
 /// What an instruction does, for one invocation unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Kind {
@@ -43,4 +45,15 @@ impl Block {
         let counts = |i: &&Instruction| matches!(i.kind, Kind::MultiplyAdd(_) | Kind::Matrix(_));
         self.instructions.iter().filter(counts).count()
     }
+}
+
+/// Lets blocks in the order of a text know what follows them: of each the label it jumps to, and whether it goes on to the
+/// next one.
+pub fn linked(mut blocks: Vec<Block>, ends: Vec<(Option<&str>, bool)>, labels: &HashMap<&str, usize>) -> Vec<Block> {
+    let count = blocks.len();
+    for (at, (block, (target, falls))) in blocks.iter_mut().zip(ends).enumerate() {
+        block.next.extend(target.and_then(|label| labels.get(label).copied()));
+        block.next.extend((falls && at + 1 < count).then_some(at + 1));
+    }
+    blocks
 }

@@ -3,7 +3,7 @@
 //! A label is `l<n>:`; a branch names its target as `#l<n>`, and only `jump` does not fall through. Words in brackets
 //! before an instruction are flags: `(rpt3)` runs it three times more.
 
-use super::code::{Block, Instruction, Kind};
+use super::code::{Block, Instruction, Kind, linked};
 use std::collections::HashMap;
 
 /// Blocks of an assembly text.
@@ -34,12 +34,7 @@ pub fn blocks(text: &str) -> Vec<Block> {
             open(&mut blocks, &mut ends);
         }
     }
-    let count = blocks.len();
-    for (at, (block, (target, falls))) in blocks.iter_mut().zip(ends).enumerate() {
-        block.next.extend(target.and_then(|label| labels.get(label).copied()));
-        block.next.extend((falls && at + 1 < count).then_some(at + 1));
-    }
-    blocks
+    linked(blocks, ends, &labels)
 }
 
 /// Name, operands, and how often it runs; `None` for what is no instruction.
