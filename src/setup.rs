@@ -204,6 +204,8 @@ pub struct Limits {
     /// An older release of the engine: TensorRT-LLM up to 1.0.0 and SGLang before 0.5.4 keep the prompts of a wave
     /// together, llama.cpp before 2025 is slower throughout.
     pub older: bool,
+    /// Decode steps run without captured graphs too: every kernel is launched by the host (vLLM's `enforce_eager`).
+    pub eager: bool,
     /// Compute units that collectives hold while they overlap with compute; `None` is 20 in prompt steps and none in
     /// decode steps.
     pub communication_units: Option<u64>,
@@ -212,7 +214,7 @@ pub struct Limits {
 impl Default for Limits {
     /// vLLM's defaults on data-centre GPUs (`gpu_memory_utilization` 0.9, `max_num_batched_tokens` 8192).
     fn default() -> Self {
-        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9, older: false, communication_units: None }
+        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9, older: false, eager: false, communication_units: None }
     }
 }
 

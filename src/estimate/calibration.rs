@@ -7,8 +7,9 @@ use super::anchor::{self, Anchor, Correction};
 use super::band::{Band, Quantity, Situation};
 use super::constants::{EngineConstants, Kernel, KernelEntry, Kind, Shared, one};
 use super::llama::Llama;
-use super::path::Family;
+use super::path::{self, Family};
 use crate::catalog::Catalog;
+use crate::device::Device;
 use crate::diagnostic::Diagnostic;
 use crate::precision::Precision;
 use crate::setup::{Engine, Layout, Setup};
@@ -46,6 +47,8 @@ struct Generation {
     compute: f64,
     #[serde(default = "one")]
     memory: f64,
+    /// 16-bit TFLOP/s of one compute unit of the devices its kernels were fitted on.
+    unit_tflops: Option<f64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -106,6 +109,25 @@ impl Calibration {
             ..k.kernel()
         });
         (kernel, own.is_some_and(|g| g.fitted))
+    }
+
+    /// The share of its peak that a kernel reaches on a device whose compute units multiply slower than those it
+    /// was measured on.
+    ///
+    /// What a kernel does besides multiplying (addresses, exponentials, its ends) goes by units and clock. On a unit of
+    /// a third of the rate, as in an H20, it is a third as large beside the products: e' = 1 / (1 + (1 / e - 1) r). A
+    /// generation whose share is assumed keeps it.
+    pub fn on(&self, kernel: Kernel, sheet: &Device) -> Kernel {
+        let own = self.file.generation.iter().find(|g| g.name == sheet.architecture).filter(|g| g.compute == 1.0);
+        let measured = own.and_then(|g| self.file.generation.iter().find(|m| m.name == g.like)).and_then(|g| g.unit_tflops);
+        match (measured, sheet.compute_units) {
+            (Some(measured), Some(units)) => {
+                let density = path::wide_rate(sheet).get() / f64::from(units) / (measured * 1e12);
+                let density = density.min(1.0);
+                Kernel { compute: 1.0 / (1.0 + (1.0 / kernel.compute - 1.0) * density), ..kernel }
+            }
+            _ => kernel,
+        }
     }
 
     /// Constants of an engine; an engine without fitted ones costs nothing on the host.

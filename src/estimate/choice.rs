@@ -101,7 +101,8 @@ impl Choice<'_> {
             Kind::AttentionDecode | Kind::LatentDecode => self.setup.formats.kv_cache,
             Kind::Gemm | Kind::Experts | Kind::AttentionPrefill => Precision::Bf16,
         };
-        self.calibration.kernel(kind, &self.setup.hardware.sheet.architecture, family, cache).0
+        let sheet = &self.setup.hardware.sheet;
+        self.calibration.on(self.calibration.kernel(kind, &sheet.architecture, family, cache).0, sheet)
     }
 
     /// TensorRT-LLM brings expert kernels of its own, those that were measured; the open engines share others.

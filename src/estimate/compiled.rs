@@ -278,14 +278,20 @@ impl Compiled {
         self
     }
 
-    /// Host time of a step.
+    /// Host time of a step that replays a captured graph, or of any step where the engine captures none.
     pub fn host(&self, running: f64) -> Seconds {
         let seconds = self.engine.step_s + self.engine.sequence_s * running / self.machine.dp;
-        Seconds::new(seconds / self.setup.speed.host)
+        let launches = if self.setup.limits.eager { self.launched() } else { Seconds::ZERO };
+        Seconds::new(seconds / self.setup.speed.host) + launches
     }
 
-    /// What a step with prompt tokens pays for running without a captured graph.
+    /// What a step with prompt tokens pays on top for running without a captured graph.
     pub fn eager(&self) -> Seconds {
+        if self.setup.limits.eager { Seconds::ZERO } else { self.launched() }
+    }
+
+    /// Time in which the host launches every kernel of a step.
+    fn launched(&self) -> Seconds {
         Seconds::new(self.kernels * self.engine.eager_s / self.setup.speed.host)
     }
 

@@ -219,8 +219,8 @@ pub struct Shared {
     pub exchange_network: f64,
     /// Latency of a dispatch or combine beside that of the link, s.
     pub exchange_s: f64,
-    /// What the network adds to it, s.
-    pub exchange_network_s: f64,
+    /// Latency of the network between nodes beside that of the link, s.
+    pub network_s: f64,
     /// Compute units that prompt steps give to communication while two half batches overlap.
     pub overlap_units: f64,
     /// More data-parallel ranks than this overlap two half batches.
@@ -249,7 +249,7 @@ impl Shared {
             exchange_link: 1.0,
             exchange_network: 1.0,
             exchange_s: 0.0,
-            exchange_network_s: 0.0,
+            network_s: 0.0,
             overlap_units: 0.0,
             ..self
         }

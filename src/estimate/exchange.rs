@@ -54,7 +54,7 @@ impl Machine {
     pub fn exchange(&self, tokens: f64, exchange: &Exchange, prompt: bool) -> (Seconds, Bound) {
         let share = (self.shared.exchange_link, self.shared.exchange_network);
         let (seconds, bound) = self.travel(Bytes::new(tokens * exchange.bytes), exchange.copies(self, prompt), share);
-        let network = if self.nodes > 1.0 { self.shared.exchange_network_s } else { 0.0 };
+        let network = if self.nodes > 1.0 { self.shared.network_s } else { 0.0 };
         let fixed = Seconds::new(self.shared.exchange_s + network);
         (self.latency_of(self.domain.min(GROWING_RANKS)) * 2.0 + fixed + seconds, bound)
     }

@@ -172,7 +172,8 @@ impl Machine {
         if n <= self.reach {
             return (one.min(two), Bound::Link);
         }
-        let between = latency * 2.0 + size * (2.0 / self.reach) / (self.network * s.network_share);
+        let hop = self.latency_of(2.0) + Seconds::new(s.network_s);
+        let between = hop * 2.0 + size * (2.0 / self.reach) / (self.network * s.network_share);
         (two + between, if between > two { Bound::Network } else { Bound::Link })
     }
 
@@ -184,11 +185,12 @@ impl Machine {
             Wire::Pcie(_) => self.shared.pcie_one_shot,
         };
         let latency = self.latency_of(2.0);
+        let far = latency + Seconds::new(self.shared.network_s);
         let inside = (latency + size / (self.link_rate() * share)) * self.hops.0;
         if self.hops.1 == 0.0 {
             return (inside, Bound::Link);
         }
-        let beyond = (latency + size / (self.network * self.shared.network_share)) * self.hops.1;
+        let beyond = (far + size / (self.network * self.shared.network_share)) * self.hops.1;
         (inside + beyond, if beyond > inside { Bound::Network } else { Bound::Link })
     }
 

@@ -42,6 +42,7 @@ pub fn limits(source: &Source, typed: LimitsDraft, engine: Engine, at: &str) -> 
         max_sequences: max_sequences.or(default.max_sequences),
         batch_tokens: typed.batch_tokens.map_or(default.batch_tokens, |c| c.0),
         memory_fraction: typed.memory_fraction.map_or(default.memory_fraction, |f| f.get()),
+        eager: typed.eager.unwrap_or(default.eager),
         ..default
     })
 }

@@ -332,6 +332,8 @@ pub struct LimitsDraft {
     pub batch_tokens: Option<Count>,
     /// Share of the memory the engine may use.
     pub memory_fraction: Option<Fraction>,
+    /// Decode without captured graphs: the host launches every kernel (vLLM's `--enforce-eager`).
+    pub eager: Option<bool>,
 }
 
 /// Speculative decoding.

@@ -70,6 +70,8 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         None => compiled.prompt_step(tokens, prompts),
     }
     .get();
+    // A request costs the engine once, also where it is alone.
+    let seconds = seconds + compiled.engine.request_s + compiled.engine.request_token_s * tokens;
     let devices = compiled.setup.layout.devices() as f64;
     Ok(Prediction {
         ttft_ms: Some(seconds * 1e3),
@@ -85,7 +87,7 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     let batch = match (point.batch, point.concurrency) {
         (Some(batch), _) if compiled.machine.dp > 1.0 => batch * instance,
         (Some(batch), _) => batch,
-        (None, concurrency) => concurrency.unwrap_or(1.0),
+        (None, concurrency) => need(concurrency, "batch")?,
     }
     .max(1.0);
     let context = match point.context_tokens {

@@ -66,6 +66,7 @@ impl<'a> Describer<'a> {
             batch_tokens: batch_tokens(engine),
             memory_fraction: if offline { 0.92 } else { 0.9 },
             older: is_older(point, engine),
+            eager: is_eager(point, engine),
             communication_units: None,
         };
         let setup = Setup {
@@ -75,7 +76,7 @@ impl<'a> Describer<'a> {
             layout: layout(point),
             engine,
             limits,
-            speculation: point.spec_decode.as_ref().map(|_| speculation(&point.phase)),
+            speculation: point.spec_decode.as_deref().map(|words| speculation(words, &point.phase)),
             speed: Speed::ONE,
         };
         let Some(words) = point.disagg.as_deref() else { return Ok(Described::One(Box::new(setup))) };
@@ -131,6 +132,11 @@ fn is_older(point: &Point, engine: Engine) -> bool {
     }
 }
 
+/// vLLM captures graphs since release 0.2.7 of January 2024.
+fn is_eager(point: &Point, engine: Engine) -> bool {
+    engine == Engine::Vllm && point.date.get(..4).is_some_and(|year| year < "2024")
+}
+
 /// TensorRT-LLM up to 1.0.0 and SGLang before 0.5.4 keep the prompts of a wave together; unknown versions are new.
 fn keeps_waves(version: &str, engine: Engine) -> bool {
     let digits = version.split(|c: char| !(c.is_ascii_digit() || c == '.')).find(|part| part.contains('.'));
@@ -143,12 +149,37 @@ fn keeps_waves(version: &str, engine: Engine) -> bool {
     }
 }
 
-/// What "mtp" means where a point says no more: static batches guess one token (DeepSeek-V3 accepts 85 to 90 %,
-/// SGLang less), served random prompts three, of which 1.2 are accepted (chosen on the rows of inferencex).
-fn speculation(phase: &str) -> Speculation {
-    match phase {
-        "decode" | "both" => Speculation { drafts: 1.0, accepted: 1.75 },
-        _ => Speculation { drafts: 3.0, accepted: 2.2 },
+/// What a point says of its guesses: "mtp1 accept 0.70", "mtp steps1 ... (accept len 1.8-1.9 / ...)" (tokens a step with
+/// one guess), "nextn3" and "eagle3-4" (guesses).
+///
+/// Where it says no more than "mtp": static batches guess one token (DeepSeek-V3 accepts 85 to 90 %, SGLang less), served
+/// random prompts three. Each guess after an accepted one is accepted with the same probability; 0.607 makes 1.2 of three,
+/// which was chosen on the rows of inferencex.
+fn speculation(words: &str, phase: &str) -> Speculation {
+    const ACCEPTED: f64 = 0.607;
+    let number = |text: &str| text.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|n| n.parse::<f64>().ok());
+    let last = |text: &str| text.chars().last().and_then(|c| c.to_digit(10)).map(f64::from);
+    let guessed = |drafts: f64| (1..=drafts as i32).map(|n| ACCEPTED.powi(n)).sum::<f64>() + 1.0;
+    match words.split_once("accept ") {
+        Some((steps, lengths)) if steps.contains("steps1") => {
+            let ends = lengths.split_once('-').and_then(|(low, high)| Some((number(low)?, number(high)?)));
+            if let Some((low, high)) = ends {
+                return Speculation { drafts: 1.0, accepted: f64::midpoint(low, high) };
+            }
+        }
+        Some((_, rate)) if !rate.starts_with("len") => {
+            if let Some(rate) = number(rate) {
+                return Speculation { drafts: 1.0, accepted: 1.0 + rate };
+            }
+        }
+        _ => {}
+    }
+    match (last(words), phase) {
+        (Some(drafts), _) if words.starts_with("nextn") || words.starts_with("eagle") => {
+            Speculation { drafts, accepted: guessed(drafts) }
+        }
+        (_, "decode" | "both") => Speculation { drafts: 1.0, accepted: 1.75 },
+        _ => Speculation { drafts: 3.0, accepted: guessed(3.0) },
     }
 }
 
