@@ -106,6 +106,12 @@ pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, bl
             (Some(_), Some(rate)) if small_activations => path(Family::W4a8, rate, 1.0),
             _ => path(Family::W4a16, wide, 2.0),
         },
+        Precision::Int4 if matches!(activations, Some(Precision::Fp8 | Precision::Int8)) => {
+            match rates.fp8.or(rates.int8) {
+                Some(rate) => path(Family::W4a8, rate, 1.0),
+                None => path(Family::W4a16, wide, 2.0),
+            }
+        }
         Precision::Int4 | Precision::Q4_0 | Precision::Q4KM => path(Family::W4a16, wide, 2.0),
     }
 }

@@ -207,7 +207,9 @@ fn whole(cell: Option<f64>) -> Option<u64> {
 fn layout(point: &Point) -> Layout {
     let (devices, pp) = (whole(point.devices), whole(point.pp).unwrap_or(1));
     let (tp, dp, ep) = match (whole(point.tp), whole(point.dp), whole(point.ep)) {
-        (Some(tp), dp, ep) => (tp, dp.unwrap_or(1), ep.unwrap_or(1)),
+        // More ranks than devices are dies: an Ascend 910C is one device of two.
+        (Some(tp), None, ep) => (devices.map_or(tp, |d| tp.min((d / pp).max(1))), 1, ep.unwrap_or(1)),
+        (Some(tp), Some(dp), ep) => (tp, dp, ep.unwrap_or(1)),
         (None, None, Some(ep)) => (1, ep, ep),
         (None, dp, ep) => match point.disagg.as_deref().and_then(wide_experts) {
             Some(wide) => (1, wide, wide),
