@@ -49,6 +49,9 @@ struct Generation {
     memory: f64,
     /// 16-bit TFLOP/s of one compute unit of the devices its kernels were fitted on.
     unit_tflops: Option<f64>,
+    /// See [`Shared::switch_reduce`].
+    #[serde(default)]
+    switch_reduce: f64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -218,6 +221,16 @@ impl Calibration {
     /// Constants that belong to no engine and no kernel family.
     pub const fn shared(&self) -> &Shared {
         &self.file.shared
+    }
+
+    /// The same on a device generation, for an engine.
+    ///
+    /// SGLang turns sums in the switch off (`NCCL_NVLS_ENABLE` is 0 without `--enable-nccl-nvls`), and vLLM the memory
+    /// they need (`NCCL_CUMEM_ENABLE` is 0).
+    pub fn shared_on(&self, architecture: &str, engine: Engine) -> Shared {
+        let own = self.file.generation.iter().find(|g| g.name == architecture);
+        let own = own.filter(|_| matches!(engine, Engine::Trtllm | Engine::Ideal));
+        Shared { switch_reduce: own.map_or(0.0, |g| g.switch_reduce), ..self.file.shared }
     }
 }
 

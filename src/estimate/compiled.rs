@@ -60,7 +60,8 @@ impl Compiled {
     pub fn new(setup: Setup, calibration: &Calibration) -> Result<Self, Unanswerable> {
         let mut engine = calibration.engine(setup.engine);
         let ideal = setup.engine == Engine::Ideal;
-        let shared = if ideal { calibration.shared().ideal() } else { *calibration.shared() };
+        let shared = calibration.shared_on(&setup.hardware.sheet.architecture, setup.engine);
+        let shared = if ideal { shared.ideal() } else { shared };
         let machine = Machine::new(&setup.hardware, &setup.layout, &shared, &engine)?;
         let ops = forward::ops(&setup, calibration, &machine, false);
         let prompt_ops = forward::ops(&setup, calibration, &machine, true);

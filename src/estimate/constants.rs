@@ -205,6 +205,14 @@ pub struct Shared {
     pub link_two_shot: f64,
     /// Extra latency of a two-shot collective, s.
     pub link_two_shot_s: f64,
+    /// Share of the link that an all-reduce reaches whose sums are made in the switch, each rank sending its data once; 0
+    /// where the switch adds nothing up. It belongs to the generation.
+    #[serde(default)]
+    pub switch_reduce: f64,
+    /// Latency of such an all-reduce beside that of the link, s.
+    pub switch_reduce_s: f64,
+    /// Ranks from which on libraries use it.
+    pub switch_reduce_ranks: f64,
     /// Latency of a collective over PCI Express per rank, s.
     pub pcie_latency_rank_s: f64,
     /// Share of PCI Express a one-shot collective reaches.
@@ -242,6 +250,9 @@ impl Shared {
             link_one_shot: 1.0,
             link_two_shot: 1.0,
             link_two_shot_s: 0.0,
+            switch_reduce: if self.switch_reduce > 0.0 { 1.0 } else { 0.0 },
+            switch_reduce_s: 0.0,
+            switch_reduce_ranks: 0.0,
             pcie_latency_rank_s: 0.0,
             pcie_one_shot: 1.0,
             pcie_two_shot: 1.0,

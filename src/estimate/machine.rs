@@ -148,12 +148,18 @@ impl Machine {
 
     /// Least time of an all-reduce of `size` over so many ranks: links and network at their peak, no latency.
     pub fn reduce_roof(&self, size: Bytes, ranks: f64) -> Seconds {
-        let inside = size * (2.0 * (ranks - 1.0).max(0.0) / ranks) / self.link_rate();
+        let each = 2.0 * (ranks - 1.0).max(0.0) / ranks;
+        let inside = size * if self.adds_in_switch() { each.min(1.0) } else { each } / self.link_rate();
         if ranks <= self.reach { inside } else { inside.max(size * (2.0 / self.reach) / self.network) }
     }
 
+    /// The switch between the devices makes sums.
+    fn adds_in_switch(&self) -> bool {
+        matches!(self.wire, Wire::Switch(_)) && self.shared.switch_reduce > 0.0
+    }
+
     /// Time of an all-reduce of `size` over so many neighbouring ranks: one shot (every rank reads all) or two shots
-    /// (reduce-scatter, all-gather), whichever is faster; between nodes what a node's ranks share goes over the
+    /// (reduce-scatter, all-gather) or sums made in the switch, whichever is fastest; between nodes what a node's ranks share goes over the
     /// network on top.
     pub fn reduce(&self, size: Bytes, ranks: f64) -> (Seconds, Bound) {
         let s = &self.shared;
@@ -169,6 +175,11 @@ impl Machine {
         let one = latency + size * (n - 1.0) / (rate * one_share);
         let two =
             latency * 2.0 + size * (2.0 * (n - 1.0) / n) / (rate * (two_share * self.two_shot)) + Seconds::new(extra);
+        let two = if self.adds_in_switch() && n >= s.switch_reduce_ranks {
+            two.min(latency + size / (rate * s.switch_reduce) + Seconds::new(s.switch_reduce_s))
+        } else {
+            two
+        };
         if n <= self.reach {
             return (one.min(two), Bound::Link);
         }

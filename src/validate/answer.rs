@@ -70,8 +70,7 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         None => compiled.prompt_step(tokens, prompts),
     }
     .get();
-    // A request costs the engine once, also where it is alone.
-    let seconds = seconds + compiled.engine.request_s + compiled.engine.request_token_s * tokens;
+    let seconds = seconds + once(compiled, 1.0, tokens);
     let devices = compiled.setup.layout.devices() as f64;
     Ok(Prediction {
         ttft_ms: Some(seconds * 1e3),
@@ -79,6 +78,11 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         situation: compiled.situation().map(offline_band),
         ..Prediction::default()
     })
+}
+
+/// What requests of so many tokens cost the engine once, s, also where nothing else runs.
+fn once(compiled: &Compiled, requests: f64, tokens: f64) -> f64 {
+    requests * (compiled.engine.request_s + compiled.engine.request_token_s * tokens)
 }
 
 /// A static batch; counted per device where experts are parallel.
@@ -108,7 +112,7 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
 fn both(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     let (input, output) = (need(point.input_tokens, "input_tokens")?, need(point.output_tokens, "output_tokens")?);
     let batch = point.concurrency.unwrap_or(1.0).max(1.0);
-    let first = compiled.prompt_step(input, batch).get();
+    let first = compiled.prompt_step(input, batch).get() + once(compiled, batch, input);
     let step = compiled.decode_step(batch, input + output / 2.0).get();
     let total = first + (output - 1.0).max(0.0) * step;
     let per_device = |tokens: f64| Some(tokens * batch / total / compiled.setup.layout.devices() as f64);
@@ -197,7 +201,9 @@ fn offline(point: &Point, setup: &Setup, calibration: &Calibration) -> Result<Pr
 }
 
 fn offline_in(point: &Point, setup: &Setup, calibration: &Calibration) -> Result<Prediction, String> {
-    let compiled = compile(setup, calibration)?.offline();
+    let compiled = compile(setup, calibration)?;
+    // gpustack sends all requests at once to a server (`vllm bench serve`).
+    let compiled = if point.family == "gpustack" { compiled } else { compiled.offline() };
     let layout = &setup.layout;
     let one = load(point, 1.0)?;
     let fit = compiled.memory.admits(one.input_tokens, one.output_tokens);
