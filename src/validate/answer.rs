@@ -87,25 +87,54 @@ fn once(compiled: &Compiled, requests: f64, tokens: f64) -> f64 {
 
 /// A static batch; counted per device where experts are parallel.
 fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
-    let instance = (compiled.setup.layout.tp * compiled.setup.layout.dp) as f64;
-    let batch = match (point.batch, point.concurrency) {
-        (Some(batch), _) if compiled.machine.dp > 1.0 => batch * instance,
-        (Some(batch), _) => batch,
-        (None, concurrency) => need(concurrency, "batch")?,
-    }
-    .max(1.0);
     let context = match point.context_tokens {
         Some(context) => context,
         None => point.input_tokens.unwrap_or(0.0) + point.output_tokens.unwrap_or(0.0) / 2.0,
     };
-    let seconds = compiled.decode_step(batch, context.max(1.0)).get() / compiled.accepted();
+    let context = Some(context).filter(|c| *c >= 1.0);
+    let pace = |batch: f64, context: f64| compiled.decode_step(batch, context).get() / compiled.accepted();
+    let instance = (compiled.setup.layout.tp * compiled.setup.layout.dp) as f64;
     let devices = compiled.setup.layout.devices() as f64;
+    let batch = match (point.batch, point.concurrency) {
+        (Some(batch), _) if compiled.machine.dp > 1.0 => batch * instance,
+        (Some(batch), _) => batch,
+        (None, Some(concurrency)) => concurrency,
+        (None, None) => {
+            // How many tokens come at the pace that was measured.
+            let seconds = need(point.tpot_ms, "batch")? / 1e3;
+            let context = need(context, "context")?;
+            let batch = largest(|batch| pace(batch, context) <= seconds).ok_or("one sequence alone is slower")?;
+            return Ok(Prediction {
+                output_tok_s_per_device: Some(batch / seconds / devices),
+                situation: compiled.situation(),
+                ..Prediction::default()
+            });
+        }
+    }
+    .max(1.0);
+    let seconds = pace(batch, context.unwrap_or(1.0));
     Ok(Prediction {
         tpot_ms: Some(seconds * 1e3),
         output_tok_s_per_device: Some(batch / seconds / devices),
         situation: compiled.situation(),
         ..Prediction::default()
     })
+}
+
+/// The largest batch of which something holds that fails from some batch on; `None` where it does not hold of one.
+fn largest(holds: impl Fn(f64) -> bool) -> Option<f64> {
+    let (mut low, mut high) = (1.0, 1.0);
+    if !holds(low) {
+        return None;
+    }
+    while holds(high) && high < 1e7 {
+        (low, high) = (high, high * 2.0);
+    }
+    while high - low > 1.0 {
+        let middle = f64::midpoint(low, high).floor();
+        if holds(middle) { low = middle } else { high = middle }
+    }
+    Some(low)
 }
 
 /// A static batch: all prompts at once, then all answers in step.
