@@ -214,7 +214,14 @@ pub struct Limits {
 impl Default for Limits {
     /// vLLM's defaults on data-centre GPUs (`gpu_memory_utilization` 0.9, `max_num_batched_tokens` 8192).
     fn default() -> Self {
-        Self { max_sequences: None, batch_tokens: 8192, memory_fraction: 0.9, older: false, eager: false, communication_units: None }
+        Self {
+            max_sequences: None,
+            batch_tokens: 8192,
+            memory_fraction: 0.9,
+            older: false,
+            eager: false,
+            communication_units: None,
+        }
     }
 }
 

@@ -46,6 +46,22 @@ fn a_token_takes_what_a_step_takes_whatever_the_length_of_the_answer() {
     assert!((first / same - 1.0).abs() < 0.001, "{first} and {same} ms");
 }
 
+/// Without captured graphs the host launches every kernel of a decode step too, and of a step with a prompt once.
+#[test]
+fn an_eager_engine_launches_every_kernel_of_every_step_once() {
+    let plan = plan("tpot-long-prompt-short-answer.toml", &[]);
+    let captured = setup(&plan, &plan.contenders[0].name);
+    let mut eager = captured.clone();
+    eager.limits.eager = true;
+    let [captured, eager] = [captured, eager].map(|s| Compiled::new(s, &calibration()).expect("an estimate"));
+    let launches = captured.eager().get();
+    assert!(launches > 0.0 && eager.eager().get() == 0.0);
+    let longer = eager.decode_step(4.0, 1000.0).get() - captured.decode_step(4.0, 1000.0).get();
+    assert!((longer / launches - 1.0).abs() < 1e-9, "{longer} and {launches} s");
+    let prompt = eager.prompt_step(2048.0, 1.0).get() / captured.prompt_step(2048.0, 1.0).get();
+    assert!((prompt - 1.0).abs() < 1e-12, "{prompt}");
+}
+
 /// Four groups of eight ranks each reduce their own tokens: no more than one group of eight does.
 #[test]
 fn an_all_reduce_spans_the_tensor_parallel_ranks_alone() {

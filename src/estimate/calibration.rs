@@ -122,7 +122,8 @@ impl Calibration {
     /// generation whose share is assumed keeps it.
     pub fn on(&self, kernel: Kernel, sheet: &Device) -> Kernel {
         let own = self.file.generation.iter().find(|g| g.name == sheet.architecture).filter(|g| g.compute == 1.0);
-        let measured = own.and_then(|g| self.file.generation.iter().find(|m| m.name == g.like)).and_then(|g| g.unit_tflops);
+        let measured =
+            own.and_then(|g| self.file.generation.iter().find(|m| m.name == g.like)).and_then(|g| g.unit_tflops);
         match (measured, sheet.compute_units) {
             (Some(measured), Some(units)) => {
                 let density = path::wide_rate(sheet).get() / f64::from(units) / (measured * 1e12);

@@ -157,7 +157,8 @@ fn keeps_waves(version: &str, engine: Engine) -> bool {
 /// which was chosen on the rows of inferencex.
 fn speculation(words: &str, phase: &str) -> Speculation {
     const ACCEPTED: f64 = 0.607;
-    let number = |text: &str| text.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|n| n.parse::<f64>().ok());
+    let number =
+        |text: &str| text.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|n| n.parse::<f64>().ok());
     let last = |text: &str| text.chars().last().and_then(|c| c.to_digit(10)).map(f64::from);
     let guessed = |drafts: f64| (1..=drafts as i32).map(|n| ACCEPTED.powi(n)).sum::<f64>() + 1.0;
     match words.split_once("accept ") {
@@ -276,6 +277,28 @@ mod tests {
         assert_eq!(read("P[TP 4, EP 4] D[TP 16, EP 16]"), Some((4, 1, 4, 16, 16, 16)));
         assert_eq!(read("disagg P[4 GPU, TP=4] D[32 GPU, EP=8]"), Some((4, 1, 1, 32, 1, 8)));
         assert_eq!(read("226.75 nodes avg"), None);
+    }
+
+    /// As the collections print them: Ant's H20 report, CloudMatrix384, SGLang's recipes for Ascend, InferenceX.
+    #[test]
+    fn guesses_are_read_as_they_are_told() {
+        let read = |words: &str, phase: &str| {
+            let Speculation { drafts, accepted } = speculation(words, phase);
+            (drafts, (accepted * 100.0).round() / 100.0)
+        };
+        assert_eq!(
+            read("mtp steps1 draft2 (accept len 1.8-1.9 / 2.4-2.7 / 2.9-3.3 for 1/2/3 steps)", "decode"),
+            (1.0, 1.85)
+        );
+        assert_eq!(
+            read("mtp more drafts (accept len 1.8-1.9 / 2.4-2.7 / 2.9-3.3 for 1/2/3 steps)", "decode"),
+            (1.0, 1.75)
+        );
+        assert_eq!(read("mtp1 accept 0.70", "decode"), (1.0, 1.7));
+        assert_eq!(read("nextn2", "serve"), (2.0, 1.98));
+        assert_eq!(read("eagle3-4", "serve"), (4.0, 2.33));
+        assert_eq!(read("mtp", "serve"), (3.0, 2.2));
+        assert_eq!(read("mtp", "decode"), (1.0, 1.75));
     }
 
     #[test]

@@ -146,7 +146,9 @@ fn timing(row: &KernelRow, hardware: &Hardware, calibration: &Calibration) -> Re
     let ranks = whole(row.num_gpus);
     let layout = Layout { tp: ranks, ep: whole(row.moe_ep), ..Layout::SINGLE };
     let engine: EngineConstants = calibration.engine(Engine::Trtllm);
-    let mut machine = Machine::new(hardware, &layout, &calibration.shared_on(&sheet.architecture, Engine::Trtllm), &engine).map_err(|why| why.to_string())?;
+    let mut machine =
+        Machine::new(hardware, &layout, &calibration.shared_on(&sheet.architecture, Engine::Trtllm), &engine)
+            .map_err(|why| why.to_string())?;
     machine.cache = sheet.l2.unwrap_or(Bytes::ZERO);
     let (kind, work, step) = work(row, path, cache)?;
     if kind != Some(Kind::AttentionDecode) {

@@ -181,8 +181,10 @@ pub fn links(case: &Case) -> Check {
     for step in steps(case, &compiled) {
         for op in list(&compiled, &step).iter().filter(|op| matches!(op.work, Work::Reduce { .. })) {
             let Some(timed) = op.time(&step.on_rank(machine.dp), machine) else { continue };
-            // Every rank sends its part of the vectors to all others, and gets theirs, twice.
-            let sent = timed.wire * (2.0 * (machine.tp - 1.0) / machine.tp);
+            // Every rank sends its part of the vectors to all others, and gets theirs, twice; a switch that adds takes
+            // the vectors of a rank once.
+            let twice = 2.0 * (machine.tp - 1.0) / machine.tp;
+            let sent = timed.wire * if machine.shared.switch_reduce > 0.0 { twice.min(1.0) } else { twice };
             check.at_most(sent.get() / timed.seconds.get(), machine.link_rate().get(), TOLERANCE, || {
                 format!("byte/s of {} in {step:?}", op.name)
             });
