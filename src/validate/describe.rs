@@ -81,6 +81,15 @@ impl<'a> Describer<'a> {
         };
         let Some(words) = point.disagg.as_deref() else { return Ok(Described::One(Box::new(setup))) };
         match pools(words) {
+            // Both pools in fewer devices than they need apart are one instance.
+            Some((readers, writers))
+                if point.devices.is_some_and(|d| d < (readers.devices() + writers.devices()) as f64) =>
+            {
+                Ok(Described::One(Box::new(Setup { layout: readers, ..setup })))
+            }
+            Some(_) if point.devices.is_none() && !words.to_ascii_lowercase().contains("gpu") => {
+                Err("the row does not say how many instances its pools have".to_owned())
+            }
             Some((readers, writers)) => {
                 let limits = Limits { memory_fraction: 0.85, ..limits };
                 Ok(Described::Pools {
