@@ -4,32 +4,41 @@ enable wgpu_cooperative_matrix;
 {#
   f16 inputs, f32 sums, by the adapter's matrix units: cs x cs fragments. A workgroup of sm x sn subgroups of l lanes
   covers bm x bn; tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the next tile into
-  registers while this one is used. C is stored in whole tiles, so it is as large as the tiles are.
+  registers while this one is used. B comes by column, as a model stores its weights, so that both operands of a fragment
+  lie along k, as matrix units read them. Eight halves are fetched as four words: drivers that check every component of
+  a load check four. C is stored in whole tiles, so it is as large as the tiles are.
 #}
 struct Params { lda: u32, ldb: u32, ldc: u32, row0: u32, k1: u32, tx: u32, ty: u32 }
 @group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4<f16>>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<f16>>;
+@group(0) @binding(1) var<storage, read> a: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> b: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 {% set threads = l * sm * sn %}
 {% set wm = bm // sm // cs %}
 {% set wn = bn // sn // cs %}
 {% set as = bk + 8 %}
-{% set bs = bn + 8 %}
-{% set aloads = bm * bk // 4 // threads %}
-{% set bloads = bn * bk // 4 // threads %}
+{% set bs = bk + 8 %}
+{% set across = bk // 8 %}
+{% set aloads = bm * bk // 8 // threads %}
+{% set bloads = bn * bk // 8 // threads %}
 {% set M = "coop_mat" ~ cs ~ "x" ~ cs %}
 var<workgroup> at: array<f16, {{ bm * as }}>;
-var<workgroup> bt: array<f16, {{ bk * bs }}>;
+var<workgroup> bt: array<f16, {{ bn * bs }}>;
 
-{% macro fetch(k) %}
+{% macro fetch() %}
 {% for i in range(aloads) %}
-        { let e = t + {{ i * threads }}u;
-        ra{{ i }} = a[((row0 + e / {{ bk // 4 }}u) * p.lda + {{ k }}) / 4u + e % {{ bk // 4 }}u]; }
+        ra{{ i }} = a[ia + {{ i * threads // across }}u * aline];
 {% endfor %}
 {% for i in range(bloads) %}
-        { let e = t + {{ i * threads }}u;
-        rb{{ i }} = b[(({{ k }} + e / {{ bn // 4 }}u) * p.ldb + column0) / 4u + e % {{ bn // 4 }}u]; }
+        rb{{ i }} = b[ib + {{ i * threads // across }}u * bline];
+{% endfor %}
+{% endmacro %}
+{# Eight values of a register quad, where they go in a tile. #}
+{% macro keep(tile, at, from) %}
+{% for x in range(4) %}
+        { let pair = vec2<f16>(unpack2x16float({{ from }}[{{ x }}]));
+        {{ tile }}[{{ at }} + {{ 2 * x }}u] = pair.x;
+        {{ tile }}[{{ at }} + {{ 2 * x + 1 }}u] = pair.y; }
 {% endfor %}
 {% endmacro %}
 
@@ -48,49 +57,54 @@ fn main(
     var s{{ i }}_{{ j }} = {{ M }}<f32, C>();
 {% endfor %}{% endfor %}
 {% for i in range(aloads) %}
-    var ra{{ i }}: vec4<f16>;
+    var ra{{ i }}: vec4<u32>;
 {% endfor %}
 {% for i in range(bloads) %}
-    var rb{{ i }}: vec4<f16>;
+    var rb{{ i }}: vec4<u32>;
 {% endfor %}
+    let aline = p.lda / 8u;
+    let bline = p.ldb / 8u;
+    var ia = (row0 + t / {{ across }}u) * aline + t % {{ across }}u;
+    var ib = (column0 + t / {{ across }}u) * bline + t % {{ across }}u;
+    let spot = t / {{ across }}u * {{ as }}u + t % {{ across }}u * 8u;
 {% if pf %}
-{{ fetch("0u") }}
+{{ fetch() }}
 {% endif %}
     for (var k = 0u; k < p.k1; k += {{ bk }}u) {
 {% if not pf %}
-{{ fetch("k") }}
+{{ fetch() }}
+        ia += {{ across }}u;
+        ib += {{ across }}u;
 {% endif %}
 {% for i in range(aloads) %}
-        { let e = t + {{ i * threads }}u; let spot = e / {{ bk // 4 }}u * {{ as }}u + e % {{ bk // 4 }}u * 4u;
-{% for x in range(4) %}
-        at[spot + {{ x }}u] = ra{{ i }}[{{ x }}];
-{% endfor %}
-        }
+{{ keep("at", "spot + " ~ (i * threads // across * as) ~ "u", "ra" ~ i) }}
 {% endfor %}
 {% for i in range(bloads) %}
-        { let e = t + {{ i * threads }}u; let spot = e / {{ bn // 4 }}u * {{ bs }}u + e % {{ bn // 4 }}u * 4u;
-{% for x in range(4) %}
-        bt[spot + {{ x }}u] = rb{{ i }}[{{ x }}];
-{% endfor %}
-        }
+{{ keep("bt", "spot + " ~ (i * threads // across * bs) ~ "u", "rb" ~ i) }}
 {% endfor %}
         workgroupBarrier();
 {% if pf %}
-        if k + {{ bk }}u < p.k1 {
-{{ fetch("(k + " ~ bk ~ "u)") }}
-        }
+        // After the last tile the same one comes again: a load behind a branch would be waited for at its end.
+        let more = select(0u, {{ across }}u, k + {{ bk }}u < p.k1);
+        ia += more;
+        ib += more;
+{{ fetch() }}
 {% endif %}
 {% for q in range(bk // cs) %}
+        {
+{% for j in range(wn) %}
+        let spot_b{{ j }} = (mine_x + {{ j * cs }}u) * {{ bs }}u + {{ q * cs }}u;
+        let fb{{ j }} = coopLoad<{{ M }}<f16, B>>(&bt[spot_b{{ j }}], {{ bs }}u);
+{% endfor %}
 {% for i in range(wm) %}
         { let spot_a = (mine_y + {{ i * cs }}u) * {{ as }}u + {{ q * cs }}u;
         let fa = coopLoadT<{{ M }}<f16, A>>(&at[spot_a], {{ as }}u);
 {% for j in range(wn) %}
-        { let spot_b = {{ q * cs * bs }}u + mine_x + {{ j * cs }}u;
-        let fb = coopLoadT<{{ M }}<f16, B>>(&bt[spot_b], {{ bs }}u);
-        s{{ i }}_{{ j }} = coopMultiplyAdd(fa, fb, s{{ i }}_{{ j }}); }
+        s{{ i }}_{{ j }} = coopMultiplyAdd(fa, fb{{ j }}, s{{ i }}_{{ j }});
 {% endfor %}
         }
 {% endfor %}
+        }
 {% endfor %}
         workgroupBarrier();
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 /// Blocks of the innermost loop that multiplies and adds most; of all of them where there is no such loop.
 ///
-/// A loop is natural: a jump back to a block, and everything on the ways from there to the jump.
+/// A loop is natural: a jump back to a block that every way to the jump passes, and everything between the two. Where the
+/// blocks stand in the text says nothing: compilers put a loop's body before its head.
 pub fn hottest(blocks: &[Block]) -> Vec<usize> {
     let mut before = vec![Vec::new(); blocks.len()];
     for (at, block) in blocks.iter().enumerate() {
@@ -13,9 +14,10 @@ pub fn hottest(blocks: &[Block]) -> Vec<usize> {
             before[next].push(at);
         }
     }
+    let always = dominators(&before);
     let mut loops: Vec<BTreeSet<usize>> = Vec::new();
     for (at, block) in blocks.iter().enumerate() {
-        for &head in block.next.iter().filter(|next| **next <= at) {
+        for &head in block.next.iter().filter(|next| always.get(at).is_some_and(|all| all.contains(next))) {
             let (mut inside, mut open) = (BTreeSet::from([head]), vec![at]);
             while let Some(block) = open.pop() {
                 if inside.insert(block) {
@@ -32,6 +34,27 @@ pub fn hottest(blocks: &[Block]) -> Vec<usize> {
     match innermost.max_by_key(|inside| work(inside)) {
         Some(inside) => inside.iter().copied().collect(),
         None => (0..blocks.len()).collect(),
+    }
+}
+
+/// The blocks that every way from the first block to each one passes, itself included.
+fn dominators(before: &[Vec<usize>]) -> Vec<BTreeSet<usize>> {
+    let mut all: Vec<BTreeSet<usize>> = vec![(0..before.len()).collect(); before.len()];
+    if let Some(first) = all.first_mut() {
+        *first = BTreeSet::from([0]);
+    }
+    loop {
+        let mut settled = true;
+        for at in 1..before.len() {
+            let ways = before[at].iter().map(|b| all[*b].clone()).reduce(|a, b| &a & &b);
+            let mut now = ways.unwrap_or_default();
+            now.insert(at);
+            settled &= now == all[at];
+            all[at] = now;
+        }
+        if settled {
+            return all;
+        }
     }
 }
 
@@ -59,5 +82,7 @@ mod tests {
         ];
         assert_eq!(hottest(&blocks), [3, 4]);
         assert_eq!(hottest(&[block(2, &[1]), block(3, &[])]), [0, 1]);
+        // The head of a loop that is entered there may stand behind its body.
+        assert_eq!(hottest(&[block(9, &[2]), block(5, &[2]), block(0, &[1, 3]), block(4, &[])]), [1, 2]);
     }
 }

@@ -86,11 +86,24 @@ impl Tree {
 
     /// Runs a program where Vulkan has this one GPU.
     pub fn command(&self, gpu: &VirtualGpu, program: &Path) -> Command {
+        let mut command = self.with_driver(gpu.manifest);
+        command.arg("--preload").arg(self.libraries().join(gpu.shim)).arg(program);
+        command.envs(gpu.environment.iter().copied());
+        command
+    }
+
+    /// Runs a program where Vulkan has the tree's software driver, which executes what it is given: cooperative matrices
+    /// too, which older releases of it lack.
+    pub fn software(&self, program: &Path) -> Command {
+        let mut command = self.with_driver("lvp_icd.json");
+        command.arg(program);
+        command
+    }
+
+    fn with_driver(&self, manifest: &str) -> Command {
         let mut command = Command::new(self.loader());
         command.arg("--library-path").arg(self.libraries());
-        command.arg("--preload").arg(self.libraries().join(gpu.shim)).arg(program);
-        command.env("VK_DRIVER_FILES", self.0.join("usr/share/vulkan/icd.d").join(gpu.manifest));
-        command.envs(gpu.environment.iter().copied());
+        command.env("VK_DRIVER_FILES", self.0.join("usr/share/vulkan/icd.d").join(manifest));
         command
     }
 

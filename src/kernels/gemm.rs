@@ -105,6 +105,14 @@ fn whole_loads(variant: &Variant) -> Result<(), String> {
     let threads = footprint(variant).1;
     let wide = if knob("v4") > 0 { 4 } else { 1 };
     let columns_wide = if variant.dtype == Dtype::Q4 { 8 } else { wide };
+    let wide_rows = if knob("ta") > 0 { knob("bm") } else { knob("bk") } / wide;
+    let lines = [wide_rows, if variant.dtype == Dtype::Q4 { knob("bk") } else { knob("bn") } / columns_wide];
+    if lines.iter().any(|line| !threads.is_multiple_of((*line).max(1))) {
+        return Err(format!("{variant}: {threads} invocations do not fetch whole lines of a tile"));
+    }
+    if knob("tex") > 0 && !(variant.dtype == Dtype::F32 && knob("v4") > 0 && knob("ta") > 0) {
+        return Err(format!("{variant}: textures hold four f32 of A's columns"));
+    }
     let whole = |values: u32, wide: u32| values > 0 && values.is_multiple_of(threads * wide);
     if whole(knob("bm") * knob("bk"), wide) && whole(knob("bn") * knob("bk"), columns_wide) {
         Ok(())
@@ -124,8 +132,9 @@ pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> V
     if matches!(variant.dtype, Dtype::I8 | Dtype::Q4) {
         bindings.push(3);
     }
-    // The strides of B: columns of a row, or values of a column where 4-bit weights lie along k.
-    let ldb = if variant.dtype == Dtype::Q4 { kp } else { np };
+    // The strides of B: columns of a row, or values of a column where weights lie along k.
+    let by_column = variant.dtype == Dtype::Q4 || variant.family == Family::GemmCooperative;
+    let ldb = if by_column { kp } else { np };
     let quads = matches!(variant.family, Family::GemmRegisters | Family::GemmLanes);
     let lda = if variant.knob("ta") > 0 && !quads { mp } else { kp };
     let tile_rows = mp / tile.rows;
@@ -182,6 +191,10 @@ fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2])
         }
         return Memory::Input(stored(&packed, variant.dtype));
     }
+    if variant.knob("tex") > 0 {
+        let texels = transpose(&padded, [mp, kp]);
+        return Memory::Texture { width: (mp / 4) as u32, height: kp as u32, texels };
+    }
     if variant.knob("ta") > 0 {
         return Memory::Input(stored(&transpose(&padded, [mp, kp]), variant.dtype));
     }
@@ -202,6 +215,9 @@ fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]
         _ => {}
     }
     let padded = pad(&data.b, shape, [kp, np]);
+    if variant.family == Family::GemmCooperative {
+        return Memory::Input(stored(&transpose(&padded, [kp, np]), variant.dtype));
+    }
     if variant.knob("tex") > 0 {
         return Memory::Texture { width: (np / 4) as u32, height: kp as u32, texels: padded };
     }
@@ -254,7 +270,7 @@ pub(super) fn footprint(variant: &Variant) -> (u32, u32) {
     let value = if variant.dtype == Dtype::F16 { 2 } else { 4 };
     match variant.family {
         Family::GemmCooperative => {
-            let bytes = 2 * (knob("bm") * (knob("bk") + 8) + knob("bk") * (knob("bn") + 8));
+            let bytes = 2 * (knob("bm") + knob("bn")) * (knob("bk") + 8);
             (bytes, knob("l") * knob("sm") * knob("sn"))
         }
         Family::GemmTiled => {

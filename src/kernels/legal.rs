@@ -10,7 +10,7 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     let [m, n, k] = problem.mnk();
     let texture = u64::from(caps.texture);
     let sides = match (variant.family, problem) {
-        (Family::GemmRegisters | Family::GemmLanes, _) => [k + 64, m.max(n) / 4 + 256],
+        (Family::GemmTiled | Family::GemmRegisters | Family::GemmLanes, _) => [k + 64, m.max(n) / 4 + 256],
         (Family::AttentionLanes, Problem::Attention { queries, context, heads, kv_heads, head_dim }) => {
             let planes = (queries * heads / 4 + 4 * kv_heads).max(head_dim * kv_heads);
             [planes, context + 4 * u64::from(lanes)]

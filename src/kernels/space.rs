@@ -96,14 +96,18 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         _ => {}
     }
     let blocks = [[64, 64, 8, 8, 8], [64, 64, 16, 4, 4], [128, 128, 8, 8, 8], [128, 64, 16, 8, 8]];
+    // A column of sixteen times eight: fewer loads from workgroup memory for each product, and half the subgroups.
+    let tall = [256, 128, 16, 16, 8];
     let each = |more: &[(&str, u32)]| blocks.iter().map(|&b| tiled(dtype, b, more)).collect::<Vec<_>>();
     let (wide, fetched) = ([("v4", 1), ("ta", 1)], [("v4", 1), ("ta", 1), ("pf", 1)]);
+    let fetched_whole = [("v4", 1), ("ta", 1), ("pf", 1), ("ku", 16)];
     let mut rungs = vec![
         naive(dtype, 0),
         rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
         rung("register-blocked", each(&[])),
         rung("vectorised", each(&wide)),
         rung("prefetched", each(&fetched)),
+        rung("tall blocks", vec![tiled(dtype, tall, &fetched_whole), tiled(dtype, [128, 128, 16, 16, 8], &fetched_whole)]),
         rung("swizzled", vec![tiled(dtype, blocks[2], &[("v4", 1), ("ta", 1), ("pf", 1), ("pad", 4), ("sw", 8)])]),
         rung("split sum", vec![tiled(dtype, blocks[0], &[("v4", 1), ("ta", 1), ("sk", 4)])]),
         rung("registers only", vec![registers(dtype, [8, 1, 16, 1, 1], 0), registers(dtype, [16, 16, 4, 1, 1], 0)]),
@@ -113,6 +117,8 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rungs.push(rung("textures", shapes.iter().map(|&s| registers(dtype, s, SAMPLED)).collect()));
         let shapes = [[8, 1, 16, 2, 1], [8, 1, 8, 2, 1], [8, 8, 8, 2, 1]];
         rungs.push(rung("storage textures", shapes.iter().map(|&s| registers(dtype, s, STORAGE)).collect()));
+        let textured = |block| tiled(dtype, block, &[&fetched_whole[..], &[("tex", SAMPLED)]].concat());
+        rungs.push(rung("tall blocks, textures", vec![textured(tall), textured([128, 128, 16, 16, 8])]));
     }
     if matches!(caps.lanes, 4 | 8 | 16) {
         let knobs = |mr, nv, tex, ks| [("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex), ("ks", ks)];
@@ -133,7 +139,7 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         }
     }
     if dtype == Dtype::F16 {
-        rungs.push(rung("cooperative matrix", cooperative(caps.lanes.max(32))));
+        rungs.push(rung("cooperative matrix", cooperative(caps.lanes)));
     }
     rungs
 }
@@ -144,13 +150,17 @@ fn cooperative(lanes: u32) -> Vec<Variant> {
         let knobs = [("cs", cs), ("l", lanes), ("bm", bm), ("bn", bn), ("bk", bk), ("sm", sm), ("sn", sn), ("pf", pf)];
         Variant::new(Family::GemmCooperative, Dtype::F16, &knobs)
     };
+    // Four by two fragments a subgroup leave registers for more of them; four by four read less for each product.
     vec![
-        one(16, [128, 128, 32, 2, 2], 1),
+        one(16, [128, 128, 32, 2, 4], 1),
+        one(16, [256, 128, 32, 4, 4], 1),
         one(16, [256, 128, 32, 4, 2], 1),
         one(16, [128, 128, 32, 4, 2], 0),
         one(16, [64, 64, 32, 2, 2], 0),
+        one(8, [64, 64, 32, 2, 2], 1),
+        one(8, [128, 64, 32, 4, 2], 1),
         one(8, [64, 64, 16, 2, 2], 0),
-        one(8, [64, 64, 32, 2, 1], 1),
+        one(8, [64, 32, 64, 2, 1], 0),
     ]
 }
 
@@ -178,7 +188,7 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     };
     let mut rungs = vec![rung("small tiles", small.to_vec())];
     if dtype == Dtype::F16 {
-        let small = cooperative(caps.lanes.max(32)).into_iter().filter(|v| v.knob("bm") <= 64);
+        let small = cooperative(caps.lanes).into_iter().filter(|v| v.knob("bm") <= 64);
         rungs.push(rung("cooperative matrix", small.collect()));
     }
     rungs.push(rung("few rows", streamed(dtype, caps)));

@@ -1,0 +1,79 @@
+//! Kernels for matrix units, executed: the software driver of the tree of new drivers has cooperative matrices.
+//!
+//! The tests that need it run in the tree, started by one that does not. `UNDERDOG_REQUIRE_GPUS=1` makes a missing tree
+//! a failure.
+#![allow(clippy::print_stdout)] // one line says what was not tried
+
+mod common;
+
+use common::{adapters, check, on_a_large_stack};
+use underdog::gpu::Gpu;
+use underdog::isa::Tree;
+use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, legal, space, twin};
+
+/// Lengths around the fragments' sides and the tiles'.
+const LENGTHS: [u64; 12] = [1, 7, 8, 15, 16, 17, 31, 33, 64, 65, 129, 257];
+
+/// The cooperative variants that a driver can run.
+fn cooperative(gpu: &Gpu) -> Vec<Variant> {
+    let mut all: Vec<Variant> = Vec::new();
+    for m in [16, 128] {
+        let problem = Problem::Gemm { m, n: 128, k: 128 };
+        let rungs = space::ladder(problem, Dtype::F16, &gpu.found().caps);
+        let new = rungs.into_iter().flat_map(|rung| rung.variants).filter(|v| v.family == Family::GemmCooperative);
+        all.extend(new.filter(|v| legal::legal(v, problem, &gpu.found().caps).is_ok()));
+    }
+    all.sort_by_key(Variant::id);
+    all.dedup();
+    all
+}
+
+#[test]
+#[ignore = "runs where a driver has matrix units"]
+fn products_of_matrix_units_on_every_pair_of_lengths() {
+    on_a_large_stack(|| {
+        let (_, backend, position) = *adapters().first().expect("the tree's software driver");
+        let gpu = Gpu::open(backend, position).expect("opens");
+        let variants = cooperative(&gpu);
+        println!("{} with {:?}", variants.len(), gpu.found().caps.cooperative);
+        assert!(variants.len() >= 4, "only {} variants with {:?}", variants.len(), gpu.found().caps.cooperative);
+        for (at, m) in LENGTHS.into_iter().enumerate() {
+            for (by, n) in LENGTHS.into_iter().enumerate() {
+                let k = LENGTHS[(at + by) % LENGTHS.len()];
+                let problem = Problem::Gemm { m, n, k };
+                let fill = if (at + by) % 2 == 0 { Fill::Exact } else { Fill::Real };
+                let data = Data::new(problem, Dtype::F16, fill, (at * LENGTHS.len() + by) as u64);
+                let truth = twin::truth(problem, Dtype::F16, &data);
+                for variant in &variants {
+                    check(&gpu, variant, problem, &data, &truth, fill)
+                        .unwrap_or_else(|why| panic!("{variant}, {problem}: {why}"));
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn matrix_units_are_executed() {
+    let tree = match Tree::find() {
+        Ok(tree) => tree,
+        Err(why) => {
+            assert!(std::env::var_os("UNDERDOG_REQUIRE_GPUS").is_none(), "{why}");
+            println!("not tried: {why}");
+            return;
+        }
+    };
+    let program = std::env::current_exe().expect("this test");
+    let run = tree
+        .software(&program)
+        .env_remove("UNDERDOG_REQUIRE_ADAPTERS")
+        .args(["--ignored", "--nocapture", "products_of_matrix_units"])
+        .output()
+        .expect("starts");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(
+        run.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+}
