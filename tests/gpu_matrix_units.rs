@@ -1,14 +1,12 @@
 //! Kernels for matrix units, executed: the software driver of the tree of new drivers has cooperative matrices.
 //!
-//! The tests that need it run in the tree, started by one that does not. `UNDERDOG_REQUIRE_GPUS=1` makes a missing tree
+//! The test that needs it runs in the tree, started by one that does not. `UNDERDOG_REQUIRE_GPUS=1` makes a missing tree
 //! a failure.
-#![allow(clippy::print_stdout)] // one line says what was not tried
 
 mod common;
 
 use common::{adapters, check, on_a_large_stack};
 use underdog::gpu::Gpu;
-use underdog::isa::Tree;
 use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, legal, space, twin};
 
 /// Lengths around the fragments' sides and the tiles'.
@@ -35,7 +33,6 @@ fn products_of_matrix_units_on_every_pair_of_lengths() {
         let (_, backend, position) = *adapters().first().expect("the tree's software driver");
         let gpu = Gpu::open(backend, position).expect("opens");
         let variants = cooperative(&gpu);
-        println!("{} with {:?}", variants.len(), gpu.found().caps.cooperative);
         assert!(variants.len() >= 4, "only {} variants with {:?}", variants.len(), gpu.found().caps.cooperative);
         for (at, m) in LENGTHS.into_iter().enumerate() {
             for (by, n) in LENGTHS.into_iter().enumerate() {
@@ -55,25 +52,5 @@ fn products_of_matrix_units_on_every_pair_of_lengths() {
 
 #[test]
 fn matrix_units_are_executed() {
-    let tree = match Tree::find() {
-        Ok(tree) => tree,
-        Err(why) => {
-            assert!(std::env::var_os("UNDERDOG_REQUIRE_GPUS").is_none(), "{why}");
-            println!("not tried: {why}");
-            return;
-        }
-    };
-    let program = std::env::current_exe().expect("this test");
-    let run = tree
-        .software(&program)
-        .env_remove("UNDERDOG_REQUIRE_ADAPTERS")
-        .args(["--ignored", "--nocapture", "products_of_matrix_units"])
-        .output()
-        .expect("starts");
-    let said = String::from_utf8_lossy(&run.stdout);
-    assert!(
-        run.status.success() && said.contains("1 passed"),
-        "{said}{}",
-        String::from_utf8_lossy(&run.stderr)
-    );
+    common::in_the_tree("products_of_matrix_units_on_every_pair_of_lengths");
 }

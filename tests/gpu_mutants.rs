@@ -36,7 +36,8 @@ fn survives(gpu: &Gpu, subject: &Subject, variant: &Variant, [operator, from, to
 #[test]
 fn every_patch_applies_to_its_kernel() {
     let (mut count, mut operators) = (0, BTreeSet::new());
-    for subject in [mutants::common(), mutants::of_lanes(4), mutants::of_lanes(8)].concat() {
+    for subject in [mutants::common(), mutants::of_lanes(4), mutants::of_lanes(8), mutants::of_matrix_units()].concat()
+    {
         let variant: Variant = subject.variant.parse().expect("an id");
         let sources = underdog::kernels::sources(&variant).expect("renders");
         for (operator, from, _) in subject.patches() {
@@ -49,6 +50,39 @@ fn every_patch_applies_to_its_kernel() {
     assert!(EQUIVALENT.len() * 20 <= count);
 }
 
+/// Every mutant of these kernels is noticed.
+fn caught(gpu: &Gpu, name: &str, subjects: impl Iterator<Item = Subject>) {
+    let (mut count, mut missed) = (0, Vec::new());
+    for subject in subjects {
+        let variant: Variant = subject.variant.parse().expect("an id");
+        for (operator, from, to) in subject.patches() {
+            count += 1;
+            let patch = [operator, &from, &to];
+            let listed = |e: &mutants::Equivalent| variant.family.name() == e.0 && [e.1.0, e.1.1, e.1.2] == patch;
+            if survives(gpu, &subject, &variant, patch) && !EQUIVALENT.iter().any(listed) {
+                missed.push(format!("{}: {operator} ({to})", subject.variant));
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{name}: {} of {count} survived:\n{}", missed.len(), missed.join("\n"));
+}
+
+/// Runs in the tree of drivers, as [`mutants_of_matrix_units_are_caught`] starts it.
+#[test]
+#[ignore = "runs where a driver has matrix units"]
+fn here_mutants_of_matrix_units_are_caught() {
+    on_a_large_stack(|| {
+        let (name, backend, position) = *adapters().first().expect("the tree's software driver");
+        let gpu = Gpu::open(backend, position).expect("opens");
+        caught(&gpu, name, mutants::of_matrix_units().into_iter());
+    });
+}
+
+#[test]
+fn mutants_of_matrix_units_are_caught() {
+    common::in_the_tree("here_mutants_of_matrix_units_are_caught");
+}
+
 /// All of them on the first adapter; on the other Vulkan one those whose subgroups are of another length.
 #[test]
 fn every_mutant_is_caught() {
@@ -59,20 +93,7 @@ fn every_mutant_is_caught() {
             let lanes = gpu.found().caps.lanes;
             let common = if at == 0 { mutants::common() } else { Vec::new() };
             let of_lanes = if matches!(lanes, 4 | 8) { mutants::of_lanes(lanes) } else { Vec::new() };
-            let (mut count, mut missed) = (0, Vec::new());
-            for subject in common.into_iter().chain(of_lanes) {
-                let variant: Variant = subject.variant.parse().expect("an id");
-                for (operator, from, to) in subject.patches() {
-                    count += 1;
-                    let patch = [operator, &from, &to];
-                    let listed =
-                        |e: &mutants::Equivalent| variant.family.name() == e.0 && [e.1.0, e.1.1, e.1.2] == patch;
-                    if survives(&gpu, &subject, &variant, patch) && !EQUIVALENT.iter().any(listed) {
-                        missed.push(format!("{}: {operator} ({to})", subject.variant));
-                    }
-                }
-            }
-            assert!(missed.is_empty(), "{name}: {} of {count} survived:\n{}", missed.len(), missed.join("\n"));
+            caught(&gpu, name, common.into_iter().chain(of_lanes));
         }
     });
 }

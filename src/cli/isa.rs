@@ -93,6 +93,8 @@ fn questions(args: &Isa) -> Result<Vec<Question>, Failure> {
 struct Asked {
     gpu: String,
     command: Command,
+    /// Of the chip, where they are known.
+    rates: Option<isa::Rates>,
 }
 
 /// The GPUs that `--gpu` names, or the adapters that `--adapter` means; a note for each that cannot be asked.
@@ -111,7 +113,7 @@ fn asked(args: &Isa, notes: &mut Vec<String>) -> Result<Vec<Asked>, Failure> {
         };
         let mut command = Command::new(&program);
         command.envs(driver.manifest.map(|manifest| ("VK_DRIVER_FILES", manifest)));
-        all.push(Asked { gpu, command: at(command, position) });
+        all.push(Asked { gpu, command: at(command, position), rates: None });
     }
     Ok(all)
 }
@@ -124,7 +126,11 @@ fn known(id: &str) -> Result<&'static VirtualGpu, Failure> {
 }
 
 fn elsewhere(tree: &Tree, gpu: &VirtualGpu, program: &Path) -> Asked {
-    Asked { gpu: format!("{} ({})", gpu.id, gpu.product), command: at(tree.command(gpu, program), 0) }
+    Asked {
+        gpu: format!("{} ({})", gpu.id, gpu.product),
+        command: at(tree.command(gpu, program), 0),
+        rates: isa::rates(gpu.id),
+    }
 }
 
 fn at(mut command: Command, position: usize) -> Command {
@@ -154,7 +160,12 @@ impl Asked {
         let run: Run = serde_json::from_slice(&told.stdout).with_context(|| format!("{}: no answer", self.gpu))?;
         let rows = run.rows.into_iter().map(|row| serde_json::from_value::<IsaRow>(row.into()));
         let rows: Vec<_> = rows.collect::<Result<_, _>>().with_context(|| format!("{}: no answer", self.gpu))?;
-        Ok(rows.into_iter().map(|row| IsaRow { gpu: self.gpu.clone(), ..row }).collect())
+        let one = |row: IsaRow| {
+            let found = self.rates.and_then(|rates| isa::ceiling(&row.judgement, &rates));
+            let (ceiling, ceiling_by) = found.map(|(share, by)| (share, by.to_owned())).unzip();
+            IsaRow { gpu: self.gpu.clone(), ceiling, ceiling_by, ..row }
+        };
+        Ok(rows.into_iter().map(one).collect())
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Judgement {
     /// Of these, those of matrix units.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_matrix: Option<u64>,
+    /// Multiply-adds of one invocation in the loop, packed and matrix instructions counted by what they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_work: Option<f64>,
     /// Conversions between number formats in the loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_conversions: Option<u64>,
@@ -112,6 +115,7 @@ fn of_loop(plain: Judgement, blocks: &[Block], lanes: u32) -> Judgement {
         loop_instructions: Some(inside.len() as u64),
         loop_multiply_adds: Some(multiply_adds),
         loop_matrix: Some(matrix),
+        loop_work: Some(work),
         density: (!inside.is_empty()).then(|| multiply_adds as f64 / inside.len() as f64),
         loop_conversions: Some(count(|kind| *kind == Kind::Convert)),
         loop_special: Some(count(|kind| *kind == Kind::Special)),

@@ -5,6 +5,7 @@
 //! ([`Judgement`]). Nothing here was run, so nothing here is a time, and none of it may become one.
 
 mod aco;
+mod ceiling;
 mod code;
 mod hot;
 mod ir3;
@@ -12,6 +13,7 @@ mod judge;
 mod nak;
 mod virtual_gpu;
 
+pub use ceiling::{Rates, ceiling, rates};
 pub use code::{Block, Instruction, Kind};
 pub use hot::hottest;
 pub use judge::{Judgement, judge};
@@ -52,6 +54,12 @@ pub struct IsaRow {
     /// Name of the program, where a variant has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub program: Option<String>,
+    /// Share of the peak that the hottest loop allows by the slowest of the chip's pipes, before any memory stalls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<f64>,
+    /// That pipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling_by: Option<String>,
     /// What the compiler said.
     #[serde(flatten)]
     pub judgement: Judgement,

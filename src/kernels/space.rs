@@ -107,7 +107,10 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rung("register-blocked", each(&[])),
         rung("vectorised", each(&wide)),
         rung("prefetched", each(&fetched)),
-        rung("tall blocks", vec![tiled(dtype, tall, &fetched_whole), tiled(dtype, [128, 128, 16, 16, 8], &fetched_whole)]),
+        rung(
+            "tall blocks",
+            vec![tiled(dtype, tall, &fetched_whole), tiled(dtype, [128, 128, 16, 16, 8], &fetched_whole)],
+        ),
         rung("swizzled", vec![tiled(dtype, blocks[2], &[("v4", 1), ("ta", 1), ("pf", 1), ("pad", 4), ("sw", 8)])]),
         rung("split sum", vec![tiled(dtype, blocks[0], &[("v4", 1), ("ta", 1), ("sk", 4)])]),
         rung("registers only", vec![registers(dtype, [8, 1, 16, 1, 1], 0), registers(dtype, [16, 16, 4, 1, 1], 0)]),

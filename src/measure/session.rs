@@ -134,8 +134,10 @@ impl Session<'_> {
             // On host cores the families without scattered loads are fast and stand last; on a GPU the elaborate tilings.
             all[1..].reverse();
             if !found.caps.software {
-                let elaborate = ["cooperative matrix", "swizzled", "prefetched", "vectorised", "units", "subgroup"];
-                all[1..].sort_by_key(|r| elaborate.iter().position(|e| *e == r[0].rung).unwrap_or(elaborate.len()));
+                let elaborate =
+                    ["cooperative matrix", "tall blocks", "swizzled", "prefetched", "vectorised", "units", "subgroup"];
+                let place = |r: &Vec<Candidate>| elaborate.iter().position(|e| r[0].rung.starts_with(e));
+                all[1..].sort_by_key(|r| place(r).unwrap_or(elaborate.len()));
             }
             if depth != Depth::Ladder {
                 all.remove(0);

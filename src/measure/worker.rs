@@ -179,8 +179,10 @@ fn session<'a>(device: &'a Device, job: &Job, problem: Problem, data: &Data) -> 
     match device {
         Device::Cpu => Ok(Box::new(CpuSession::new(&job.variant, problem, data)?)),
         Device::Gpu(gpu) => {
-            // A quick look between candidates does not need inputs that leave the caches.
-            let rotate = if problem == job.problem && job.rung.is_some() { ROTATE } else { 0 };
+            // Candidates are chosen as they will be timed: on inputs that left the caches. A host's cores share theirs with
+            // everything else, and there a quick look stays quick.
+            let cold = job.rung.is_some() || !gpu.found().caps.software;
+            let rotate = if problem == job.problem && cold { ROTATE } else { 0 };
             let checks = if job.checks { Checks::On } else { Checks::Off };
             Ok(Box::new(GpuSession::new(gpu, &job.variant, problem, data, checks, rotate)?))
         }

@@ -198,6 +198,8 @@ const ISA: &[(&str, &str, Shape)] = &[
     ("rung", "rung", Shape::Text),
     ("variant", "variant", Shape::Text),
     ("program", "program", Shape::Text),
+    ("ceiling", "ceiling", Shape::Number),
+    ("ceiling_by", "by", Shape::Text),
     ("density", "density", Shape::Number),
     ("registers", "registers", Shape::Count),
     ("spills", "spills", Shape::Count),

@@ -108,3 +108,22 @@ pub fn on_a_large_stack(work: impl FnOnce() + Send + 'static) {
         std::panic::resume_unwind(panic);
     }
 }
+
+/// Runs an ignored test of this program where the tree's software driver is, which has cooperative matrices; says so in
+/// one line where there is no tree and none is required.
+pub fn in_the_tree(test: &str) {
+    let tree = match underdog::isa::Tree::find() {
+        Ok(tree) => tree,
+        Err(why) => {
+            assert!(std::env::var_os("UNDERDOG_REQUIRE_GPUS").is_none(), "{why}");
+            eprintln!("not tried: {why}");
+            return;
+        }
+    };
+    let program = std::env::current_exe().expect("this test");
+    let mut run = tree.software(&program);
+    run.env_remove("UNDERDOG_REQUIRE_ADAPTERS").args(["--ignored", "--exact", "--nocapture", test]);
+    let run = run.output().expect("starts");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&run.stderr));
+}

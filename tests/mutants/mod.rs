@@ -75,6 +75,12 @@ pub fn common() -> Vec<Subject> {
     )
 }
 
+/// Kernels for matrix units of eight by eight in subgroups of eight lanes.
+pub fn of_matrix_units() -> Vec<Subject> {
+    let problem = Problem::Gemm { m: 67, n: 65, k: 97 };
+    subjects(8, vec![("gemm_cooperative/f16/cs8.l8.bm32.bn32.bk16.sm2.sn2.pf", problem, COOPERATIVE)])
+}
+
 /// Kernels of subgroups of so many lanes.
 pub fn of_lanes(lanes: u32) -> Vec<Subject> {
     let mut all = vec![
