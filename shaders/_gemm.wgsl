@@ -1,5 +1,5 @@
 {# Shared by every GEMM: C[m, n] += A[m, k0..k1] B[k0..k1, n], where k0 = 0 starts from nothing. #}
-{% if dtype == "f16" %}
+{% if dtype == "f16" and not wd %}
 enable f16;
 alias E = f16;
 alias E4 = vec4<f16>;

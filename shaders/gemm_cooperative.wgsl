@@ -2,8 +2,9 @@ enable f16;
 enable wgpu_cooperative_matrix;
 {% from "_stride.wgsl" import open, close %}
 {#
-  f16 inputs, f32 sums, by the adapter's matrix units: cs x cs fragments. A workgroup of sm x sn subgroups of l lanes
-  covers bm x bn; tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the next tile into
+  f16 inputs, f32 sums, by the adapter's matrix units: cs x cs fragments. A workgroup covers bm x bn in sm x sn parts, and
+  has invocations for as many subgroups of l lanes. Subgroups of another length are more, and some idle, or fewer, and
+  take parts in turns. tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the next tile into
   registers while this one is used. B comes by column, as a model stores its weights, so that both operands of a fragment
   lie along k, as matrix units read them. Eight halves are fetched as four words: drivers that check every component of
   a load check four. C is stored in whole tiles, so it is as large as the tiles are.
@@ -45,12 +46,15 @@ var<workgroup> bt: array<f16, {{ bn * bs }}>;
 @compute @workgroup_size({{ threads }})
 fn main(
     @builtin(local_invocation_index) t: u32,
-    @builtin(subgroup_id) part: u32,
+    @builtin(subgroup_id) place: u32,
+    @builtin(num_subgroups) subgroups: u32,
     @builtin(workgroup_id) launched: vec3<u32>,
 ) {
 {{ open() }}
     let row0 = p.row0 + group.y * {{ bm }}u;
     let column0 = group.x * {{ bn }}u;
+    for (var first = 0u; first < {{ sm * sn }}u; first += subgroups) {
+    let part = min(first + place, {{ sm * sn - 1 }}u);
     let mine_y = part / {{ sn }}u * {{ bm // sm }}u;
     let mine_x = part % {{ sn }}u * {{ bn // sn }}u;
 {% for i in range(wm) %}{% for j in range(wn) %}
@@ -110,9 +114,12 @@ fn main(
     }
     // The SPIR-V writer wants offset and stride of a store bound to names.
     let stride = p.ldc;
+    if first + place < {{ sm * sn }}u {
 {% for i in range(wm) %}{% for j in range(wn) %}
     { let spot = (row0 + mine_y + {{ i * cs }}u) * stride + column0 + mine_x + {{ j * cs }}u;
     coopStoreT(s{{ i }}_{{ j }}, &c[spot], stride); }
 {% endfor %}{% endfor %}
+    }
+    }
 {{ close() }}
 }

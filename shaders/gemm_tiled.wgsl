@@ -5,7 +5,8 @@
   A workgroup computes bm x bn of C from tiles of A (kept k-major) and B in workgroup memory; an invocation keeps
   tm x tn of it in registers. v4: global loads of four values. ta: A comes k-major, so its tile needs no transposition.
   pf: the next tile is fetched into registers while this one is used. pad: skew of A's rows. sw: workgroups walk in
-  groups of sw rows. tex: A (k-major) and B come from textures. ku: steps of k that stand side by side in the loop over a tile (all of them where it is 0, as far
+  groups of sw rows. wd: halves come as words and are widened on their way into the tile, once a value instead of once a
+  product. tex: A (k-major) and B come from textures. ku: steps of k that stand side by side in the loop over a tile (all of them where it is 0, as far
   as a compiler likes). sk: the sum is cut over the grid's z and the parts go to separate planes. ex: the grid's z is an
   expert with its own B, and its rows of A lie between two entries of first_row.
   i8: a value is a word of four integers along k, sums are exact integers, scales follow at the end. q4: B's words hold
@@ -20,7 +21,8 @@
 {% set arow = bm + pad %}
 {% set aloads = bm * bk // threads // (4 if v4 else 1) %}
 {% set bloads = bn * bk // threads // (8 if int4 else (4 if v4 else 1)) %}
-{% set G = "E4" if v4 else "E" %}
+{% set T = "E4" if v4 else "E" %}
+{% set G = "vec2<u32>" if wd else T %}
 {% set B = "u32" if int4 else G %}
 {# Elements of one line of a tile as it lies in memory, and what lies between two lines. #}
 {% set wide = 4 if v4 else 1 %}
@@ -47,16 +49,10 @@
 @group(0) @binding(4) var<storage, read> first_row: array<u32>;
 {% endif %}
 
-{% if av %}
-var<workgroup> at: array<E4, {{ bk * arow // 4 }}>;
-{% else %}
-var<workgroup> at: array<E, {{ bk * arow }}>;
-{% endif %}
-{% if int4 %}
-var<workgroup> bt: array<f32, {{ bk * bn }}>;
-{% else %}
-var<workgroup> bt: array<{{ G }}, {{ bk * bn // (4 if v4 else 1) }}>;
-{% endif %}
+{% set alen = bk * arow // (4 if av else 1) %}
+{% set blen = bk * bn // (4 if bv4 else 1) %}
+var<workgroup> at: array<{{ "E4" if av else "E" }}, {{ alen }}>;
+var<workgroup> bt: array<{{ "f32" if int4 else T }}, {{ blen }}>;
 
 {# Where this invocation's first values of a tile lie; the others are whole strides behind, the next tile one step. #}
 {% macro start(k) %}
@@ -110,6 +106,10 @@ var<workgroup> bt: array<{{ G }}, {{ bk * bn // (4 if v4 else 1) }}>;
         ib += {{ by }}{% if tex %}{{ bk }}u{% elif int4 %}{{ bk // 8 }}u{% else %}{{ bk }}u * bline{% endif %};
 {% endmacro %}
 
+{# A fetched element as it stands in a tile. #}
+{% macro kept(from) %}
+{%- if wd %}vec4<f32>(unpack2x16float({{ from }}.x), unpack2x16float({{ from }}.y)){% else %}{{ from }}{% endif %}
+{%- endmacro %}
 {# The column, from the tile's first, of an invocation's column j. #}
 {% macro across(j) %}
 {%- if bv4 %}({{ (j // 4) * tx }}u + mine_x) * 4u + {{ j % 4 }}u{% else %}{{ j * tx }}u + mine_x{% endif %}
@@ -118,6 +118,71 @@ var<workgroup> bt: array<{{ G }}, {{ bk * bn // (4 if v4 else 1) }}>;
 {% macro value(i, j) %}
 {%- if int8 %}f32(s{{ i }}_{{ j }}) * scales[row] * scales[p.m + column0 + {{ across(j) }}]{% else %}s{{ i }}_{{ j }}{% endif %}
 {%- endmacro %}
+
+{# Fetched elements into the tiles. #}
+{% macro keep() %}
+{% for l in range(aloads) %}
+{% if av %}
+        at[spot_a + {{ l * threads // across_a * (arow // 4) }}u] = {{ kept("ra" ~ l) }};
+{% elif v4 %}
+{% for x in range(4) %}
+        at[spot_a + {{ x * arow + l * threads // across_a }}u] = ra{{ l }}[{{ x }}];
+{% endfor %}
+{% elif ta %}
+        at[spot_a + {{ l * threads // across_a * arow }}u] = ra{{ l }};
+{% else %}
+        at[spot_a + {{ l * threads // across_a }}u] = ra{{ l }};
+{% endif %}
+{% endfor %}
+{% for l in range(bloads) %}
+{% if int4 %}
+        { let e = t + {{ l * threads }}u;
+        let spot = e % {{ bk // 8 }}u * {{ 8 * bn }}u + e / {{ bk // 8 }}u;
+{% for x in range(8) %}
+        bt[spot + {{ x * bn }}u] = f32(extractBits(bitcast<i32>(rb{{ l }}), {{ 4 * x }}u, 4u)) * rs{{ l }};
+{% endfor %}
+        }
+{% else %}
+        bt[t + {{ l * threads }}u] = {{ kept("rb" ~ l) }};
+{% endif %}
+{% endfor %}
+{% endmacro %}
+{# The products of a tile. #}
+{% macro products() %}
+        for (var kk = 0u; kk < {{ bk }}u; kk += {{ side }}u) {
+{% for u in range(side) %}
+            {
+{% if av %}
+{% for i in range(tm // 4) %}
+            let av{{ i }} = {{ S4 }}(at[(kk + {{ u }}u) * {{ arow // 4 }}u + mine_y / 4u + {{ i }}u]);
+{% for x in range(4) %}
+            let a{{ 4 * i + x }} = av{{ i }}[{{ x }}];
+{% endfor %}
+{% endfor %}
+{% else %}
+{% for i in range(tm) %}
+            let a{{ i }} = {{ V }}(at[(kk + {{ u }}u) * {{ arow }}u + mine_y + {{ i }}u]);
+{% endfor %}
+{% endif %}
+{% if bv4 %}
+{% for j in range(tn // 4) %}
+            let bv{{ j }} = {{ S4 }}(bt[(kk + {{ u }}u) * {{ bn // 4 }}u + {{ j * tx }}u + mine_x]);
+{% for x in range(4) %}
+            let b{{ 4 * j + x }} = bv{{ j }}[{{ x }}];
+{% endfor %}
+{% endfor %}
+{% else %}
+{% for j in range(tn) %}
+            let b{{ j }} = {{ V }}(bt[(kk + {{ u }}u) * {{ bn }}u + {{ j * tx }}u + mine_x]);
+{% endfor %}
+{% endif %}
+{% for i in range(tm) %}{% for j in range(tn) %}
+            s{{ i }}_{{ j }} += {% if int8 %}dot4I8Packed(a{{ i }}, b{{ j }}){% else %}a{{ i }} * b{{ j }}{% endif %};
+{% endfor %}{% endfor %}
+            }
+{% endfor %}
+        }
+{% endmacro %}
 
 @compute @workgroup_size({{ threads }})
 fn main(
@@ -178,70 +243,14 @@ fn main(
 {{ fetch() }}
 {{ advance("") }}
 {% endif %}
-{% for l in range(aloads) %}
-{% if av %}
-        at[spot_a + {{ l * threads // across_a * (arow // 4) }}u] = ra{{ l }};
-{% elif v4 %}
-{% for x in range(4) %}
-        at[spot_a + {{ x * arow + l * threads // across_a }}u] = ra{{ l }}[{{ x }}];
-{% endfor %}
-{% elif ta %}
-        at[spot_a + {{ l * threads // across_a * arow }}u] = ra{{ l }};
-{% else %}
-        at[spot_a + {{ l * threads // across_a }}u] = ra{{ l }};
-{% endif %}
-{% endfor %}
-{% for l in range(bloads) %}
-{% if int4 %}
-        { let e = t + {{ l * threads }}u;
-        let spot = e % {{ bk // 8 }}u * {{ 8 * bn }}u + e / {{ bk // 8 }}u;
-{% for x in range(8) %}
-        bt[spot + {{ x * bn }}u] = f32(extractBits(bitcast<i32>(rb{{ l }}), {{ 4 * x }}u, 4u)) * rs{{ l }};
-{% endfor %}
-        }
-{% else %}
-        bt[t + {{ l * threads }}u] = rb{{ l }};
-{% endif %}
-{% endfor %}
+{{ keep() }}
         workgroupBarrier();
 {% if pf %}
         // After the last tile the same one comes again: a load behind a branch would be waited for at its end.
         let more = select(0u, 1u, k + {{ bk }}u < to_k);
 {{ advance("more * ") }}{{ fetch() }}
 {% endif %}
-        for (var kk = 0u; kk < {{ bk }}u; kk += {{ side }}u) {
-{% for u in range(side) %}
-            {
-{% if av %}
-{% for i in range(tm // 4) %}
-            let av{{ i }} = {{ S4 }}(at[(kk + {{ u }}u) * {{ arow // 4 }}u + mine_y / 4u + {{ i }}u]);
-{% for x in range(4) %}
-            let a{{ 4 * i + x }} = av{{ i }}[{{ x }}];
-{% endfor %}
-{% endfor %}
-{% else %}
-{% for i in range(tm) %}
-            let a{{ i }} = {{ V }}(at[(kk + {{ u }}u) * {{ arow }}u + mine_y + {{ i }}u]);
-{% endfor %}
-{% endif %}
-{% if bv4 %}
-{% for j in range(tn // 4) %}
-            let bv{{ j }} = {{ S4 }}(bt[(kk + {{ u }}u) * {{ bn // 4 }}u + {{ j * tx }}u + mine_x]);
-{% for x in range(4) %}
-            let b{{ 4 * j + x }} = bv{{ j }}[{{ x }}];
-{% endfor %}
-{% endfor %}
-{% else %}
-{% for j in range(tn) %}
-            let b{{ j }} = {{ V }}(bt[(kk + {{ u }}u) * {{ bn }}u + {{ j * tx }}u + mine_x]);
-{% endfor %}
-{% endif %}
-{% for i in range(tm) %}{% for j in range(tn) %}
-            s{{ i }}_{{ j }} += {% if int8 %}dot4I8Packed(a{{ i }}, b{{ j }}){% else %}a{{ i }} * b{{ j }}{% endif %};
-{% endfor %}{% endfor %}
-            }
-{% endfor %}
-        }
+{{ products() }}
         workgroupBarrier();
     }
     let plane = {% if ex %}0u{% else %}group.z * p.m * p.n{% endif %};

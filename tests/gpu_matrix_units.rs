@@ -7,10 +7,14 @@ mod common;
 
 use common::{adapters, check, on_a_large_stack};
 use underdog::gpu::Gpu;
-use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, legal, space, twin};
+use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, legal, plan, space, twin};
 
 /// Lengths around the fragments' sides and the tiles'.
 const LENGTHS: [u64; 12] = [1, 7, 8, 15, 16, 17, 31, 33, 64, 65, 129, 257];
+
+fn sample() -> Data {
+    Data::new(Problem::Gemm { m: 8, n: 8, k: 8 }, Dtype::F16, Fill::Exact, 1)
+}
 
 /// The cooperative variants that a driver can run.
 fn cooperative(gpu: &Gpu) -> Vec<Variant> {
@@ -21,6 +25,12 @@ fn cooperative(gpu: &Gpu) -> Vec<Variant> {
         let new = rungs.into_iter().flat_map(|rung| rung.variants).filter(|v| v.family == Family::GemmCooperative);
         all.extend(new.filter(|v| legal::legal(v, problem, &gpu.found().caps).is_ok()));
     }
+    // Laid out for subgroups of another length than there are: they take the parts in turns, or some of them idle.
+    let other =
+        |lanes: u32| all.iter().map(move |v| v.id().replace(".l8.", &format!(".l{lanes}."))).collect::<Vec<_>>();
+    let others = [other(4), other(16)].concat();
+    all.extend(others.iter().map(|id| id.parse::<Variant>().expect("an id")));
+    all.retain(|v| plan(v, Problem::Gemm { m: 8, n: 8, k: 8 }, &sample(), 1).is_ok());
     all.sort_by_key(Variant::id);
     all.dedup();
     all
@@ -33,7 +43,7 @@ fn products_of_matrix_units_on_every_pair_of_lengths() {
         let (_, backend, position) = *adapters().first().expect("the tree's software driver");
         let gpu = Gpu::open(backend, position).expect("opens");
         let variants = cooperative(&gpu);
-        assert!(variants.len() >= 4, "only {} variants with {:?}", variants.len(), gpu.found().caps.cooperative);
+        assert!(variants.len() >= 10, "only {} variants with {:?}", variants.len(), gpu.found().caps.cooperative);
         for (at, m) in LENGTHS.into_iter().enumerate() {
             for (by, n) in LENGTHS.into_iter().enumerate() {
                 let k = LENGTHS[(at + by) % LENGTHS.len()];

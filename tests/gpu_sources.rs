@@ -10,6 +10,7 @@ fn adapters() -> Vec<Caps> {
         .into_iter()
         .map(|lanes| Caps {
             lanes,
+            widest: lanes,
             subgroup: lanes > 0,
             f16: true,
             cooperative: vec![8, 16],

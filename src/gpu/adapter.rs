@@ -49,6 +49,9 @@ pub struct Identity {
 pub struct Caps {
     /// Lanes of a subgroup where smallest and largest agree, else 0: kernels cannot pin a size.
     pub lanes: u32,
+    /// Lanes of the largest subgroup, 0 without subgroups: kernels that own their tiles by any number of subgroups are laid
+    /// out for it.
+    pub widest: u32,
     /// Subgroup operations exist, whatever the size.
     pub subgroup: bool,
     /// f16 in shaders.
@@ -157,6 +160,7 @@ pub(super) fn describe(adapter: &wgpu::Adapter, position: usize) -> Found {
     let software = info.device_type == wgpu::DeviceType::Cpu || info.name.contains("llvmpipe");
     let caps = Caps {
         lanes: if lanes[0] == lanes[1] { lanes[0] } else { 0 },
+        widest: lanes[1],
         subgroup,
         f16: features.contains(wgpu::Features::SHADER_F16),
         cooperative: cooperative(adapter),

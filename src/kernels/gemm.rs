@@ -33,7 +33,7 @@ pub(super) fn tile(variant: &Variant) -> Tile {
 
 const KNOBS: &[&str] = &[
     "bm", "bn", "bk", "tm", "tn", "v4", "ta", "pf", "pad", "sw", "sk", "wx", "wy", "mr", "nv", "ku", "tex", "l", "sg",
-    "ex", "sm", "sn", "cs", "ks", "bc", "gs",
+    "ex", "sm", "sn", "cs", "ks", "bc", "gs", "wd",
 ];
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
@@ -72,6 +72,14 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
     if variant.family == Family::GemmTiled {
         whole_loads(variant)?;
     }
+    if variant.family == Family::GemmCooperative {
+        let (threads, knob) = (footprint(variant).1.max(1), |name| variant.knob(name));
+        let across = knob("bk") / 8;
+        let whole = [knob("bm") * across, knob("bn") * across].iter().all(|loads| loads.is_multiple_of(threads));
+        if across == 0 || !whole || !threads.is_multiple_of(across) {
+            return Err(format!("{variant}: a tile does not divide among {threads} invocations"));
+        }
+    }
     let (logical_k, k) = (k, k.div_ceil(packing(variant)));
     let programs = sources(variant)?
         .into_iter()
@@ -109,6 +117,9 @@ fn whole_loads(variant: &Variant) -> Result<(), String> {
     let lines = [wide_rows, if variant.dtype == Dtype::Q4 { knob("bk") } else { knob("bn") } / columns_wide];
     if lines.iter().any(|line| !threads.is_multiple_of((*line).max(1))) {
         return Err(format!("{variant}: {threads} invocations do not fetch whole lines of a tile"));
+    }
+    if knob("wd") > 0 && !(variant.dtype == Dtype::F16 && knob("v4") > 0 && knob("ta") > 0) {
+        return Err(format!("{variant}: four halves of A's columns are widened at once"));
     }
     if knob("tex") > 0 && !(variant.dtype == Dtype::F32 && knob("v4") > 0 && knob("ta") > 0) {
         return Err(format!("{variant}: textures hold four f32 of A's columns"));
@@ -267,7 +278,7 @@ fn row_quads(matrix: &[f32], [rows, columns]: [usize; 2]) -> Vec<f32> {
 /// Bytes of workgroup memory and invocations of a workgroup.
 pub(super) fn footprint(variant: &Variant) -> (u32, u32) {
     let knob = |name| variant.knob(name);
-    let value = if variant.dtype == Dtype::F16 { 2 } else { 4 };
+    let value = if variant.dtype == Dtype::F16 && knob("wd") == 0 { 2 } else { 4 };
     match variant.family {
         Family::GemmCooperative => {
             let bytes = 2 * (knob("bm") + knob("bn")) * (knob("bk") + 8);

@@ -20,9 +20,11 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     };
     let refuse = |condition: bool, why: String| if condition { Err(why) } else { Ok(()) };
     refuse(lanes > 0 && !caps.subgroup, "no subgroup operations".into())?;
-    refuse(lanes > 0 && caps.lanes != lanes, format!("subgroups of {} lanes, not {lanes}", caps.lanes))?;
-    // The streaming kernels unpack halves themselves and need no f16 in shaders.
-    let halves = variant.dtype == Dtype::F16 && variant.family != Family::GemvUnits;
+    let any_length = variant.family == Family::GemmCooperative;
+    refuse(lanes > 0 && !any_length && caps.lanes != lanes, format!("subgroups of {} lanes, not {lanes}", caps.lanes))?;
+    // Kernels that unpack halves themselves need no f16 in shaders.
+    let unpacked = variant.family == Family::GemvUnits || variant.knob("wd") > 0;
+    let halves = variant.dtype == Dtype::F16 && !unpacked;
     refuse(halves && !caps.f16, "no f16 in shaders".into())?;
     let side = variant.knob("cs");
     refuse(side > 0 && !caps.cooperative.contains(&side), format!("no cooperative matrices of {side} x {side}"))?;

@@ -142,7 +142,12 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         }
     }
     if dtype == Dtype::F16 {
-        rungs.push(rung("cooperative matrix", cooperative(caps.lanes)));
+        let widened = |block, more: &[(&str, u32)]| tiled(dtype, block, &[more, &[("wd", 1)]].concat());
+        rungs.push(rung(
+            "widened once",
+            vec![widened(tall, &fetched_whole), widened(blocks[2], &fetched), widened(blocks[1], &wide)],
+        ));
+        rungs.push(rung("cooperative matrix", cooperative(caps.widest)));
     }
     rungs
 }
@@ -191,7 +196,7 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     };
     let mut rungs = vec![rung("small tiles", small.to_vec())];
     if dtype == Dtype::F16 {
-        let small = cooperative(caps.lanes).into_iter().filter(|v| v.knob("bm") <= 64);
+        let small = cooperative(caps.widest).into_iter().filter(|v| v.knob("bm") <= 64);
         rungs.push(rung("cooperative matrix", small.collect()));
     }
     rungs.push(rung("few rows", streamed(dtype, caps)));

@@ -118,7 +118,7 @@ impl Variant {
 }
 
 /// Knobs that are mostly on or off; they stand in ids without a number where they are 1.
-const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex", "bc"];
+const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex", "bc", "wd"];
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -21,6 +21,7 @@ pub fn found() -> Found {
     };
     let caps = Caps {
         lanes: 0,
+        widest: 0,
         subgroup: false,
         f16: false,
         cooperative: Vec::new(),
