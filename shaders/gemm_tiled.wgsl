@@ -6,8 +6,8 @@
   tm x tn of it in registers. v4: global loads of four values. ta: A comes k-major, so its tile needs no transposition.
   pf: the next tile is fetched into registers while this one is used. pad: skew of A's rows. sw: workgroups walk in
   groups of sw rows. wd: halves come as words and are widened on their way into the tile, once a value instead of once a
-  product. tex: A (k-major) and B come from textures. ku: steps of k that stand side by side in the loop over a tile (all of them where it is 0, as far
-  as a compiler likes). sk: the sum is cut over the grid's z and the parts go to separate planes. ex: the grid's z is an
+  product. tex: A (k-major) and B come from textures. ku: steps of k that stand side by side in the loop over a tile; where
+  it is 0 a compiler unrolls as it likes. sk: the sum is cut over the grid's z and the parts go to separate planes. ex: the grid's z is an
   expert with its own B, and its rows of A lie between two entries of first_row.
   i8: a value is a word of four integers along k, sums are exact integers, scales follow at the end. q4: B's words hold
   eight integers along k of one column, with a scale per 32, and become f32 on their way into the tile.

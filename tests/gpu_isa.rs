@@ -68,9 +68,11 @@ fn rows(args: &[&str]) -> Vec<IsaRow> {
 #[test]
 fn products_compile_for_gpus_that_are_not_here_without_spills() {
     let Some(tree) = tree() else { return };
-    let rows = rows(&["isa", "--gpu", "rdna4,rdna3,ada,blackwell"]);
+    // Everything that the tuner would try.
+    let all = ["--kernel", "gemm,few-rows,gemv,decode,prefill,experts", "--dtype", "f32,f16,i8,q4"];
+    let rows = rows(&[&["isa", "--gpu", "rdna4,rdna3,ada,blackwell"][..], &all].concat());
     let told: Vec<&IsaRow> = rows.iter().filter(|row| row.reason.is_none()).collect();
-    assert!(told.len() > 160, "only {} of {} programs were compiled", told.len(), rows.len());
+    assert!(told.len() > 500, "only {} of {} programs were compiled", told.len(), rows.len());
     let spilling: Vec<_> = told.iter().filter(|row| row.judgement.spills != Some(0)).collect();
     assert!(spilling.is_empty(), "{spilling:#?}");
     // Counts hold for the compilers they were read from.
@@ -78,15 +80,49 @@ fn products_compile_for_gpus_that_are_not_here_without_spills() {
         println!("counts not compared: the drivers are {:?}, those known {KNOWN}", tree.version());
         return;
     }
+    let products = |gpu: &str, dtype: &str| {
+        let gpu = gpu.to_owned();
+        let dtype = dtype.to_owned();
+        told.iter().filter(move |row| {
+            row.gpu.starts_with(&gpu) && row.kernel.as_deref() == Some("gemm") && row.dtype.as_ref() == Some(&dtype)
+        })
+    };
     let best = |gpu: &str, dtype: &str, least: f64| {
-        let of = told.iter().filter(|row| row.gpu.starts_with(gpu) && row.dtype.as_deref() == Some(dtype));
-        let density = of.filter_map(|row| row.judgement.density).fold(0.0, f64::max);
+        let density = products(gpu, dtype).filter_map(|row| row.judgement.density).fold(0.0, f64::max);
         assert!(density >= least, "{gpu}, {dtype}: {density:.3}, not {least}");
     };
-    best("rdna4", "f32", 0.77);
-    best("rdna4", "f16", 0.83);
-    best("ada", "f32", 0.80);
-    best("blackwell", "f32", 0.80);
+    for (gpu, f32, f16, i8) in [
+        ("rdna4", 0.85, 0.90, 0.83),
+        ("rdna3", 0.85, 0.90, 0.83),
+        ("ada", 0.92, 0.91, 0.89),
+        ("blackwell", 0.89, 0.91, 0.89),
+    ] {
+        best(gpu, "f32", f32);
+        best(gpu, "f16", f16);
+        best(gpu, "i8", i8);
+        // Matrix units: the pipe is the limit, both operands come whole, and enough of them fit.
+        let seeds = products(gpu, "f16").filter(|row| row.judgement.loop_matrix > Some(0));
+        let good = seeds.filter(|row| {
+            row.ceiling.is_some_and(|share| share >= 0.95) && row.judgement.registers.is_some_and(|all| all <= 168)
+        });
+        assert!(good.count() >= 3, "{gpu}");
+    }
+    // Neither transpositions of fragments nor loads of single halves.
+    for (gpu, variant) in [
+        ("ada", "gemm_cooperative/f16/cs16.l32.bm128.bn128.bk32.sm2.sn4.pf"),
+        ("rdna4", "gemm_cooperative/f16/cs16.l64.bm128.bn128.bk32.sm2.sn4.pf"),
+    ] {
+        let run = Command::cargo_bin("underdog")
+            .expect("built")
+            .args(["isa", "--gpu", gpu, "--variant", variant, "--text"])
+            .output()
+            .expect("starts");
+        let text = String::from_utf8_lossy(&run.stdout);
+        assert!(text.contains("mma"), "{text}");
+        for slow in ["movm", "ds_load_u16", "ds_read_u16", "ld.shared.strong.cta.u16"] {
+            assert!(!text.contains(slow), "{gpu}: {slow}");
+        }
+    }
 }
 
 #[test]

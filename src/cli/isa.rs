@@ -35,8 +35,9 @@ pub fn isa(args: &Isa, output: &Output) -> Result<(), Failure> {
         return here(position, &questions, args.text, output);
     }
     let mut notes = vec![
-        "Nothing was run: these are properties of machine code, and none of them is a time. Density is the share of the \
-         instructions of the hottest loop that multiply and add."
+        "Nothing was run: these are properties of machine code, and none of them is a time. The ceiling is the share of \
+         the chip's peak that the hottest loop allows by its slowest pipe, before any memory stalls; density is the share \
+         of its instructions that multiply and add."
             .to_owned(),
     ];
     let mut rows = Vec::new();
@@ -183,15 +184,21 @@ fn sentence(rows: &[IsaRow]) -> String {
     }
     let mut gpus: Vec<&str> = rows.iter().map(|row| row.gpu.as_str()).collect();
     gpus.dedup();
-    let density = |row: &&IsaRow| row.judgement.density.unwrap_or(0.0);
+    let allowed = |row: &&IsaRow| row.ceiling.or(row.judgement.density).unwrap_or(0.0);
     let one = |gpu: &&str| {
         let told = rows.iter().filter(|row| row.gpu == **gpu && row.reason.is_none());
         let spills = told.clone().filter(|row| row.judgement.spills.is_some_and(|spills| spills > 0)).count();
-        let best = told.clone().max_by(|a, b| density(a).total_cmp(&density(b)));
-        let densest = best.filter(|row| row.judgement.density.is_some()).map_or(String::new(), |row| {
-            format!(", {:.0} % of the hottest loop multiply and add in {} at best", 100.0 * density(&row), row.variant)
+        let best = told.clone().max_by(|a, b| allowed(a).total_cmp(&allowed(b)));
+        let most = best.map_or(String::new(), |row| match (&row.ceiling_by, row.judgement.density) {
+            (Some(by), _) => {
+                format!(", {} allows {:.0} % of the peak at best (by {by})", row.variant, 100.0 * allowed(&row))
+            }
+            (None, Some(share)) => {
+                format!(", {:.0} % of the hottest loop multiply and add in {} at best", 100.0 * share, row.variant)
+            }
+            (None, None) => String::new(),
         });
-        format!("{gpu}: {} programs compiled, {spills} of them spill{densest}", told.count())
+        format!("{gpu}: {} programs compiled, {spills} of them spill{most}", told.count())
     };
     gpus.iter().map(one).collect::<Vec<_>>().join("; ") + "."
 }

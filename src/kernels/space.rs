@@ -75,6 +75,7 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
                     vec![
                         tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)]),
                         tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
+                        tiled(dtype, [256, 128, 16, 16, 8], &[("v4", 1), ("ta", 1), ("pf", 1), ("ku", 16)]),
                     ],
                 ),
             ];
@@ -179,8 +180,10 @@ fn units(dtype: Dtype, [wx, l, r, mb]: [u32; 4]) -> Variant {
 /// Weights streamed once for `mb` rows, no workgroup memory where there are subgroups.
 fn streamed(dtype: Dtype, caps: &Caps) -> Vec<Variant> {
     let l = caps.lanes;
-    let lanes = [units(dtype, [l, l, 4, 8]), units(dtype, [l, l, 4, 4]), units(dtype, [4 * l, l, 2, 8])];
-    let reduced = [units(dtype, [64, 0, 2, 4]), units(dtype, [64, 0, 2, 8])];
+    // Eight unpacked weights a word for eight rows do not fit the registers of a GPU.
+    let most = if dtype == Dtype::Q4 { 4 } else { 8 };
+    let lanes = [units(dtype, [l, l, 4, most]), units(dtype, [l, l, 2, 4]), units(dtype, [4 * l, l, 2, most])];
+    let reduced = [units(dtype, [64, 0, 2, 4]), units(dtype, [64, 0, if most < 8 { 4 } else { 2 }, most])];
     lanes.into_iter().filter(|_| l > 0).chain(reduced).collect()
 }
 
@@ -295,7 +298,9 @@ fn attention(head_dim: u32, rows: u64, lanes: u32) -> Vec<Rung> {
         let of = |tex| {
             let order = if rows <= 4 { [4, 8, 16] } else { [8, 16, 4] };
             // Every lane fetches one quad of four rows at a time, so rows are at most four a lane.
-            let rows = order.into_iter().filter(move |mr| *mr <= 4 * lanes && head_dim.is_multiple_of(4 * lanes / mr));
+            // Sixteen rows of a long subgroup do not fit the registers of a GPU.
+            let most = if lanes >= 32 { 8 } else { 4 * lanes };
+            let rows = order.into_iter().filter(move |mr| *mr <= most && head_dim.is_multiple_of(4 * lanes / mr));
             let knobs = move |mr| [("l", lanes), ("mr", mr), ("hd", head_dim), ("tex", tex)];
             rows.map(move |mr| Variant::new(Family::AttentionLanes, F32, &knobs(mr))).collect()
         };

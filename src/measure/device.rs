@@ -53,8 +53,10 @@ pub struct GpuSession<'gpu> {
     pieces: usize,
 }
 
-/// Most copies of the inputs: those of a kernel over 128 KiB leave the largest cache.
+/// Most copies of the inputs: those of a kernel over 128 KiB leave the largest cache of a GPU.
 const COPIES: u64 = 4096;
+/// The same where the host computes: to lay hundreds takes longer than to time them.
+const COPIES_ON_HOST: u64 = 16;
 
 /// Rows of workgroups are probed in up to this many bands before the time of a whole run is known.
 const PROBE_BANDS: usize = 64;
@@ -71,7 +73,8 @@ impl<'gpu> GpuSession<'gpu> {
     ) -> Result<Self, Refusal> {
         let plan = plan(variant, problem, data, PROBE_BANDS).map_err(Refusal::Unavailable)?;
         let one: u64 = plan.memory.iter().filter(|m| m.is_input()).map(|m| m.bytes()).sum();
-        let copies = rotate_bytes.checked_div(one).unwrap_or(0).clamp(1, COPIES) as usize;
+        let most = if gpu.found().caps.software { COPIES_ON_HOST } else { COPIES };
+        let copies = rotate_bytes.checked_div(one).unwrap_or(0).clamp(1, most) as usize;
         let pieces = if matches!(problem, Problem::Gemm { .. }) { plan.steps.len() } else { 1 };
         let runner = Runner::new(gpu, plan, copies, checks)?;
         Ok(Self { runner, variant: variant.clone(), problem, pieces })

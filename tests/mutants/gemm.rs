@@ -286,7 +286,6 @@ pub const COOPERATIVE: &[Patch] = &[
     ("lost store", "coopStoreT(s1_1, &c[spot], stride);", ""),
     ("wrong store", "coopStoreT(s1_1, &c[spot], stride);", "coopStoreT(s1_0, &c[spot], stride);"),
     ("off by one", "* stride + column0 + mine_x + 0u;", "* stride + column0 + mine_x + 1u;"),
-    ("lost part", "first += subgroups", "first += 5u"),
     ("repeated part", "first + place < 4u", "first + place < 3u"),
     ("missing barrier", "workgroupBarrier();", ""),
 ];
