@@ -3,8 +3,8 @@ enable wgpu_cooperative_matrix;
 {% from "_stride.wgsl" import open, close %}
 {#
   f16 inputs, f32 sums, by the adapter's matrix units: cs x cs fragments. A workgroup covers bm x bn in sm x sn parts, and
-  has invocations for as many subgroups of l lanes. Subgroups of another length are more, and some idle, or fewer, and
-  take parts in turns. tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the next tile into
+  has invocations for as many subgroups of l lanes. Subgroups of another length are more, and some repeat the last part,
+  or fewer, and take parts in turns. Tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the next tile into
   registers while this one is used. B comes by column, as a model stores its weights, so that both operands of a fragment
   lie along k, as matrix units read them. Eight halves are fetched as four words: drivers that check every component of
   a load check four. C is stored in whole tiles, so it is as large as the tiles are.

@@ -7,7 +7,7 @@ mod common;
 use common::{able, adapters, check, on_a_large_stack};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use underdog::gpu::{Checks, Gpu, GpuError, Memory, Plan, Program, Runner, Step};
+use underdog::gpu::{Caps, Checks, Gpu, GpuError, Memory, Plan, Program, Runner, Step};
 use underdog::kernels::{
     Data, Dtype, Family, Fill, Problem, Variant, freivalds, gate, host_gemm, legal, plan, space, twin,
 };
@@ -82,6 +82,31 @@ fn every_gemm_of_the_space_on_every_pair_of_lengths() {
                 }
             }
         }
+    });
+}
+
+/// Blocks that only GPUs are offered, whose code a software driver compiles for seconds: on a few shapes.
+#[test]
+fn blocks_for_gpus_on_a_few_shapes() {
+    on_a_large_stack(|| {
+        let Some(&(name, backend, position)) = adapters().first() else { return };
+        let gpu = Gpu::open(backend, position).expect("opens");
+        let elsewhere = Caps { software: false, ..gpu.found().caps.clone() };
+        let mut count = 0;
+        for dtype in TYPES {
+            let here = gemms(&gpu, dtype);
+            let problem = Problem::Gemm { m: 128, n: 64, k: 64 };
+            let all = space::ladder(problem, dtype, &elsewhere).into_iter().flat_map(|r| r.variants);
+            let new: Vec<_> = all.filter(|v| !here.contains(v) && able(v, problem, &gpu.found().caps)).collect();
+            let new: Vec<_> = new.iter().collect();
+            count += new.len();
+            for (at, [m, n, k]) in [[257, 129, 65], [256, 128, 16], [7, 300, 33]].into_iter().enumerate() {
+                let fill = if at == 0 { Fill::Exact } else { Fill::Real };
+                let fill = if (Problem::Gemm { m, n, k }).has_exact_inputs() { fill } else { Fill::Real };
+                judged(&gpu, &new, Problem::Gemm { m, n, k }, dtype, (fill, at as u64), name);
+            }
+        }
+        assert!(count >= 6, "{name}: only {count}");
     });
 }
 

@@ -47,8 +47,8 @@ struct Generation {
     compute: f64,
     #[serde(default = "one")]
     memory: f64,
-    /// 16-bit TFLOP/s of one compute unit of the devices its kernels were fitted on.
-    unit_tflops: Option<f64>,
+    /// 16-bit rate over the 32-bit one of the devices whose kernels it takes, where its own units are like theirs.
+    matrix_ratio: Option<f64>,
     /// See [`Shared::switch_reduce`].
     #[serde(default)]
     switch_reduce: f64,
@@ -114,21 +114,18 @@ impl Calibration {
         (kernel, own.is_some_and(|g| g.fitted))
     }
 
-    /// The share of its peak that a kernel reaches on a device whose compute units multiply slower than those it
-    /// was measured on.
+    /// The share of its peak that a kernel reaches on a device whose matrix units are slower beside its other units than
+    /// those of the devices it was measured on.
     ///
-    /// What a kernel does besides multiplying (addresses, exponentials, its ends) goes by units and clock. On a unit of
-    /// a third of the rate, as in an H20, it is a third as large beside the products: e' = 1 / (1 + (1 / e - 1) r). A
-    /// generation whose share is assumed keeps it.
+    /// What a kernel does besides multiplying (addresses, exponentials, its ends) takes the other units, whose rate is that
+    /// in 32 bit. Where matrix units have a quarter of the measured rate beside it, as in an H20, the rest is a quarter as
+    /// large beside the products: e' = 1 / (1 + (1 / e - 1) r).
     pub fn on(&self, kernel: Kernel, sheet: &Device) -> Kernel {
-        let own = self.file.generation.iter().find(|g| g.name == sheet.architecture).filter(|g| g.compute == 1.0);
-        let measured =
-            own.and_then(|g| self.file.generation.iter().find(|m| m.name == g.like)).and_then(|g| g.unit_tflops);
-        match (measured, sheet.compute_units) {
-            (Some(measured), Some(units)) => {
-                let density = path::wide_rate(sheet).get() / f64::from(units) / (measured * 1e12);
-                let density = density.min(1.0);
-                Kernel { compute: 1.0 / (1.0 + (1.0 / kernel.compute - 1.0) * density), ..kernel }
+        let own = self.file.generation.iter().find(|g| g.name == sheet.architecture);
+        match (own.and_then(|g| g.matrix_ratio), sheet.rates.fp32) {
+            (Some(measured), Some(plain)) => {
+                let slower = (path::wide_rate(sheet).get() / plain.get() / measured).min(1.0);
+                Kernel { compute: 1.0 / (1.0 + (1.0 / kernel.compute - 1.0) * slower), ..kernel }
             }
             _ => kernel,
         }

@@ -107,7 +107,8 @@ pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, bl
             _ => path(Family::W4a16, wide, 2.0),
         },
         Precision::Int4 if matches!(activations, Some(Precision::Fp8 | Precision::Int8)) => {
-            match rates.fp8.or(rates.int8) {
+            let whole = rates.int8.filter(|_| activations == Some(Precision::Int8));
+            match whole.or(rates.fp8).or(rates.int8) {
                 Some(rate) => path(Family::W4a8, rate, 1.0),
                 None => path(Family::W4a16, wide, 2.0),
             }

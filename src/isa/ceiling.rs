@@ -71,12 +71,13 @@ pub fn ceiling(told: &Judgement, rates: &Rates) -> Option<(f64, &'static str)> {
     let (all, products, matrix) = (told.loop_instructions?, told.loop_multiply_adds?, told.loop_matrix?);
     let work = told.loop_work.filter(|work| *work > 0.0)? * lanes;
     let count = |n: Option<u64>| n.unwrap_or(0) as f64 * lanes;
-    let useful = if matrix > 0 { work / rates.matrix } else { work / rates.multiply_adds };
     let (conversions, special) = (count(told.loop_conversions), count(told.loop_special));
-    // A subgroup wider than the lanes passes twice, but for multiply-adds where two go at once.
-    let passes = (lanes / rates.lanes).max(1.0);
-    let others = (all - products) as f64 * passes;
+    // A vector instruction of a subgroup wider than the lanes passes twice, but for products where two go at once.
+    let again = (lanes / rates.lanes).max(1.0) - 1.0;
+    let others = (all - products) as f64 + told.loop_vector.unwrap_or(0) as f64 * again;
     let products = products as f64 * if matrix > 0 { 1.0 } else { (lanes / rates.multiply_adds).max(1.0) };
+    // A packed product is one instruction of its pipe, however many it multiplies.
+    let useful = if matrix > 0 { work / rates.matrix } else { products };
     let pipes = [
         (if matrix > 0 { "matrix units" } else { "multiply-adds" }, useful),
         ("instruction issue", others + products),

@@ -46,7 +46,9 @@ fn dominators(before: &[Vec<usize>]) -> Vec<BTreeSet<usize>> {
     loop {
         let mut settled = true;
         for at in 1..before.len() {
-            let ways = before[at].iter().map(|b| all[*b].clone()).reduce(|a, b| &a & &b);
+            // A block that nothing reaches leads nowhere.
+            let ways = before[at].iter().filter(|b| all[**b].contains(&0)).map(|b| all[*b].clone());
+            let ways = ways.reduce(|a, b| &a & &b);
             let mut now = ways.unwrap_or_default();
             now.insert(at);
             settled &= now == all[at];

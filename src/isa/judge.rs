@@ -41,6 +41,9 @@ pub struct Judgement {
     /// Multiply-adds of one invocation in the loop, packed and matrix instructions counted by what they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_work: Option<f64>,
+    /// Other vector instructions of the loop, where their names tell (ACO): they pass twice in a wide subgroup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loop_vector: Option<u64>,
     /// Conversions between number formats in the loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loop_conversions: Option<u64>,
@@ -108,6 +111,8 @@ fn of_loop(plain: Judgement, blocks: &[Block], lanes: u32) -> Judgement {
             _ => {}
         }
     }
+    let others = inside.iter().filter(|i| !matches!(i.kind, Kind::MultiplyAdd(_) | Kind::Matrix(_)));
+    let vector = others.filter(|i| i.name.starts_with("v_")).count();
     let matrix = count(|kind| matches!(kind, Kind::Matrix(_)));
     let multiply_adds = matrix + count(|kind| matches!(kind, Kind::MultiplyAdd(_)));
     let each = |bytes: f64| (work > 0.0).then(|| bytes / work);
@@ -116,6 +121,7 @@ fn of_loop(plain: Judgement, blocks: &[Block], lanes: u32) -> Judgement {
         loop_multiply_adds: Some(multiply_adds),
         loop_matrix: Some(matrix),
         loop_work: Some(work),
+        loop_vector: Some(vector as u64),
         density: (!inside.is_empty()).then(|| multiply_adds as f64 / inside.len() as f64),
         loop_conversions: Some(count(|kind| *kind == Kind::Convert)),
         loop_special: Some(count(|kind| *kind == Kind::Special)),

@@ -73,12 +73,10 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
         whole_loads(variant)?;
     }
     if variant.family == Family::GemmCooperative {
-        let (threads, knob) = (footprint(variant).1.max(1), |name| variant.knob(name));
-        let across = knob("bk") / 8;
-        let whole = [knob("bm") * across, knob("bn") * across].iter().all(|loads| loads.is_multiple_of(threads));
-        if across == 0 || !whole || !threads.is_multiple_of(across) {
-            return Err(format!("{variant}: a tile does not divide among {threads} invocations"));
-        }
+        whole_fragments(variant)?;
+    }
+    if variant.knob("wd") > 0 && variant.family != Family::GemmTiled {
+        return Err(format!("{variant} does not widen halves"));
     }
     let (logical_k, k) = (k, k.div_ceil(packing(variant)));
     let programs = sources(variant)?
@@ -107,6 +105,20 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
     Ok(Plan { label: variant.id(), programs, memory, steps, output: 2 })
 }
 
+/// Tiles are whole fragments of every part, and every invocation fetches the same whole number of eights of both.
+fn whole_fragments(variant: &Variant) -> Result<(), String> {
+    let (threads, knob) = (footprint(variant).1, |name| variant.knob(name));
+    let (across, side) = (knob("bk") / 8, knob("cs").max(1));
+    let of = |all: u32, parts: u32| all > 0 && parts > 0 && all.is_multiple_of(parts);
+    let fragments = of(knob("bm"), knob("sm") * side) && of(knob("bn"), knob("sn") * side) && of(knob("bk"), side);
+    let loads = [knob("bm") * across, knob("bn") * across].iter().all(|loads| of(*loads, threads));
+    if fragments && knob("bk").is_multiple_of(8) && loads && of(threads, across) {
+        Ok(())
+    } else {
+        Err(format!("{variant}: a tile does not divide among {threads} invocations in whole fragments"))
+    }
+}
+
 /// Every invocation must fetch the same whole number of elements of both tiles.
 fn whole_loads(variant: &Variant) -> Result<(), String> {
     let knob = |name| variant.knob(name);
@@ -115,6 +127,9 @@ fn whole_loads(variant: &Variant) -> Result<(), String> {
     let columns_wide = if variant.dtype == Dtype::Q4 { 8 } else { wide };
     let wide_rows = if knob("ta") > 0 { knob("bm") } else { knob("bk") } / wide;
     let lines = [wide_rows, if variant.dtype == Dtype::Q4 { knob("bk") } else { knob("bn") } / columns_wide];
+    if knob("ku") > 0 && !knob("bk").is_multiple_of(knob("ku")) {
+        return Err(format!("{variant}: a tile of {} does not divide into steps of {}", knob("bk"), knob("ku")));
+    }
     if lines.iter().any(|line| !threads.is_multiple_of((*line).max(1))) {
         return Err(format!("{variant}: {threads} invocations do not fetch whole lines of a tile"));
     }

@@ -21,6 +21,8 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     let refuse = |condition: bool, why: String| if condition { Err(why) } else { Ok(()) };
     refuse(lanes > 0 && !caps.subgroup, "no subgroup operations".into())?;
     let any_length = variant.family == Family::GemmCooperative;
+    let whole = invocations > 0 && invocations.is_multiple_of(caps.widest.max(1));
+    refuse(any_length && !whole, format!("{invocations} invocations are no whole subgroups of {}", caps.widest))?;
     refuse(lanes > 0 && !any_length && caps.lanes != lanes, format!("subgroups of {} lanes, not {lanes}", caps.lanes))?;
     // Kernels that unpack halves themselves need no f16 in shaders.
     let unpacked = variant.family == Family::GemvUnits || variant.knob("wd") > 0;

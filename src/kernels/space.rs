@@ -66,18 +66,18 @@ fn naive(dtype: Dtype, ex: u32) -> Rung {
 fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     match dtype {
         Dtype::I8 => {
+            let mut packed = vec![
+                tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)]),
+                tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
+            ];
+            if !caps.software {
+                packed.push(tiled(dtype, [256, 128, 16, 16, 8], &[("v4", 1), ("ta", 1), ("pf", 1), ("ku", 16)]));
+            }
             return vec![
                 naive(dtype, 0),
                 rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
                 rung("streamed", streamed(dtype, caps)),
-                rung(
-                    "packed dot",
-                    vec![
-                        tiled(dtype, [128, 128, 8, 8, 8], &[("v4", 1), ("ta", 1), ("pf", 1)]),
-                        tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
-                        tiled(dtype, [256, 128, 16, 16, 8], &[("v4", 1), ("ta", 1), ("pf", 1), ("ku", 16)]),
-                    ],
-                ),
+                rung("packed dot", packed),
             ];
         }
         Dtype::Q4 => {
@@ -108,10 +108,6 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rung("register-blocked", each(&[])),
         rung("vectorised", each(&wide)),
         rung("prefetched", each(&fetched)),
-        rung(
-            "tall blocks",
-            vec![tiled(dtype, tall, &fetched_whole), tiled(dtype, [128, 128, 16, 16, 8], &fetched_whole)],
-        ),
         rung("swizzled", vec![tiled(dtype, blocks[2], &[("v4", 1), ("ta", 1), ("pf", 1), ("pad", 4), ("sw", 8)])]),
         rung("split sum", vec![tiled(dtype, blocks[0], &[("v4", 1), ("ta", 1), ("sk", 4)])]),
         rung("registers only", vec![registers(dtype, [8, 1, 16, 1, 1], 0), registers(dtype, [16, 16, 4, 1, 1], 0)]),
@@ -121,8 +117,15 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rungs.push(rung("textures", shapes.iter().map(|&s| registers(dtype, s, SAMPLED)).collect()));
         let shapes = [[8, 1, 16, 2, 1], [8, 1, 8, 2, 1], [8, 8, 8, 2, 1]];
         rungs.push(rung("storage textures", shapes.iter().map(|&s| registers(dtype, s, STORAGE)).collect()));
-        let textured = |block| tiled(dtype, block, &[&fetched_whole[..], &[("tex", SAMPLED)]].concat());
-        rungs.push(rung("tall blocks, textures", vec![textured(tall), textured([128, 128, 16, 16, 8])]));
+    }
+    // Software drivers compile such blocks for seconds, and no host has registers for them.
+    if !caps.software {
+        let blocks = [tall, [128, 128, 16, 16, 8]];
+        rungs.push(rung("tall blocks", blocks.map(|b| tiled(dtype, b, &fetched_whole)).to_vec()));
+        if dtype == F32 {
+            let textured = |block| tiled(dtype, block, &[&fetched_whole[..], &[("tex", SAMPLED)]].concat());
+            rungs.push(rung("tall blocks, textures", blocks.map(textured).to_vec()));
+        }
     }
     if matches!(caps.lanes, 4 | 8 | 16) {
         let knobs = |mr, nv, tex, ks| [("l", caps.lanes), ("sg", 1), ("mr", mr), ("nv", nv), ("tex", tex), ("ks", ks)];
@@ -144,11 +147,14 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     }
     if dtype == Dtype::F16 {
         let widened = |block, more: &[(&str, u32)]| tiled(dtype, block, &[more, &[("wd", 1)]].concat());
-        rungs.push(rung(
-            "widened once",
-            vec![widened(tall, &fetched_whole), widened(blocks[2], &fetched), widened(blocks[1], &wide)],
-        ));
-        rungs.push(rung("cooperative matrix", cooperative(caps.widest)));
+        let mut once = vec![widened(blocks[2], &fetched), widened(blocks[1], &wide)];
+        if !caps.software {
+            once.insert(0, widened(tall, &fetched_whole));
+        }
+        rungs.push(rung("widened once", once));
+        if caps.widest > 0 {
+            rungs.push(rung("cooperative matrix", cooperative(caps.widest)));
+        }
     }
     rungs
 }
@@ -198,7 +204,7 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         _ => [block([32, 64, 16, 4, 4], &wide), block([64, 64, 16, 4, 4], &wide)],
     };
     let mut rungs = vec![rung("small tiles", small.to_vec())];
-    if dtype == Dtype::F16 {
+    if dtype == Dtype::F16 && caps.widest > 0 {
         let small = cooperative(caps.widest).into_iter().filter(|v| v.knob("bm") <= 64);
         rungs.push(rung("cooperative matrix", small.collect()));
     }

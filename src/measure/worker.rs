@@ -134,7 +134,11 @@ impl Worker {
         let reference = self.reference.take().ok_or_else(|| Refusal::Failed("no reference".into()))?;
         let mut stage = |what: &str| self.send(Reply::At(format!("{}: {what}", job.variant)));
         stage("uploading");
-        let result = session(device, job, job.problem, &reference.data)
+        // Candidates are chosen as they will be timed: on inputs that left the caches. A host's cores share theirs with
+        // everything else, and there a quick look stays quick.
+        let quick = job.rung.is_none() && !matches!(device, Device::Gpu(gpu) if !gpu.found().caps.software);
+        let cold = if quick { 0 } else { ROTATE };
+        let result = session(device, job, job.problem, &reference.data, cold)
             .and_then(|mut s| case::time(job, s.as_mut(), &reference.truth, first_s, &mut stage));
         self.reference = Some(reference);
         result.map(|case| Reply::Case(Box::new(case)))
@@ -152,7 +156,7 @@ impl Worker {
         let fill = if problem.has_exact_inputs() { fill } else { Fill::Real };
         let data = Data::new(problem, job.variant.dtype, fill, job.seed);
         let truth = twin::truth(problem, job.variant.dtype, &data);
-        let mut session = session(device, job, problem, &data)?;
+        let mut session = session(device, job, problem, &data, 0)?;
         session.cut(1)?;
         session.poison()?;
         session.run(1)?;
@@ -175,14 +179,17 @@ impl Worker {
     }
 }
 
-fn session<'a>(device: &'a Device, job: &Job, problem: Problem, data: &Data) -> Result<Box<dyn Session + 'a>, Refusal> {
+/// `rotate`: inputs exist often enough to fill so many bytes.
+fn session<'a>(
+    device: &'a Device,
+    job: &Job,
+    problem: Problem,
+    data: &Data,
+    rotate: u64,
+) -> Result<Box<dyn Session + 'a>, Refusal> {
     match device {
         Device::Cpu => Ok(Box::new(CpuSession::new(&job.variant, problem, data)?)),
         Device::Gpu(gpu) => {
-            // Candidates are chosen as they will be timed: on inputs that left the caches. A host's cores share theirs with
-            // everything else, and there a quick look stays quick.
-            let cold = job.rung.is_some() || !gpu.found().caps.software;
-            let rotate = if problem == job.problem && cold { ROTATE } else { 0 };
             let checks = if job.checks { Checks::On } else { Checks::Off };
             Ok(Box::new(GpuSession::new(gpu, &job.variant, problem, data, checks, rotate)?))
         }

@@ -70,7 +70,8 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
         None => compiled.prompt_step(tokens, prompts),
     }
     .get();
-    let seconds = seconds + once(compiled, 1.0, tokens);
+    // Steps full of prompts are profiles of the engine, without what a request costs its front end.
+    let seconds = seconds + if alone { once(compiled, prompts, tokens) } else { 0.0 };
     let devices = compiled.setup.layout.devices() as f64;
     Ok(Prediction {
         ttft_ms: Some(seconds * 1e3),
@@ -105,7 +106,7 @@ fn decode(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
             let context = need(context, "context")?;
             let batch = largest(|batch| pace(batch, context) <= seconds).ok_or("one sequence alone is slower")?;
             return Ok(Prediction {
-                output_tok_s_per_device: Some(batch / seconds / devices),
+                output_tok_s_per_device: Some(batch / seconds / compiled.setup.layout.instance() as f64),
                 situation: compiled.situation(),
                 ..Prediction::default()
             });

@@ -168,7 +168,8 @@ fn speculation(words: &str, phase: &str) -> Speculation {
     const ACCEPTED: f64 = 0.607;
     let number =
         |text: &str| text.split(|c: char| !(c.is_ascii_digit() || c == '.')).find_map(|n| n.parse::<f64>().ok());
-    let last = |text: &str| text.chars().last().and_then(|c| c.to_digit(10)).map(f64::from);
+    let guesses =
+        |text: &str| text.strip_prefix("nextn").or_else(|| text.split_once('-').map(|(_, n)| n))?.parse().ok();
     let guessed = |drafts: f64| (1..=drafts as i32).map(|n| ACCEPTED.powi(n)).sum::<f64>() + 1.0;
     match words.split_once("accept ") {
         Some((steps, lengths)) if steps.contains("steps1") => {
@@ -178,16 +179,14 @@ fn speculation(words: &str, phase: &str) -> Speculation {
             }
         }
         Some((_, rate)) if !rate.starts_with("len") => {
-            if let Some(rate) = number(rate) {
+            if let Some(rate) = number(rate).filter(|rate| *rate <= 1.0) {
                 return Speculation { drafts: 1.0, accepted: 1.0 + rate };
             }
         }
         _ => {}
     }
-    match (last(words), phase) {
-        (Some(drafts), _) if words.starts_with("nextn") || words.starts_with("eagle") => {
-            Speculation { drafts, accepted: guessed(drafts) }
-        }
+    match (guesses(words), phase) {
+        (Some(drafts), _) => Speculation { drafts, accepted: guessed(drafts) },
         (_, "decode" | "both") => Speculation { drafts: 1.0, accepted: 1.75 },
         _ => Speculation { drafts: 3.0, accepted: guessed(3.0) },
     }
@@ -227,6 +226,7 @@ fn layout(point: &Point) -> Layout {
             None => (devices.unwrap_or(8).min(8), dp.unwrap_or(1), ep.unwrap_or(1)),
         },
     };
+    let ep = ep.min(tp * dp);
     let ep = if (tp * dp).is_multiple_of(ep) { ep } else { 1 };
     let replicas = devices.map_or(1, |d| (d / (tp * pp * dp)).max(1));
     Layout { tp, pp, dp, ep, replicas }
