@@ -147,11 +147,9 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     }
     if dtype == Dtype::F16 {
         let widened = |block, more: &[(&str, u32)]| tiled(dtype, block, &[more, &[("wd", 1)]].concat());
-        let mut once = vec![widened(blocks[2], &fetched), widened(blocks[1], &wide)];
-        if !caps.software {
-            once.insert(0, widened(tall, &fetched_whole));
-        }
-        rungs.push(rung("widened once", once));
+        let large = [widened(tall, &fetched_whole), widened(blocks[2], &fetched)];
+        let once = large.into_iter().filter(|_| !caps.software).chain([widened(blocks[1], &wide)]);
+        rungs.push(rung("widened once", once.collect()));
         if caps.widest > 0 {
             rungs.push(rung("cooperative matrix", cooperative(caps.widest)));
         }
