@@ -4,16 +4,27 @@ enable wgpu_cooperative_matrix;
 {#
   f16 inputs, f32 sums, by the adapter's matrix units: cs x cs fragments. A workgroup covers bm x bn in sm x sn parts, and
   has invocations for as many subgroups of l lanes. Subgroups of another length are more, and some repeat the last part,
-  or fewer, and take parts in turns. Tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the next tile into
-  registers while this one is used. B comes by column, as a model stores its weights, so that both operands of a fragment
-  lie along k, as matrix units read them. Eight halves are fetched as four words: drivers that check every component of
-  a load check four. C is stored in whole tiles, so it is as large as the tiles are.
+  or fewer, and take parts in turns. Tiles of bk go through workgroup memory with rows skewed by 8 values; pf fetches the
+  next tile into registers while this one is used. B comes by column, as a model stores its weights, so that both
+  operands of a fragment lie along k, as matrix units read them. Eight halves are fetched as four words: drivers that
+  check every component of a load check four. i8, q4: eight integers are fetched as two words or one, and become halves
+  on their way into the tile. C is stored in whole tiles, so it is as large as the tiles are. sk: the sum is cut over the
+  grid's z and the parts go to separate planes.
 #}
-struct Params { lda: u32, ldb: u32, ldc: u32, row0: u32, k1: u32, tx: u32, ty: u32 }
+{% set B = "u32" if dtype == "q4" else ("vec2<u32>" if dtype == "i8" else "vec4<u32>") %}
+struct Params {
+    lda: u32, ldb: u32, ldc: u32, row0: u32, k1: u32, tx: u32, ty: u32,
+    kz: u32,      // part of the sum per z of the grid
+    plane: u32,   // values of C
+}
 @group(0) @binding(0) var<uniform> p: Params;
 @group(0) @binding(1) var<storage, read> a: array<vec4<u32>>;
-@group(0) @binding(2) var<storage, read> b: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> b: array<{{ B }}>;
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
+{% if dtype != "f16" %}
+// One scale a column of B (i8), or one per 32 values of it (q4).
+@group(0) @binding(4) var<storage, read> scales: array<f32>;
+{% endif %}
 {% set threads = l * sm * sn %}
 {% set wm = bm // sm // cs %}
 {% set wn = bn // sn // cs %}
@@ -32,6 +43,9 @@ var<workgroup> bt: array<f16, {{ bn * bs }}>;
 {% endfor %}
 {% for i in range(bloads) %}
         rb{{ i }} = b[ib + {{ i * threads // across }}u * bline];
+{% if dtype == "q4" %}
+        rs{{ i }} = scales[(ib + {{ i * threads // across }}u * bline) / 4u];
+{% endif %}
 {% endfor %}
 {% endmacro %}
 {# Eight values of a register quad, where they go in a tile. #}
@@ -41,6 +55,28 @@ var<workgroup> bt: array<f16, {{ bn * bs }}>;
         {{ tile }}[{{ at }} + {{ 2 * x }}u] = pair.x;
         {{ tile }}[{{ at }} + {{ 2 * x + 1 }}u] = pair.y; }
 {% endfor %}
+{% endmacro %}
+{# Eight integers, where they go as halves. Four bits below the mantissa of 1024 are 1024 and as many more. #}
+{% macro unpack(tile, at, from, scale) %}
+{% if dtype == "q4" %}
+        { let word = {{ from }} ^ 0x88888888u;
+        let scale = vec2(f16({{ scale }}));
+{% for x in range(4) %}
+        let pair{{ x }} = (vec2<f16>(unpack2x16float(((word >> {{ 4 * x }}u) & 0x000f000fu) | 0x64006400u)) - 1032.0h) * scale;
+{% endfor %}
+{% for x in range(8) %}
+        {{ tile }}[{{ at }} + {{ x }}u] = pair{{ x % 4 }}.{{ "xy"[x // 4] }};
+{% endfor %}
+        }
+{% else %}
+{% for x in range(2) %}
+        { let quad = vec4<f16>(vec4<f32>(unpack4xI8({{ from }}[{{ x }}])) * {{ scale }});
+{% for y in range(4) %}
+        {{ tile }}[{{ at }} + {{ 4 * x + y }}u] = quad[{{ y }}];
+{% endfor %}
+        }
+{% endfor %}
+{% endif %}
 {% endmacro %}
 
 @compute @workgroup_size({{ threads }})
@@ -64,17 +100,35 @@ fn main(
     var ra{{ i }}: vec4<u32>;
 {% endfor %}
 {% for i in range(bloads) %}
-    var rb{{ i }}: vec4<u32>;
+    var rb{{ i }}: {{ B }};
+{% if dtype == "q4" %}
+    var rs{{ i }}: f32;
+{% endif %}
 {% endfor %}
     let aline = p.lda / 8u;
     let bline = p.ldb / 8u;
-    var ia = (row0 + t / {{ across }}u) * aline + t % {{ across }}u;
-    var ib = (column0 + t / {{ across }}u) * bline + t % {{ across }}u;
+{% if sk %}
+    let from_k = group.z * p.kz;
+    let to_k = min(p.k1, from_k + p.kz);
+    // A part beyond the sum fetches what there is, and adds up nothing.
+    let first_k = min(from_k, p.k1 - {{ bk }}u) / 8u;
+{% else %}
+    let from_k = 0u;
+    let to_k = p.k1;
+    let first_k = 0u;
+{% endif %}
+    var ia = (row0 + t / {{ across }}u) * aline + first_k + t % {{ across }}u;
+    var ib = (column0 + t / {{ across }}u) * bline + first_k + t % {{ across }}u;
+{% if dtype == "i8" %}
+{% for i in range(bloads) %}
+    let rs{{ i }} = scales[column0 + t / {{ across }}u + {{ i * threads // across }}u];
+{% endfor %}
+{% endif %}
     let spot = t / {{ across }}u * {{ as }}u + t % {{ across }}u * 8u;
 {% if pf %}
 {{ fetch() }}
 {% endif %}
-    for (var k = 0u; k < p.k1; k += {{ bk }}u) {
+    for (var k = from_k; k < to_k; k += {{ bk }}u) {
 {% if not pf %}
 {{ fetch() }}
         ia += {{ across }}u;
@@ -84,12 +138,16 @@ fn main(
 {{ keep("at", "spot + " ~ (i * threads // across * as) ~ "u", "ra" ~ i) }}
 {% endfor %}
 {% for i in range(bloads) %}
+{% if dtype == "f16" %}
 {{ keep("bt", "spot + " ~ (i * threads // across * bs) ~ "u", "rb" ~ i) }}
+{% else %}
+{{ unpack("bt", "spot + " ~ (i * threads // across * bs) ~ "u", "rb" ~ i, "rs" ~ i) }}
+{% endif %}
 {% endfor %}
         workgroupBarrier();
 {% if pf %}
         // After the last tile the same one comes again: a load behind a branch would be waited for at its end.
-        let more = select(0u, {{ across }}u, k + {{ bk }}u < p.k1);
+        let more = select(0u, {{ across }}u, k + {{ bk }}u < to_k);
         ia += more;
         ib += more;
 {{ fetch() }}
@@ -116,7 +174,7 @@ fn main(
     let stride = p.ldc;
     if first + place < {{ sm * sn }}u {
 {% for i in range(wm) %}{% for j in range(wn) %}
-    { let spot = (row0 + mine_y + {{ i * cs }}u) * stride + column0 + mine_x + {{ j * cs }}u;
+    { let spot = {% if sk %}group.z * p.plane + {% endif %}(row0 + mine_y + {{ i * cs }}u) * stride + column0 + mine_x + {{ j * cs }}u;
     coopStoreT(s{{ i }}_{{ j }}, &c[spot], stride); }
 {% endfor %}{% endfor %}
     }

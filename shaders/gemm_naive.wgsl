@@ -10,8 +10,9 @@
 @group(0) @binding(3) var<storage, read_write> c: array<f32>;
 {% if dtype in ["i8", "q4"] %}
 @group(0) @binding(4) var<storage, read> scales: array<f32>;
-{% elif ex %}
-@group(0) @binding(4) var<storage, read> first_row: array<u32>;
+{% endif %}
+{% if ex %}
+@group(0) @binding({{ 5 if dtype == "q4" else 4 }}) var<storage, read> first_row: array<u32>;
 {% endif %}
 
 @compute @workgroup_size({{ wx }}, {{ wy }})
@@ -21,7 +22,7 @@ fn main(@builtin(local_invocation_id) me: vec3<u32>, @builtin(workgroup_id) laun
 {% if ex %}
     let row = first_row[id.z] + id.y;
     let last = first_row[id.z + 1u];
-    let bplane = id.z * p.k * p.ldb;
+    let bplane = id.z * {{ "p.tx * " ~ wx ~ "u" if dtype == "q4" else "p.k * p.ldb" }};
 {% else %}
     let row = p.row0 + id.y;
     let last = p.m;
@@ -36,8 +37,8 @@ fn main(@builtin(local_invocation_id) me: vec3<u32>, @builtin(workgroup_id) laun
 {% if dtype == "i8" %}
         sum += dot(unpack4xI8(a[row * p.lda + k]), unpack4xI8(b[k * p.ldb + column]));
 {% elif dtype == "q4" %}
-        let integer = extractBits(bitcast<i32>(b[column * (p.ldb / 8u) + k / 8u]), k % 8u * 4u, 4u);
-        sum += a[row * p.lda + k] * (f32(integer) * scales[column * (p.ldb / 32u) + k / 32u]);
+        let integer = extractBits(bitcast<i32>(b[(bplane + column) * (p.ldb / 8u) + k / 8u]), k % 8u * 4u, 4u);
+        sum += a[row * p.lda + k] * (f32(integer) * scales[(bplane + column) * (p.ldb / 32u) + k / 32u]);
 {% else %}
         sum += f32(a[row * p.lda + k]) * f32(b[bplane + k * p.ldb + column]);
 {% endif %}

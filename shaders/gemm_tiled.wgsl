@@ -7,8 +7,8 @@
   pf: the next tile is fetched into registers while this one is used. pad: skew of A's rows. sw: workgroups walk in
   groups of sw rows. wd: halves come as words and are widened on their way into the tile, once a value instead of once a
   product. tex: A (k-major) and B come from textures. ku: steps of k that stand side by side in the loop over a tile; where
-  it is 0 a compiler unrolls as it likes. sk: the sum is cut over the grid's z and the parts go to separate planes. ex: the grid's z is an
-  expert with its own B, and its rows of A lie between two entries of first_row.
+  it is 0 a compiler unrolls as it likes. sk: the sum is cut over the grid's z and the parts go to separate planes. ex:
+  the grid's z is an expert with its own B, and its rows of A lie between two entries of first_row.
   i8: a value is a word of four integers along k, sums are exact integers, scales follow at the end. q4: B's words hold
   eight integers along k of one column, with a scale per 32, and become f32 on their way into the tile.
 #}
@@ -45,8 +45,9 @@
 @group(0) @binding(4) var<storage, read> scales: array<f32>;
 {% elif int4 %}
 @group(0) @binding(4) var<storage, read> scales: array<f32>;
-{% elif ex %}
-@group(0) @binding(4) var<storage, read> first_row: array<u32>;
+{% endif %}
+{% if ex %}
+@group(0) @binding({{ 5 if dtype == "q4" else 4 }}) var<storage, read> first_row: array<u32>;
 {% endif %}
 
 {% set alen = bk * arow // (4 if av else 1) %}
@@ -72,7 +73,7 @@ var<workgroup> bt: array<{{ "f32" if int4 else T }}, {{ blen }}>;
     var ia = (row0 + t / {{ bk }}u) * p.lda + {{ k }} + t % {{ bk }}u;
 {% endif %}
 {% if int4 %}
-    var ib = (column0 + t / {{ bk // 8 }}u) * (p.ldb / 8u) + {{ k }} / 8u + t % {{ bk // 8 }}u;
+    var ib = (column0 + bplane + t / {{ bk // 8 }}u) * (p.ldb / 8u) + {{ k }} / 8u + t % {{ bk // 8 }}u;
 {% elif v4 %}
     var ib = (({{ k }} + t / {{ bn // 4 }}u) * p.ldb + column0 + bplane) / 4u + t % {{ bn // 4 }}u;
 {% else %}
@@ -100,7 +101,7 @@ var<workgroup> bt: array<{{ "f32" if int4 else T }}, {{ blen }}>;
 {% endfor %}
 {% endif %}
 {% endmacro %}
-{# To the next tile; `by` is 0 to stay. #}
+{# To the next tile, or by "more * " to the same where there is none. #}
 {% macro advance(by) %}
         ia += {{ by }}{% if tex %}{{ bk }}u{% elif ta %}{{ bk }}u * aline{% else %}{{ bk // wide }}u{% endif %};
         ib += {{ by }}{% if tex %}{{ bk }}u{% elif int4 %}{{ bk // 8 }}u{% else %}{{ bk }}u * bline{% endif %};
@@ -200,12 +201,16 @@ fn main(
 {% endif %}
     let column0 = tile.x * {{ bn }}u;
 {% if ex %}
-    let row0 = first_row[group.z] + tile.y * {{ bm }}u;
     let last = first_row[group.z + 1u];
-    let from_k = p.k0;
     // A tile beyond the expert's rows has nothing to add up.
+    let row0 = min(first_row[group.z] + tile.y * {{ bm }}u, last);
+    let from_k = p.k0;
     let to_k = select(p.k0, p.k1, row0 < last);
+{% if int4 %}
+    let bplane = group.z * p.tx * {{ bn }}u;
+{% else %}
     let bplane = group.z * p.k * p.ldb;
+{% endif %}
 {% else %}
     let row0 = p.row0 + tile.y * {{ bm }}u;
     let last = p.m;

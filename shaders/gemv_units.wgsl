@@ -1,7 +1,7 @@
 {#
   C[m, n] = X[m, k] W[n, k] for few rows of X. W is read in units of 16 bytes along k, whatever its type, so one code
   streams 4 floats, 8 halves, 16 bytes or 32 nibbles at a time: r rows of W and mb rows of X in registers, wx
-  invocations along k, added up by the subgroup (l lanes) or through workgroup memory.
+  invocations along k, added up by the subgroup (l lanes or more) or through workgroup memory.
 #}
 struct Params {
     m: u32, n: u32,
@@ -36,13 +36,21 @@ fn product(a: vec4<u32>, b: vec4<u32>) -> i32 {
 }
 {% elif dtype == "q4" %}
 fn nibbles(word: u32) -> vec4<f32> {
+{% if mt %}
+    // The last bits of a float of 2^23 and more are ones: NVIDIA's units convert an integer at an eighth of their rate.
+    let last = ((vec4((word ^ 0x8888u)) >> vec4(0u, 4u, 8u, 12u)) & vec4(15u)) | vec4(0x4b000000u);
+    return bitcast<vec4<f32>>(last) - 8388616.0;
+{% else %}
     return vec4<f32>((vec4<i32>(bitcast<i32>(word)) << vec4(28u, 24u, 20u, 16u)) >> vec4(28u));
+{% endif %}
 }
 {% else %}
 fn product(a: vec4<u32>, b: vec4<f32>) -> f32 { return dot(bitcast<vec4<f32>>(a), b); }
 {% endif %}
 
 {% set threads = wx %}
+{# As many blocks of rows as subgroups of l lanes; longer subgroups are fewer, and take more of them. #}
+{% set several = l and wx > l %}
 {% if not l %}
 var<workgroup> parts: array<{{ T }}, {{ wx * r * mb }}>;
 {% endif %}
@@ -51,19 +59,28 @@ var<workgroup> parts: array<{{ T }}, {{ wx * r * mb }}>;
 fn main(
 {% if l %}
     @builtin(subgroup_invocation_id) t: u32,
+{% if several %}
     @builtin(subgroup_id) part: u32,
+    @builtin(subgroup_size) length: u32,
+    @builtin(num_subgroups) subgroups: u32,
+{% endif %}
 {% else %}
     @builtin(local_invocation_index) t: u32,
 {% endif %}
     @builtin(workgroup_id) group: vec3<u32>,
 ) {
-{% set reach = l if l else wx %}
-    let row0 = ({% if l %}group.x * {{ wx // l }}u + part{% else %}group.x{% endif %}) * {{ r }}u;
     let m0 = group.y * {{ mb }}u;
+{% if several %}
+    for (var block = part; block < {{ wx // l }}u; block += subgroups) {
+    let row0 = (group.x * {{ wx // l }}u + block) * {{ r }}u;
+{% else %}
+    let row0 = group.x * {{ r }}u;
+{% endif %}
+{% set reach = "length" if several else (l if l else wx) ~ "u" %}
 {% for i in range(r) %}{% for b in range(mb) %}
     var s{{ i }}_{{ b }} = {{ T }}();
 {% endfor %}{% endfor %}
-    for (var k = p.k0 + t; k < p.k1; k += {{ reach }}u) {
+    for (var k = p.k0 + t; k < p.k1; k += {{ reach }}) {
 {% for b in range(mb) %}{% for q in range(xs) %}
         let x{{ b }}_{{ q }} = x[((m0 + {{ b }}u) * p.ld + k) * {{ xs }}u + {{ q }}u];
 {% endfor %}{% endfor %}
@@ -119,4 +136,7 @@ fn main(
         } }
 {% endfor %}{% endfor %}
     }
+{% if several %}
+    }
+{% endif %}
 }

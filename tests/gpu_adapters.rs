@@ -67,8 +67,13 @@ fn every_variant_of_the_ladders_agrees_with_its_twin() {
     for (at, (name, adapter)) in under_test().into_iter().enumerate() {
         // With bounds checks the same sources compile to other code; once is enough to see that they agree.
         for runtime_checks in if at == 0 { vec![false, true] } else { vec![false] } {
-            let options =
-                VerifyOptions { adapter: adapter.clone(), seed: 11, runtime_checks, stop: Default::default() };
+            let options = VerifyOptions {
+                adapter: adapter.clone(),
+                budget: Seconds::new(3600.0),
+                seed: 11,
+                runtime_checks,
+                stop: Default::default(),
+            };
             let rows = verify(&exe(), &options, &()).expect("verifies").results;
             for row in &rows {
                 assert!(matches!(row.result.as_str(), "verified" | "unavailable"), "{name}: {row:?}");

@@ -4,6 +4,8 @@
 #![allow(clippy::print_stdout)] // one line says what was not tried
 
 use assert_cmd::Command;
+use std::io::Write;
+use std::process::Stdio;
 use underdog::gpu::Executable;
 use underdog::isa::{IsaRow, Tree, VIRTUAL, judge};
 use underdog::run::Run;
@@ -197,6 +199,30 @@ fn nothing_is_timed_where_nothing_runs() {
             "{id}: {said}{}",
             String::from_utf8_lossy(&run.stderr)
         );
+    }
+}
+
+/// What the tuner asks before it times: a worker judges variants on a device that it cannot open for work.
+#[test]
+fn a_worker_judges_candidates() {
+    let Some(tree) = tree() else { return };
+    let gpu = VIRTUAL.iter().find(|gpu| gpu.id == "ada").expect("known");
+    let program = assert_cmd::cargo::cargo_bin("underdog");
+    let mut command = tree.command(gpu, &program);
+    let command = command.arg(underdog::measure::WORKER_SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut worker = command.spawn().expect("starts");
+    let variants = ["gemv_units/f16/wx32.l32.r4.mb1", "gemm_tiled/f32/bm64.bn64.bk16.tm4.tn4.v4.ta.sk4"];
+    let request = serde_json::json!([1, { "judge": [0, variants] }]);
+    worker.stdin.take().expect("piped").write_all(format!("{request}\n").as_bytes()).expect("written");
+    let said = worker.wait_with_output().expect("ends");
+    let text = String::from_utf8_lossy(&said.stdout);
+    let json = text.split_once("{\"id\":1").map(|(_, rest)| format!("{{\"id\":1{rest}")).expect("an answer");
+    let answer: serde_json::Value = serde_json::from_str(json.trim()).expect("JSON");
+    let judged = answer["reply"]["judged"].as_array().unwrap_or_else(|| panic!("{answer}"));
+    assert_eq!(judged.len(), variants.len());
+    for told in judged {
+        assert!(told["registers"].as_u64().is_some_and(|r| r > 0) && told["spills"] == 0, "{told}");
+        assert!(told["density"].as_f64().is_some_and(|d| d > 0.0), "{told}");
     }
 }
 

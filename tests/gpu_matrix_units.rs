@@ -12,28 +12,30 @@ use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, legal, plan
 /// Lengths around the fragments' sides and the tiles'.
 const LENGTHS: [u64; 7] = [1, 8, 17, 33, 64, 65, 129];
 
-fn sample() -> Data {
-    Data::new(Problem::Gemm { m: 8, n: 8, k: 8 }, Dtype::F16, Fill::Exact, 1)
-}
+/// Types whose values become halves on their way to the matrix units.
+const TYPES: [Dtype; 3] = [Dtype::F16, Dtype::I8, Dtype::Q4];
 
-/// The cooperative variants that a driver can run.
-fn cooperative(gpu: &Gpu) -> Vec<Variant> {
+/// The cooperative variants of a type that a driver can run.
+fn cooperative(gpu: &Gpu, dtype: Dtype) -> Vec<Variant> {
     let mut all: Vec<Variant> = Vec::new();
     for m in [16, 128] {
         let problem = Problem::Gemm { m, n: 128, k: 128 };
-        let rungs = space::ladder(problem, Dtype::F16, &gpu.found().caps);
+        let rungs = space::ladder(problem, dtype, &gpu.found().caps);
         let new = rungs.into_iter().flat_map(|rung| rung.variants).filter(|v| v.family == Family::GemmCooperative);
         all.extend(new.filter(|v| legal::legal(v, problem, &gpu.found().caps).is_ok()));
     }
-    // Laid out for subgroups of another length than there are: they take the parts in turns, or some of them idle.
-    let other =
-        |lanes: u32| all.iter().map(move |v| v.id().replace(".l8.", &format!(".l{lanes}."))).collect::<Vec<_>>();
-    let others = [other(4), other(16)].concat();
-    all.extend(others.iter().map(|id| id.parse::<Variant>().expect("an id")));
-    all.retain(|v| plan(v, Problem::Gemm { m: 8, n: 8, k: 8 }, &sample(), 1).is_ok());
     all.sort_by_key(Variant::id);
     all.dedup();
     all
+}
+
+/// The same laid out for subgroups of another length than there are, which take the parts in turns or repeat one.
+fn of_other_lengths(variants: &[Variant], dtype: Dtype) -> Vec<Variant> {
+    let problem = Problem::Gemm { m: 8, n: 8, k: 8 };
+    let sample = Data::new(problem, dtype, Fill::Exact, 1);
+    let other = |lanes| variants.iter().map(move |v| v.id().replace(".l8.", &format!(".l{lanes}.")));
+    let parsed = [4, 16].into_iter().flat_map(other).map(|id| id.parse::<Variant>().expect("an id"));
+    parsed.filter(|v| plan(v, problem, &sample, 1).is_ok()).collect()
 }
 
 #[test]
@@ -42,18 +44,27 @@ fn products_of_matrix_units_on_every_pair_of_lengths() {
     on_a_large_stack(|| {
         let (_, backend, position) = *adapters().first().expect("the tree's software driver");
         let gpu = Gpu::open(backend, position).expect("opens");
-        let variants = cooperative(&gpu);
-        assert!(variants.len() >= 10, "only {} variants with {:?}", variants.len(), gpu.found().caps.cooperative);
-        for (at, m) in LENGTHS.into_iter().enumerate() {
-            for (by, n) in LENGTHS.into_iter().enumerate() {
-                let k = LENGTHS[(at + by) % LENGTHS.len()];
-                let problem = Problem::Gemm { m, n, k };
-                let fill = if (at + by) % 2 == 0 { Fill::Exact } else { Fill::Real };
-                let data = Data::new(problem, Dtype::F16, fill, (at * LENGTHS.len() + by) as u64);
-                let truth = twin::truth(problem, Dtype::F16, &data);
-                for variant in &variants {
-                    check(&gpu, variant, problem, &data, &truth, fill)
-                        .unwrap_or_else(|why| panic!("{variant}, {problem}: {why}"));
+        for dtype in TYPES {
+            let variants = cooperative(&gpu, dtype);
+            let others = of_other_lengths(&variants, dtype);
+            // Parts of a sum, more of them than some sums have tiles.
+            let split = variants.iter().map(|v| v.clone().with("sk", 3)).collect::<Vec<_>>();
+            assert!(variants.len() >= 3 && others.len() >= 3, "{dtype}: {variants:?}, {others:?}");
+            for (at, m) in LENGTHS.into_iter().enumerate() {
+                for (by, n) in LENGTHS.into_iter().enumerate() {
+                    let k = LENGTHS[(at + by) % LENGTHS.len()];
+                    let problem = Problem::Gemm { m, n, k };
+                    let fill = if (at + by) % 2 == 0 { Fill::Exact } else { Fill::Real };
+                    let seed = (at * LENGTHS.len() + by) as u64;
+                    let data = Data::new(problem, dtype, fill, seed);
+                    let truth = twin::truth(problem, dtype, &data);
+                    // Halves on every pair; what differs from them in few lines, on every length of each side.
+                    let diagonal = (at + 2 * by) % LENGTHS.len() == 0;
+                    let whole = variants.iter().filter(|_| dtype == Dtype::F16 || diagonal);
+                    for variant in whole.chain(others.iter().chain(&split).filter(|_| diagonal)) {
+                        check(&gpu, variant, problem, &data, &truth, fill)
+                            .unwrap_or_else(|why| panic!("{variant}, {problem}: {why}"));
+                    }
                 }
             }
         }

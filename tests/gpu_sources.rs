@@ -2,7 +2,7 @@
 
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 use underdog::gpu::Caps;
-use underdog::kernels::{Dtype, Family, Problem, Variant, data::Fill, plan, sources, space};
+use underdog::kernels::{Family, Problem, Variant, data::Fill, plan, sources, space};
 
 /// Adapters that between them make every rung available.
 fn adapters() -> Vec<Caps> {
@@ -47,7 +47,7 @@ fn variants() -> Vec<(Variant, Problem)> {
     let mut all = Vec::new();
     for caps in adapters() {
         for problem in problems() {
-            for dtype in [Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4] {
+            for &dtype in problem.types() {
                 for variant in space::ladder(problem, dtype, &caps).into_iter().flat_map(|r| r.variants) {
                     let strided =
                         matches!(problem, Problem::Gemm { m: 65.., .. }) && variant.family != Family::GemvUnits;

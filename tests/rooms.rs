@@ -22,7 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("gpu", &[]),
     ("kernels", &["gpu"]),
     ("isa", &["gpu", "kernels"]),
-    ("measure", &["model", "device", "kernels", "gpu"]),
+    ("measure", &["catalog", "model", "device", "kernels", "gpu", "isa"]),
     ("report", &[]),
 ];
 

@@ -7,8 +7,11 @@ use super::output::Output;
 use crate::catalog::Catalog;
 use crate::device::matching::{self, Match};
 use crate::device::{Device, Profile};
-use crate::measure::{self, LadderRow, Several};
+use crate::measure::{self, LadderRow, Several, Side};
 use crate::run::{Row, Run, kinded};
+use anyhow::Context as _;
+use serde_json::Value;
+use std::path::Path;
 
 /// The run of `bench`: every case, then the ladder; of several adapters the shapes they share as well.
 pub fn measured(measured: &Several<Profile>, catalog: &Catalog, seed: u64) -> Result<Run, Failure> {
@@ -25,7 +28,8 @@ pub fn measured(measured: &Several<Profile>, catalog: &Catalog, seed: u64) -> Re
     all.extend(kinded("ladder", &rungs)?);
     let mut sentence = profiles.iter().map(summary).collect::<Vec<_>>().join(" ");
     if profiles.len() > 1 {
-        let (compared, rows) = measure::beside(profiles);
+        let sides: Vec<Side> = profiles.iter().map(Side::of).collect();
+        let (compared, rows) = measure::beside(&sides);
         sentence = sentence + " " + &compared;
         all.extend(kinded("beside", &rows)?);
     }
@@ -48,18 +52,51 @@ pub fn measured(measured: &Several<Profile>, catalog: &Catalog, seed: u64) -> Re
     Ok(Run { rows: all, ..run })
 }
 
-/// `compare-adapters`: saved profiles side by side.
+/// `compare-adapters`: saved profiles and runs side by side.
 pub fn compare_adapters(args: &CompareAdapters, output: &Output) -> Result<(), Failure> {
-    let profiles = args.profiles.iter().map(|path| Profile::load(path)).collect::<Result<Vec<_>, _>>()?;
-    let (sentence, rows) = measure::beside(&profiles);
+    let (mut sides, mut sources) = (Vec::new(), Vec::new());
+    for path in &args.profiles {
+        let (read, source) = sides_of(path)?;
+        sides.extend(read);
+        sources.push(source);
+    }
+    let (sentence, rows) = measure::beside(&sides);
     let mut context = context::here();
-    context.adapter = profiles.first().map(|p| p.adapter.name.clone());
-    context.sources = profiles.iter().map(|p| format!("{}, measured {}", p.adapter.name, p.record.started)).collect();
+    context.adapter = rows.first().map(|row| row.adapter.clone());
+    context.sources = sources;
     let mut notes: Vec<String> = Vec::new();
-    if profiles.iter().any(|p| p.adapter.software) && !profiles.iter().all(|p| p.adapter.software) {
+    let software = |row: &measure::BesideRow| row.software;
+    if rows.iter().any(software) && !rows.iter().all(software) {
         notes.push("A software adapter computes on the host's cores; it is no rival of a GPU.".to_owned());
     }
+    for note in sides.into_iter().flat_map(|side| side.anomalies) {
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
     output.write(&context::finished("compare-adapters", context, sentence, notes, &rows)?)
+}
+
+/// The adapters of a file: a profile of the store, or a run that `bench -o` wrote; and where they come from.
+fn sides_of(path: &Path) -> Result<(Vec<Side>, String), Failure> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let schema = serde_json::from_str::<Value>(&text).ok().and_then(|v| Some(v.get("schema")?.as_str()?.to_owned()));
+    if schema.as_deref() != Some(crate::run::SCHEMA) {
+        let profile = Profile::load(path)?;
+        return Ok((
+            vec![Side::of(&profile)],
+            format!("{}, measured {}", profile.adapter.name, profile.record.started),
+        ));
+    }
+    let run: Run = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
+    let sides = Side::of_run(&run).with_context(|| path.display().to_string())?;
+    if sides.is_empty() {
+        let (file, command) = (path.display(), &run.command);
+        return Err(Failure::Usage(format!(
+            "{file} is a run of `{command}`: only those of `bench` hold timed kernels"
+        )));
+    }
+    Ok((sides, format!("{}, measured {}", path.display(), run.context.time)))
 }
 
 /// The ladder of a profile, the published libraries of the device it was measured on above it.
@@ -93,8 +130,16 @@ fn known(profile: &Profile, sheets: &[Device]) -> Option<String> {
 fn chosen(profile: &Profile) -> Option<String> {
     let record = &profile.record;
     (record.choices_stored + record.choices_searched > 0).then(|| {
+        let spared = match record.candidates_spared {
+            0 => String::new(),
+            many => format!(
+                " The machine code of {many} candidates spilled or allowed less than half of the best: leaving them out \
+                 saved about {:.1} s.",
+                record.spared_s
+            ),
+        };
         format!(
-            "{}: {} choices of kernels came from the store, {} were searched for in {:.1} of {:.1} s.",
+            "{}: {} choices of kernels came from the store, {} were searched for in {:.1} of {:.1} s.{spared}",
             profile.adapter.name, record.choices_stored, record.choices_searched, record.search_s, record.duration_s
         )
     })

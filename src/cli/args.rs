@@ -179,7 +179,7 @@ pub struct Bench {
 /// `compare-adapters`.
 #[derive(Debug, Args)]
 pub struct CompareAdapters {
-    /// Profiles that `bench` stored; the first is what the others are compared with.
+    /// Profiles that `bench` stored, or runs that `bench -o` wrote; the first is what the others are compared with.
     #[arg(required = true, num_args = 2.., value_name = "PROFILE.json")]
     pub profiles: Vec<PathBuf>,
 }
@@ -189,6 +189,9 @@ pub struct CompareAdapters {
 pub struct Duel {
     #[command(flatten)]
     pub measure: Measure,
+    /// Seconds to spend.
+    #[arg(long, default_value_t = 120.0, value_name = "SECONDS")]
+    pub budget: f64,
 }
 
 /// `verify`.
@@ -196,6 +199,9 @@ pub struct Duel {
 pub struct Verify {
     #[command(flatten)]
     pub measure: Measure,
+    /// Seconds to spend on one adapter; variants left out are told.
+    #[arg(long, default_value_t = 600.0, value_name = "SECONDS")]
+    pub budget: f64,
 }
 
 /// `model`.

@@ -80,9 +80,7 @@ fn questions(args: &Isa) -> Result<Vec<Question>, Failure> {
         for name in &args.dtype {
             let dtype = Dtype::ALL.into_iter().find(|d| d.name() == name);
             let dtype = dtype.ok_or_else(|| Failure::Usage(format!("--dtype {name}: there are f32, f16, i8, q4")))?;
-            // Attention and experts have one type of their own.
-            let single = !matches!(problem, Problem::Gemm { .. } | Problem::Gemv { .. });
-            if !single || dtype == Dtype::F32 {
+            if problem.types().contains(&dtype) {
                 questions.push(Question::Ladder(*problem, dtype));
             }
         }

@@ -59,7 +59,12 @@ pub fn bench(args: &Bench, options: &Options, catalog: &Catalog, output: &Output
 
 /// `duel`: this adapter handicapped and with its best kernel, against the full one with lesser kernels.
 pub fn duel(args: &Duel, options: &Options, output: &Output) -> Result<(), Failure> {
-    let how = BenchOptions { adapter: selector(&args.measure), seed: options.seed, ..BenchOptions::default() };
+    let how = BenchOptions {
+        adapter: selector(&args.measure),
+        budget: budget(args.budget)?,
+        seed: options.seed,
+        ..BenchOptions::default()
+    };
     let rows = {
         let bar = Bar::new(options.quiet);
         measure::duel(&program()?, &how, &bar)?
@@ -98,6 +103,7 @@ pub fn verify(args: &Verify, options: &Options, output: &Output) -> Result<(), F
     let stop = interruptible()?;
     let how = VerifyOptions {
         adapter: selector(&args.measure),
+        budget: budget(args.budget)?,
         seed: options.seed,
         runtime_checks: false,
         stop: Arc::clone(&stop),
@@ -108,8 +114,12 @@ pub fn verify(args: &Verify, options: &Options, output: &Output) -> Result<(), F
     };
     let notes = failures.iter().map(ToString::to_string).collect();
     let count = |result: &str| rows.iter().filter(|r| r.result == result).count();
+    let left_out = match count("left out") {
+        0 => String::new(),
+        many => format!(" The budget left {many} out: give a longer --budget."),
+    };
     let sentence = format!(
-        "{} of {} variants agree with their CPU twins; {} are not available here, {} are wrong, {} failed to run.",
+        "{} of {} variants agree with their CPU twins; {} are not available here, {} are wrong, {} failed to run.{left_out}",
         count("verified"),
         rows.len(),
         count("unavailable"),

@@ -5,8 +5,8 @@
 //! kernel's GEMM is never paired with another type's GEMV. A weight that runs through a wider kernel than it is stored
 //! for is stored that wide: it streams the kernel's bytes, not its own.
 //!
-//! What a profile may lack: a type without a verified GEMM and GEMV is no path, and the next wider one stands in. Grouped
-//! experts, attention, norms and activations exist in f32 only.
+//! What a profile may lack: a type without a verified GEMM and GEMV is no path, and the next wider one stands in. Norms
+//! and activations exist in f32 only.
 
 use super::Profile;
 use super::operand::Operand;

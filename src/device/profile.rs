@@ -52,6 +52,9 @@ pub struct Adapter {
     pub vendor_id: u32,
     /// PCI device number, 0 where there is none.
     pub device_id: u32,
+    /// Where it is plugged in, such as `0000:41:00.0`; empty where the driver does not tell.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub bus: String,
     /// It computes on the host's cores (lavapipe, SwiftShader, WARP, the CPU executor): such a profile gets no price verdict.
     pub software: bool,
     /// Smallest and largest subgroup; equal where kernels may rely on it; both 0 without subgroups.
@@ -135,6 +138,28 @@ pub struct Case {
     /// The stopping criterion that was not met, in words. Absent when all were.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmet: Option<String>,
+    /// Its machine code. Absent where the driver does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+}
+
+/// What the driver's compiler made of a kernel, where it tells.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Code {
+    /// Registers of an invocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registers: Option<u64>,
+    /// Registers that went to memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spills: Option<u64>,
+    /// Share of the peak that the hottest loop allows before any memory stalls: by the slowest of the chip's pipes where
+    /// their rates are known, else the share of its instructions that multiply and add.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<f64>,
+    /// What sets it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling_by: Option<String>,
 }
 
 /// How and when a profile was measured.
@@ -162,6 +187,12 @@ pub struct Record {
     pub choices_stored: u64,
     /// Time the searches took.
     pub search_s: f64,
+    /// Candidates that were not timed, because their machine code spilled or allowed less than half of the best.
+    #[serde(default)]
+    pub candidates_spared: u64,
+    /// What timing them would have taken, at the mean of those beside them, s.
+    #[serde(default)]
+    pub spared_s: f64,
     /// Seed of the random inputs.
     pub seed: u64,
     /// Bounds checks and loop bounds were compiled into the kernels.

@@ -4,14 +4,14 @@
 //! the largest tell the two apart; one size gives the reach alone, beside an empty dispatch.
 //!
 //! For attention a size is a batch as well: sequences that decode together are more heads over the same length, each
-//! with a cache of its own. What is missing: a profile of today holds one size of decoding attention, one sequence of
-//! 32 heads, which a large device does not fill; its reach is then that of a batch of one at every batch. Cases with
-//! more heads, or several lengths, are used as soon as a profile has them. A case does not say how many key/value heads
-//! it had, so that other ratios of them are priced by their bytes alone.
+//! with a cache of its own. A profile of a software adapter holds one size of it; its reach is then that of a batch of
+//! one at every batch. A case does not say how many key/value heads it had, so that other ratios of them are priced by
+//! their bytes alone.
 
 use super::Profile;
 use super::operand::Operand;
 use super::profile::Case;
+use crate::precision::Precision;
 
 /// One kernel's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,32 +25,56 @@ pub struct Reached {
 /// Constants of the kernels of a step; `share` is 1 where a profile has no case.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reach {
-    /// One query over a KV cache, f32.
-    pub decode: Reached,
-    /// A chunk of a prompt over a KV cache, f32.
-    pub prefill: Reached,
-    /// Grouped expert GEMM, f32; absent where it was not measured.
-    pub experts: Option<Reached>,
+    /// One query over a KV cache, by the type it is stored in.
+    pub decode: ByType,
+    /// A chunk of a prompt over a KV cache, likewise.
+    pub prefill: ByType,
+    /// Grouped expert GEMM by the type of the weights.
+    pub experts: ByType,
     /// Norms, f32.
     pub norm: Reached,
     /// Gated activations, f32.
     pub activation: Reached,
 }
 
+/// Constants by the type of what is streamed, the widest first; types that were not measured are absent.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ByType([Option<Reached>; Operand::ALL.len()]);
+
+impl ByType {
+    fn of(of: impl Fn(Operand) -> Option<Reached>) -> Self {
+        Self(Operand::ALL.map(of))
+    }
+
+    /// The narrowest type that was measured and holds what is stored so, with activations in a given format or the usual
+    /// one; `None` where none was measured.
+    pub fn holding(&self, stored: Precision, activations: Option<Precision>) -> Option<(Operand, Reached)> {
+        let all = Operand::ALL.into_iter().zip(self.0).rev();
+        all.filter(|(operand, _)| operand.holds(stored, activations)).find_map(|(operand, r)| Some((operand, r?)))
+    }
+}
+
 impl Reach {
     /// From a profile with the f32 GEMM's rate, FLOP/s, the f32 stream's, byte/s, and an empty dispatch, s.
     pub fn of(profile: &Profile, gemm_flop_s: f64, stream_byte_s: f64, launch_s: f64) -> Self {
-        let of = |kernel: &str, single: bool| {
-            let own =
-                |c: &&Case| c.verified && c.dtype == Operand::F32.name() && c.kernel == kernel && (c.m == 1) == single;
+        let of_type = |kernel: &str, single: bool, operand: Operand| {
+            let own = |c: &&Case| c.verified && c.dtype == operand.name() && c.kernel == kernel && (c.m == 1) == single;
             let sized = |c: &Case| (c.flop / gemm_flop_s + c.bytes / stream_byte_s, c.time_s_median);
             fitted(profile.cases.iter().filter(own).map(sized).collect(), launch_s)
         };
+        let of = |kernel: &str, single: bool| of_type(kernel, single, Operand::F32);
         let none = Reached { share: 1.0, call_s: launch_s };
+        let attention = |single| {
+            ByType::of(|operand| match operand {
+                // At the roofs, where nothing of it was timed.
+                Operand::F32 => Some(of("attention", single).unwrap_or(none)),
+                narrow => of_type("attention", single, narrow),
+            })
+        };
         Self {
-            decode: of("attention", true).unwrap_or(none),
-            prefill: of("attention", false).unwrap_or(none),
-            experts: of("experts", false),
+            decode: attention(true),
+            prefill: attention(false),
+            experts: ByType::of(|operand| of_type("experts", false, operand)),
             norm: of("norm", false).unwrap_or(none),
             activation: of("activation", false).unwrap_or(none),
         }
@@ -100,15 +124,16 @@ mod tests {
         let (one, many) = (roof(32.0, 4096.0), roof(1024.0, 4096.0));
         // A batch of one takes 300 us whatever it does; beyond that, attention reaches 0.8.
         let time = |roof: f64| 3e-4 + roof / 0.8;
-        let single = reach(vec![attention(1, 32, 4096, time(one))]).decode;
+        let single =
+            reach(vec![attention(1, 32, 4096, time(one))]).decode.holding(Precision::F32, None).expect("measured").1;
         assert!((single.share - one / (time(one) - 1e-6)).abs() < 1e-9 && single.call_s == 1e-6, "{single:?}");
         let cases = vec![attention(1, 32, 4096, time(one)), attention(1, 1024, 4096, time(many))];
-        let both = reach(cases.clone()).decode;
+        let both = reach(cases.clone()).decode.holding(Precision::F32, None).expect("measured").1;
         assert!((both.share - 0.8).abs() < 1e-9 && (both.call_s - 3e-4).abs() < 1e-9, "{both:?}");
         // Lengths work like heads, a slower kernel of the same size counts for nothing, and order does not matter.
         let mut more = vec![attention(1, 32, 131_072, time(many)), attention(1, 32, 4096, 1.0)];
         more.extend(cases.into_iter().rev());
-        let all = reach(more).decode;
+        let all = reach(more).decode.holding(Precision::F32, None).expect("measured").1;
         assert!((all.share - 0.8).abs() < 1e-9 && (all.call_s - 3e-4).abs() < 1e-9, "{all:?}");
     }
 
@@ -122,7 +147,11 @@ mod tests {
     fn noise_promises_nothing_beyond_the_roofs() {
         // The larger size is hardly slower, or faster.
         for time in [1.000_001e-3, 0.9e-3] {
-            let found = reach(vec![attention(1, 32, 4096, 1e-3), attention(1, 64, 4096, time)]).decode;
+            let found = reach(vec![attention(1, 32, 4096, 1e-3), attention(1, 64, 4096, time)])
+                .decode
+                .holding(Precision::F32, None)
+                .expect("measured")
+                .1;
             let best = 64.0 * 4096.0 * (512.0 / 1e12 + 1024.0 / 1e11) / (time - 1e-6);
             assert!(found.share <= best.max(1.0) && found.share > 0.0 && found.call_s >= 1e-6, "{found:?}");
         }

@@ -133,6 +133,9 @@ pub struct Link {
     pub per_direction: Bandwidth,
     /// Devices that reach each other over it.
     pub domain: u32,
+    /// It is Ethernet from device to device: no switch adds up, and a message takes as long as over a network.
+    #[serde(default)]
+    pub ethernet: bool,
 }
 
 /// Dense peak rates; a multiply-add counts as two. An absent one is not known or does not exist.

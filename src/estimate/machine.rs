@@ -67,7 +67,15 @@ pub struct Machine {
 #[derive(Debug, Clone, Copy)]
 enum Wire {
     Switch(Bandwidth),
+    Ethernet(Bandwidth),
     Pcie(Bandwidth),
+}
+
+impl Wire {
+    const fn rate(self) -> Bandwidth {
+        let (Self::Switch(rate) | Self::Ethernet(rate) | Self::Pcie(rate)) = self;
+        rate
+    }
 }
 
 /// Why a layout cannot be estimated on a device.
@@ -133,17 +141,24 @@ impl Machine {
 
     /// Link of one device, in one direction.
     pub const fn link_rate(&self) -> Bandwidth {
-        let (Wire::Switch(rate) | Wire::Pcie(rate)) = self.wire;
-        rate
+        self.wire.rate()
     }
 
     /// Latency of the smallest collective over so many ranks.
     pub fn latency_of(&self, ranks: f64) -> Seconds {
+        let s = &self.shared;
         Seconds::new(match self.wire {
             _ if ranks <= 1.0 => 0.0,
-            Wire::Switch(_) => self.shared.link_latency_s + self.shared.link_latency_rank_s * ranks,
-            Wire::Pcie(_) => self.shared.pcie_latency_rank_s * ranks,
+            Wire::Switch(_) => s.link_latency_s + s.link_latency_rank_s * ranks,
+            Wire::Ethernet(_) => s.network_s + s.link_latency_s + s.link_latency_rank_s * ranks,
+            Wire::Pcie(_) => s.pcie_latency_rank_s * ranks,
         })
+    }
+
+    /// Latency from node to node. A link that is a network already has that of one.
+    fn far(&self) -> Seconds {
+        let network = if matches!(self.wire, Wire::Ethernet(_)) { 0.0 } else { self.shared.network_s };
+        self.latency_of(2.0) + Seconds::new(network)
     }
 
     /// Least time of an all-reduce of `size` over so many ranks: links and network at their peak, no latency.
@@ -159,8 +174,8 @@ impl Machine {
     }
 
     /// Time of an all-reduce of `size` over so many neighbouring ranks: one shot (every rank reads all) or two shots
-    /// (reduce-scatter, all-gather) or sums made in the switch, whichever is fastest; between nodes what a node's ranks share goes over the
-    /// network on top.
+    /// (reduce-scatter, all-gather) or sums made in the switch, whichever is fastest; between nodes what a node's ranks
+    /// share goes over the network on top.
     pub fn reduce(&self, size: Bytes, ranks: f64) -> (Seconds, Bound) {
         let s = &self.shared;
         let n = ranks;
@@ -169,7 +184,7 @@ impl Machine {
         }
         let latency = self.latency_of(n);
         let (rate, one_share, two_share, extra) = match self.wire {
-            Wire::Switch(rate) => (rate, s.link_one_shot, s.link_two_shot, s.link_two_shot_s),
+            Wire::Switch(rate) | Wire::Ethernet(rate) => (rate, s.link_one_shot, s.link_two_shot, s.link_two_shot_s),
             Wire::Pcie(rate) => (rate, s.pcie_one_shot, s.pcie_two_shot, 0.0),
         };
         let one = latency + size * (n - 1.0) / (rate * one_share);
@@ -183,7 +198,7 @@ impl Machine {
         if n <= self.reach {
             return (one.min(two), Bound::Link);
         }
-        let hop = self.latency_of(2.0) + Seconds::new(s.network_s);
+        let hop = self.far();
         let between = hop * 2.0 + size * (2.0 / self.reach) / (self.network * s.network_share);
         (two + between, if between > two { Bound::Network } else { Bound::Link })
     }
@@ -192,11 +207,10 @@ impl Machine {
     /// over the link inside a node, over the network to the next one, each at what a single copy reaches there.
     pub fn send(&self, size: Bytes) -> (Seconds, Bound) {
         let share = match self.wire {
-            Wire::Switch(_) => self.shared.link_one_shot,
+            Wire::Switch(_) | Wire::Ethernet(_) => self.shared.link_one_shot,
             Wire::Pcie(_) => self.shared.pcie_one_shot,
         };
-        let latency = self.latency_of(2.0);
-        let far = latency + Seconds::new(self.shared.network_s);
+        let (latency, far) = (self.latency_of(2.0), self.far());
         let inside = (latency + size / (self.link_rate() * share)) * self.hops.0;
         if self.hops.1 == 0.0 {
             return (inside, Bound::Link);
@@ -224,9 +238,8 @@ impl Machine {
 /// When the data sheet names neither.
 pub fn way(sheet: &Device, devices: u64) -> Result<Bandwidth, Unanswerable> {
     let (wire, reach) = wire(sheet, devices);
-    let (Wire::Switch(rate) | Wire::Pcie(rate)) = wire;
     if devices <= reach {
-        return Ok(rate);
+        return Ok(wire.rate());
     }
     sheet.network.ok_or_else(|| Unanswerable::Network(devices, reach, sheet.id.clone()))
 }
@@ -235,7 +248,8 @@ pub fn way(sheet: &Device, devices: u64) -> Result<Bandwidth, Unanswerable> {
 fn wire(sheet: &Device, ranks: u64) -> (Wire, u64) {
     match sheet.link {
         Some(link) if link.per_direction >= SLOW_LINK && (link.domain > 2 || u64::from(link.domain) >= ranks) => {
-            (Wire::Switch(link.per_direction), u64::from(link.domain).max(1))
+            let over = if link.ethernet { Wire::Ethernet } else { Wire::Switch };
+            (over(link.per_direction), u64::from(link.domain).max(1))
         }
         link => {
             let rate = if sheet.pcie.as_deref().is_some_and(|p| p.starts_with('5')) { PCIE_5 } else { PCIE_4 };

@@ -7,14 +7,13 @@ use super::constants::{Kernel, Kind};
 use super::op::Arithmetic;
 use super::path::{Family, Path};
 use crate::device::measured_paths::MeasuredPath;
-use crate::device::operand::Operand;
 use crate::device::reach::Reached;
 use crate::precision::Precision;
 use crate::setup::MeasuredRates;
 use crate::units::FlopRate;
 
-/// Arithmetic and constants of weights stored so: of the fastest verified kernels that hold them. Grouped experts have
-/// kernels of one type; where those were not measured, each expert is taken to be a product like any other.
+/// Arithmetic and constants of weights stored so: of the fastest verified kernels that hold them, of grouped experts the
+/// narrowest; where those were not measured, each expert is taken to be a product like any other.
 pub fn arithmetic(
     measured: &MeasuredRates,
     kind: Kind,
@@ -22,8 +21,11 @@ pub fn arithmetic(
     activations: Option<Precision>,
 ) -> Arithmetic {
     let paths = &measured.paths;
-    if let (Kind::Experts, Some(reached)) = (kind, measured.reach.experts) {
-        return Arithmetic { path: of(paths.single()), kernel: at(reached) };
+    if let (Kind::Experts, Some((operand, reached))) = (kind, measured.reach.experts.holding(stored, activations)) {
+        // The share is one of the f32 roofs, whatever the type of the weights.
+        let (weight_bytes, activation_bytes) = (operand.weight_bytes(), operand.activation_bytes());
+        let path = Path { weight_bytes, activation_bytes, operand: Some(operand), ..of(paths.single()) };
+        return Arithmetic { path, kernel: at(reached) };
     }
     let path = paths.best(stored, activations);
     let memory = path.stream_byte_s / paths.single().stream_byte_s;
@@ -46,15 +48,23 @@ fn of(path: &MeasuredPath) -> Path {
 pub fn kernel(measured: &MeasuredRates, kind: Kind) -> Kernel {
     match kind {
         Kind::Gemm | Kind::Experts => Kernel { launch: measured.launch.get(), ..Kernel::IDEAL },
-        Kind::AttentionPrefill => at(measured.reach.prefill),
-        Kind::AttentionDecode | Kind::LatentDecode => at(measured.reach.decode),
+        Kind::AttentionPrefill | Kind::AttentionDecode | Kind::LatentDecode => {
+            attention(measured, kind, Precision::F32)
+        }
     }
 }
 
-/// The same of attention over a cache that is stored narrower than the f32 its kernels read: they move f32 all the same.
+/// Constants of attention over a cache that is stored so, by the narrowest measured kernels that hold it. They move their
+/// own type, also where it is wider.
 pub fn attention(measured: &MeasuredRates, kind: Kind, cache: Precision) -> Kernel {
-    let kernel = kernel(measured, kind);
-    Kernel { memory: kernel.memory * cache.bytes() / Operand::F32.weight_bytes(), ..kernel }
+    let reach = if kind == Kind::AttentionPrefill { measured.reach.prefill } else { measured.reach.decode };
+    match reach.holding(cache, Some(cache).filter(|c| c.bits() > 9.0)) {
+        Some((operand, reached)) => {
+            let kernel = at(reached);
+            Kernel { memory: kernel.memory * (cache.bytes() / operand.weight_bytes()).min(1.0), ..kernel }
+        }
+        None => Kernel { launch: measured.launch.get(), ..Kernel::IDEAL },
+    }
 }
 
 fn at(reached: Reached) -> Kernel {

@@ -38,6 +38,8 @@ pub struct Identity {
     pub kind: String,
     /// PCI vendor and device number, 0 where there is none.
     pub pci: [u32; 2],
+    /// Where it is plugged in, such as `0000:41:00.0`: two equal cards differ in this. Empty where the driver does not tell.
+    pub bus: String,
     /// Smallest and largest subgroup, both 0 without subgroups.
     pub subgroup: [u32; 2],
     /// Features the kernels can use, by their wgpu names in lower case.
@@ -47,7 +49,8 @@ pub struct Identity {
 /// What decides whether a kernel can run on an adapter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Caps {
-    /// Lanes of a subgroup where smallest and largest agree, else 0: kernels cannot pin a size.
+    /// Lanes of the shortest subgroup, 0 without subgroups: a workgroup of as many is one subgroup, however long those
+    /// are that the driver chooses.
     pub lanes: u32,
     /// Lanes of the largest subgroup, 0 without subgroups: kernels that own their tiles by any number of subgroups are laid
     /// out for it.
@@ -156,10 +159,15 @@ pub(super) fn describe(adapter: &wgpu::Adapter, position: usize) -> Found {
     let info = adapter.get_info();
     let (features, limits) = (adapter.features(), adapter.limits());
     let subgroup = features.contains(wgpu::Features::SUBGROUP);
-    let lanes = if subgroup { [info.subgroup_min_size, info.subgroup_max_size] } else { [0, 0] };
-    let software = info.device_type == wgpu::DeviceType::Cpu || info.name.contains("llvmpipe");
+    let lanes = match info.backend {
+        _ if !subgroup => [0, 0],
+        // Metal tells a range of 4 to 64 for any GPU; the SIMD groups of Apple's have 32 (Metal feature set tables).
+        wgpu::Backend::Metal if info.name.starts_with("Apple") => [32, 32],
+        _ => [info.subgroup_min_size, info.subgroup_max_size],
+    };
+    let software = info.device_type == wgpu::DeviceType::Cpu || computes_on_the_host(&info.name, info.vendor);
     let caps = Caps {
-        lanes: if lanes[0] == lanes[1] { lanes[0] } else { 0 },
+        lanes: lanes[0],
         widest: lanes[1],
         subgroup,
         f16: features.contains(wgpu::Features::SHADER_F16),
@@ -187,10 +195,54 @@ pub(super) fn describe(adapter: &wgpu::Adapter, position: usize) -> Found {
         driver_info: info.driver_info,
         kind: kind.into(),
         pci: [info.vendor, info.device],
+        bus: info.device_pci_bus_id,
         subgroup: lanes,
         features: WANTED.iter().filter(|w| features.contains(w.0)).map(|w| w.1.to_string()).collect(),
     };
     Found { identity, caps, position }
+}
+
+/// Software that some drivers list as a GPU: Mesa's rasterisers under GL, SwiftShader, and WARP, which bears Microsoft's
+/// number (0x1414) as Hyper-V's paravirtual GPUs bear their makers'.
+fn computes_on_the_host(name: &str, vendor: u32) -> bool {
+    let name = name.to_lowercase();
+    let known = ["llvmpipe", "softpipe", "swiftshader", "basic render", "software rasterizer", "warp"];
+    known.iter().any(|k| name.contains(k)) || vendor == 0x1414
+}
+
+/// Why the drivers of this process's manifest list nothing, where the reason is a library that does not load: the Vulkan
+/// loader leaves such a driver out without a word.
+pub fn unloadable() -> Option<String> {
+    let manifest = PathBuf::from(std::env::var_os("VK_DRIVER_FILES")?);
+    let text = match std::fs::read_to_string(&manifest) {
+        Ok(text) => text,
+        Err(error) => return Some(format!("the manifest cannot be read: {error}")),
+    };
+    let library = match library(&text) {
+        Ok(library) => library,
+        Err(why) => return Some(why),
+    };
+    // A path with folders in it is meant from the manifest's own; a bare name is for the system to find.
+    let path = if library.contains('/') { manifest.with_file_name("").join(&library) } else { PathBuf::from(&library) };
+    // SAFETY: the Vulkan loader runs this library's initialisers as well, in this same process, when it lists drivers.
+    #[allow(unsafe_code)]
+    let loaded = unsafe { ash::Entry::load_from(&path) };
+    let Err(ash::LoadingError::LibraryLoadFailure(error)) = loaded else { return None };
+    let cause = if library.contains("nvidia") {
+        "; the NVIDIA driver's libraries for graphics are missing or of another version than its kernel module: in a \
+         container, run it with NVIDIA_DRIVER_CAPABILITIES=all (or with graphics among them), on a host install libnvidia-gl"
+    } else {
+        "; the package of this driver is half installed, or was built for another system"
+    };
+    Some(format!("its library does not load: {error}{cause}"))
+}
+
+/// The library that a manifest names.
+fn library(manifest: &str) -> Result<String, String> {
+    let parsed: serde_json::Value =
+        serde_json::from_str(manifest).map_err(|error| format!("the manifest is no JSON: {error}"))?;
+    let path = parsed.pointer("/ICD/library_path").and_then(|path| path.as_str());
+    path.map(str::to_owned).ok_or_else(|| "the manifest names no library (ICD.library_path)".to_owned())
 }
 
 /// What an adapter is called on which nothing runs.
@@ -226,4 +278,36 @@ fn cooperative(adapter: &wgpu::Adapter) -> Vec<u32> {
     sides.sort_unstable();
     sides.dedup();
     sides
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_that_poses_as_a_gpu_is_known() {
+        for (name, vendor) in [
+            ("llvmpipe (LLVM 15.0.6, 256 bits)", 0x10005),
+            ("SwiftShader Device (Subzero)", 0x1ae0),
+            ("Microsoft Basic Render Driver", 0x1414),
+            ("softpipe", 0),
+            ("Mesa Software Rasterizer", 0),
+        ] {
+            assert!(computes_on_the_host(name, vendor), "{name}");
+        }
+        for (name, vendor) in
+            [("NVIDIA GeForce RTX 4090", 0x10de), ("AMD Radeon RX 7900 XTX (RADV NAVI31)", 0x1002), ("Apple M3 Max", 0)]
+        {
+            assert!(!computes_on_the_host(name, vendor), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_manifest_names_its_library() {
+        let broken =
+            r#"{"file_format_version":"1.0.0","ICD":{"library_path":"libGLX_nvidia.so.0","api_version":"1.3.242"}}"#;
+        assert_eq!(library(broken).as_deref(), Ok("libGLX_nvidia.so.0"));
+        assert!(library("{}").is_err_and(|why| why.contains("library_path")));
+        assert!(library("nonsense").is_err_and(|why| why.contains("no JSON")));
+    }
 }

@@ -17,7 +17,7 @@ mod runner;
 pub mod spirv;
 mod trusted;
 
-pub use adapter::{Caps, Driver, Found, Identity, drivers, list};
+pub use adapter::{Caps, Driver, Found, Identity, drivers, list, unloadable};
 pub use device::{Checks, Gpu, GpuError};
 pub use executable::{Compiler, Executable, Silent};
 pub use plan::{Memory, Plan, Program, Step};

@@ -63,6 +63,17 @@ pub fn rates(id: &str) -> Option<Rates> {
     })
 }
 
+/// The same by a data sheet's architecture.
+pub fn rates_of(architecture: &str) -> Option<Rates> {
+    rates(match architecture {
+        "ampere-consumer" => "ampere",
+        "blackwell-consumer" => "blackwell",
+        // A100 is another chip under the same name.
+        "ampere" | "blackwell" => return None,
+        other => other,
+    })
+}
+
 /// The share of the peak, and the pipe that allows no more; `None` where the loop does nothing that has a peak.
 ///
 /// Every instruction takes an issue slot: one a cycle. Pipes work at the same time, so the longest one decides.

@@ -13,7 +13,7 @@ mod judge;
 mod nak;
 mod virtual_gpu;
 
-pub use ceiling::{Rates, ceiling, rates};
+pub use ceiling::{Rates, ceiling, rates, rates_of};
 pub use code::{Block, Instruction, Kind};
 pub use hot::hottest;
 pub use judge::{Judgement, judge};
@@ -104,6 +104,20 @@ pub fn ask(compiler: &Compiler, caps: &Caps, questions: &[Question], texts: bool
         }
     }
     rows
+}
+
+/// What the compiler of an opened device makes of a variant: of its first program, with the spills of all; `None` where it
+/// refuses one.
+pub fn of_variant(compiler: &Compiler, variant: &Variant) -> Option<Judgement> {
+    let mut whole: Option<Judgement> = None;
+    for (_, source) in sources(variant).ok()? {
+        let told = judge(&compiler.compile(&spirv::of_wgsl(&source).ok()?).ok()?);
+        whole = Some(match whole {
+            None => told,
+            Some(first) => Judgement { spills: first.spills.zip(told.spills).map(|(a, b)| a + b), ..first },
+        });
+    }
+    whole
 }
 
 /// The rows of a variant, one a program; one with the reason where the device cannot run it.

@@ -30,7 +30,8 @@ pub struct Data {
     pub b_int: Vec<i8>,
     /// One scale per row of A (`I8`).
     pub a_scale: Vec<f32>,
-    /// One scale per output column (`I8`), or per column and group of k, index `column * groups + group` (`Q4`).
+    /// One scale per output column (`I8`; of attention one per token and key/value head), or per column and group of k,
+    /// index `column * groups + group` (`Q4`).
     pub b_scale: Vec<f32>,
     /// First row of each expert, and the end.
     pub first_row: Vec<u32>,
@@ -49,20 +50,26 @@ impl Data {
             }
             Problem::Fma { chains, .. } => Self { a: source.values(chains as usize), ..Self::default() },
             Problem::Attention { queries, context, heads, kv_heads, head_dim } => {
-                let cache = (context * kv_heads * head_dim) as usize;
-                // Keys, then values.
-                Self {
-                    a: source.values((queries * heads * head_dim) as usize),
-                    b: source.values(2 * cache),
-                    ..Self::default()
+                let a = source.values((queries * heads * head_dim) as usize);
+                // Keys, then values, a row of `head_dim` a token and key/value head.
+                let rows = (2 * context * kv_heads) as usize;
+                let width = head_dim as usize;
+                if dtype != Dtype::I8 {
+                    return Self { a, b: source.values(rows * width), ..Self::default() };
                 }
+                let (b_int, b_scale) = (source.integers(rows * width, 127), source.scales(rows));
+                let b = b_int.iter().enumerate().map(|(at, &q)| f32::from(q) * b_scale[at / width]).collect();
+                Self { a, b, b_int, b_scale, ..Self::default() }
             }
             Problem::Experts { m, experts, n, k } => {
-                let mut data = Self {
-                    a: source.values((m * k) as usize),
-                    b: source.values((experts * k * n) as usize),
-                    ..Self::default()
-                };
+                let [rows, n, k] = [m, n, k].map(|x| x as usize);
+                let mut data = Self { a: source.values(rows * k), ..Self::default() };
+                for _ in 0..experts {
+                    let own = source.matrices(0, n, k, false);
+                    data.b.extend(own.b);
+                    data.b_int.extend(own.b_int);
+                    data.b_scale.extend(own.b_scale);
+                }
                 data.first_row = source.first_rows(m as usize, experts as usize);
                 data
             }

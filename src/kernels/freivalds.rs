@@ -165,7 +165,7 @@ mod tests {
             assert!(residual.judge(&wrong).is_err());
         }
         let bytes: Vec<u8> = words.iter().flat_map(|w| w.to_le_bytes()).collect();
-        assert_eq!(gate::judge(&bytes, &Truth::Product(Box::new(residual)), Fill::Exact), Ok(()));
+        assert_eq!(gate::judge(&bytes, &Truth::Product(Box::new(residual)), Fill::Exact, 0), Ok(()));
     }
 
     #[test]

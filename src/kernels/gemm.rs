@@ -47,7 +47,7 @@ pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, 
 
 /// Values of k in one element of A's and B's buffers: the integer kernels count in words of four.
 fn packing(variant: &Variant) -> usize {
-    if variant.dtype == Dtype::I8 { 4 } else { 1 }
+    if variant.dtype == Dtype::I8 && variant.family != Family::GemmCooperative { 4 } else { 1 }
 }
 
 /// The output's size: fragments are stored whole, so cooperative kernels write padded rows and columns too.
@@ -62,7 +62,8 @@ pub(super) fn stored_shape(variant: &Variant, [m, n]: [usize; 2]) -> [usize; 2] 
 
 pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands: usize) -> Result<Plan, String> {
     let tile = tile(variant);
-    let takes_integers = matches!(variant.family, Family::GemmNaive | Family::GemmTiled);
+    let cooperative = variant.family == Family::GemmCooperative;
+    let takes_integers = cooperative || matches!(variant.family, Family::GemmNaive | Family::GemmTiled);
     if variant.dtype == Dtype::Q4 && !(takes_integers && tile.depth.is_multiple_of(GROUP)) {
         return Err(format!("{variant} cannot read 4-bit weights"));
     }
@@ -72,7 +73,7 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
     if variant.family == Family::GemmTiled {
         whole_loads(variant)?;
     }
-    if variant.family == Family::GemmCooperative {
+    if cooperative {
         whole_fragments(variant)?;
     }
     if variant.knob("wd") > 0 && variant.family != Family::GemmTiled {
@@ -91,11 +92,14 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
     let bytes = 4 * (stored_m * stored_n) as u64;
     let mut memory = vec![a, b, Memory::Output(bytes)];
     match variant.dtype {
+        // Its inputs come in halves, scales applied.
+        Dtype::I8 if cooperative => memory.push(floats(&pad(&data.b_scale, [1, n], [1, np]))),
         Dtype::I8 => memory.push(floats(&[&data.a_scale[..], &data.b_scale].concat())),
         Dtype::Q4 => memory.push(floats(&pad(&data.b_scale, [n, logical_k.div_ceil(GROUP)], [np, kp / GROUP]))),
         _ => {}
     }
-    if splits > 1 && memory.len() > 3 {
+    // Scales that are applied to a whole sum at its end do not go with parts of it.
+    if splits > 1 && memory.len() > 3 && !cooperative {
         return Err(format!("{variant}: a split sum has no scales"));
     }
     if splits > 1 {
@@ -154,8 +158,11 @@ pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> V
     let (mp, np, kp) =
         (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
     let splits = variant.knob("sk").max(1) as usize;
-    let mut bindings = vec![0, 1, if splits > 1 { 3 } else { 2 }];
-    if matches!(variant.dtype, Dtype::I8 | Dtype::Q4) {
+    let scaled = matches!(variant.dtype, Dtype::I8 | Dtype::Q4);
+    // Parts of a sum lie behind the scales, where there are any.
+    let parts = if scaled { 4 } else { 3 };
+    let mut bindings = vec![0, 1, if splits > 1 { parts } else { 2 }];
+    if scaled {
         bindings.push(3);
     }
     // The strides of B: columns of a row, or values of a column where weights lie along k.
@@ -181,7 +188,7 @@ pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> V
             let kz = (k1 - k0).div_ceil(splits).next_multiple_of(tile.depth);
             let [tx, ty] = [np / tile.columns, band.min(tile_rows - first)];
             let params = if variant.family == Family::GemmCooperative {
-                [lda, ldb, np, first * tile.rows, k1, tx, ty].map(|x| x as u32).to_vec()
+                [lda, ldb, np, first * tile.rows, k1, tx, ty, kz, mp * np].map(|x| x as u32).to_vec()
             } else {
                 [m, n, k, lda, ldb, first * tile.rows, k0, k1, kz, tx, ty].map(|x| x as u32).to_vec()
             };
@@ -194,15 +201,20 @@ pub(super) fn steps(variant: &Variant, [m, n, k]: [usize; 3], bands: usize) -> V
         }
     }
     if splits > 1 {
-        let groups = (m * n).div_ceil(64);
+        let [rows, columns] = stored_shape(variant, [m, n]);
+        let values = rows * columns;
+        let groups = values.div_ceil(64);
         let grid = [groups.min(32_768), groups.div_ceil(32_768), 1].map(|x| x as u32);
-        steps.push(Step { program: 1, params: vec![(m * n) as u32, splits as u32], grid, bindings: vec![3, 2] });
+        steps.push(Step { program: 1, params: vec![values as u32, splits as u32], grid, bindings: vec![parts, 2] });
     }
     steps
 }
 
 /// A as the variant reads it.
 fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2]) -> Memory {
+    if variant.family == Family::GemmCooperative {
+        return Memory::Input(stored(&pad(&data.a, shape, [mp, kp]), Dtype::F16));
+    }
     if variant.dtype == Dtype::I8 {
         let words = bytes_by_row(&data.a_int, shape, [mp, 4 * kp]);
         let words = if variant.knob("ta") > 0 { transpose(&words, [mp, kp]) } else { words };
@@ -230,6 +242,10 @@ fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2])
 fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]) -> Memory {
     let [k, n] = shape;
     match variant.dtype {
+        Dtype::I8 if variant.family == Family::GemmCooperative => {
+            let by_column = bytes_by_row(&transpose(&data.b_int, shape), [n, k], [np, kp]);
+            return Memory::Input(bytemuck::cast_slice(&by_column).to_vec());
+        }
         Dtype::I8 => {
             let by_column = bytes_by_row(&transpose(&data.b_int, shape), [n, k], [np, 4 * kp]);
             return Memory::Input(bytemuck::cast_slice(&transpose(&by_column, [np, kp])).to_vec());
@@ -260,22 +276,41 @@ pub(super) fn experts(variant: &Variant, [m, experts, n, k]: [usize; 4], data: &
         whole_loads(variant)?;
     }
     let tile = tile(variant);
+    if variant.knob("ta") > 0 || variant.knob("sk") > 1 {
+        return Err(format!("{variant}: experts take A by row and sum whole"));
+    }
+    if variant.dtype == Dtype::Q4 && !tile.depth.is_multiple_of(GROUP) {
+        return Err(format!("{variant} cannot read 4-bit weights"));
+    }
     let programs = sources(variant)?.into_iter().map(|(_, source)| Program { label: variant.id(), source }).collect();
     let (np, kp) = (n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
-    // The last tile of an expert may read rows behind it: they must exist.
+    // The last tile of an expert may read rows behind it, and one that has nothing to do reads those behind all: they must
+    // exist.
     let a = pad(&data.a, [m, k], [m + tile.rows, kp]);
-    let a = if variant.knob("ta") > 0 { return Err(format!("{variant}: experts take A by row")) } else { floats(&a) };
-    let b: Vec<f32> = data.b.chunks_exact(k * n).flat_map(|b| pad(b, [k, n], [kp, np])).collect();
+    let int4 = variant.dtype == Dtype::Q4;
+    let a = if int4 { floats(&a) } else { Memory::Input(stored(&a, variant.dtype)) };
+    let b = if int4 {
+        let words = data.b_int.chunks_exact(k * n);
+        let words = words.flat_map(|b| nibbles_by_row(&transpose(b, [k, n]), [n, k], [np, kp])).collect::<Vec<_>>();
+        Memory::Input(bytemuck::cast_slice(&words).to_vec())
+    } else {
+        let values: Vec<f32> = data.b.chunks_exact(k * n).flat_map(|b| pad(b, [k, n], [kp, np])).collect();
+        Memory::Input(stored(&values, variant.dtype))
+    };
     let tallest = data.first_row.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0) as usize;
     let [tx, ty] = [np / tile.columns, tallest.div_ceil(tile.rows).max(1)];
-    let step = Step {
-        program: 0,
-        params: [m, n, kp, kp, np, 0, 0, kp, kp, tx, ty].map(|x| x as u32).to_vec(),
-        grid: [tx, ty, experts].map(|x| x as u32),
-        bindings: vec![0, 1, 2, 3],
-    };
+    let ldb = if int4 { kp } else { np };
     let rows = Memory::Input(bytemuck::cast_slice(&data.first_row).to_vec());
-    let memory = vec![a, floats(&b), Memory::Output(4 * (m * n) as u64), rows];
+    let mut memory = vec![a, b, Memory::Output(4 * (m * n) as u64)];
+    if int4 {
+        let groups = k.div_ceil(GROUP);
+        let scales = data.b_scale.chunks_exact(n * groups);
+        memory.push(floats(&scales.flat_map(|s| pad(s, [n, groups], [np, kp / GROUP])).collect::<Vec<_>>()));
+    }
+    memory.push(rows);
+    let bindings = (0..memory.len()).collect();
+    let params = [m, n, kp, kp, ldb, 0, 0, kp, kp, tx, ty].map(|x| x as u32).to_vec();
+    let step = Step { program: 0, params, grid: [tx, ty, experts].map(|x| x as u32), bindings };
     Ok(Plan { label: variant.id(), programs, memory, steps: vec![step], output: 2 })
 }
 

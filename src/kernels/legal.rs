@@ -20,13 +20,26 @@ pub fn legal(variant: &Variant, problem: Problem, caps: &Caps) -> Result<(), Str
     };
     let refuse = |condition: bool, why: String| if condition { Err(why) } else { Ok(()) };
     refuse(lanes > 0 && !caps.subgroup, "no subgroup operations".into())?;
-    let any_length = variant.family == Family::GemmCooperative;
     let whole = invocations > 0 && invocations.is_multiple_of(caps.widest.max(1));
-    refuse(any_length && !whole, format!("{invocations} invocations are no whole subgroups of {}", caps.widest))?;
-    refuse(lanes > 0 && !any_length && caps.lanes != lanes, format!("subgroups of {} lanes, not {lanes}", caps.lanes))?;
+    let cooperative = variant.family == Family::GemmCooperative;
+    refuse(cooperative && !whole, format!("{invocations} invocations are no whole subgroups of {}", caps.widest))?;
+    // One subgroup of a workgroup may be longer than it is laid out for; several must be as long as they are thought, but
+    // for kernels that ask how many they are.
+    let fits = match variant.family {
+        Family::GemmCooperative => true,
+        Family::GemvUnits if invocations > lanes => whole,
+        _ if invocations == lanes => lanes <= caps.lanes,
+        _ => lanes == caps.lanes && lanes == caps.widest,
+    };
+    let range =
+        if caps.lanes == caps.widest { caps.lanes.to_string() } else { format!("{} to {}", caps.lanes, caps.widest) };
+    refuse(lanes > 0 && !fits, format!("subgroups of {range} lanes, not {lanes}"))?;
     // Kernels that unpack halves themselves need no f16 in shaders.
-    let unpacked = variant.family == Family::GemvUnits || variant.knob("wd") > 0;
-    let halves = variant.dtype == Dtype::F16 && !unpacked;
+    let unpacked = match variant.family {
+        Family::GemvUnits | Family::AttentionNaive | Family::AttentionLanes => true,
+        _ => variant.knob("wd") > 0,
+    };
+    let halves = cooperative || variant.dtype == Dtype::F16 && !unpacked;
     refuse(halves && !caps.f16, "no f16 in shaders".into())?;
     let side = variant.knob("cs");
     refuse(side > 0 && !caps.cooperative.contains(&side), format!("no cooperative matrices of {side} x {side}"))?;

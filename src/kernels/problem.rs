@@ -95,7 +95,8 @@ pub enum Dtype {
     F32,
     /// Half precision storage, f32 sums.
     F16,
-    /// 8-bit integers with an f32 scale per row of A and column of B.
+    /// 8-bit integers with an f32 scale per row of A and column of B; in attention the cache alone, with a scale per token
+    /// and key/value head.
     I8,
     /// A in f32, B in 4-bit integers with an f32 scale per 32 values along k.
     Q4,
@@ -125,6 +126,17 @@ impl Problem {
     /// are judged by the real gate alone.
     pub const fn has_exact_inputs(self) -> bool {
         !matches!(self, Self::Attention { .. } | Self::Norm { .. } | Self::Activation { .. })
+    }
+
+    /// The types that kernels for it exist in.
+    pub const fn types(self) -> &'static [Dtype] {
+        match self {
+            Self::Gemm { .. } | Self::Gemv { .. } => &[Dtype::F32, Dtype::F16, Dtype::I8, Dtype::Q4],
+            Self::Attention { .. } => &[Dtype::F32, Dtype::F16, Dtype::I8],
+            Self::Experts { .. } => &[Dtype::F32, Dtype::F16, Dtype::Q4],
+            Self::Fma { .. } | Self::Norm { .. } | Self::Activation { .. } => &[Dtype::F32],
+            Self::Read { .. } | Self::Copy { .. } | Self::Launch | Self::Submit => &[Dtype::U32],
+        }
     }
 
     /// The same operation on a small shape whose every length leaves a tail behind any tile.
@@ -210,9 +222,14 @@ impl Problem {
             Self::Copy { .. } => 8.0 * n,
             Self::Fma { .. } => 8.0 * n,
             Self::Attention { queries, context, heads, kv_heads, head_dim } => {
-                4.0 * (2 * context * kv_heads * head_dim + 2 * queries * heads * head_dim) as f64
+                let cached = (2 * context * kv_heads) as f64;
+                let row = dtype.weight_bytes() * head_dim as f64 + if dtype == Dtype::I8 { 4.0 } else { 0.0 };
+                cached * row + 4.0 * (2 * queries * heads * head_dim) as f64
             }
-            Self::Experts { experts, .. } => 4.0 * (m * k + m * n + experts.min(m as u64) as f64 * k * n),
+            Self::Experts { experts, .. } => {
+                let weights = experts.min(m as u64) as f64 * k * n;
+                dtype.input_bytes() * m * k + dtype.weight_bytes() * weights + 4.0 * m * n
+            }
             Self::Norm { .. } => 4.0 * (2.0 * m * n + n),
             Self::Activation { .. } => 12.0 * m * n,
             Self::Launch | Self::Submit => 0.0,

@@ -1,6 +1,7 @@
 //! The variants worth trying: for each kernel the rungs of the ladder, and on each rung what the tuner chooses from.
 
 use super::Dtype::{F32, U32};
+use super::problem::GROUP;
 use super::{Dtype, Family, Problem, Variant};
 use crate::gpu::Caps;
 
@@ -23,9 +24,9 @@ pub fn ladder(problem: Problem, dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         Problem::Gemm { m, .. } if m <= 64 => [gemm(dtype, caps)[..1].to_vec(), few_rows(dtype, caps)].concat(),
         Problem::Gemm { .. } => gemm(dtype, caps),
         Problem::Gemv { .. } => gemv(dtype, caps),
-        Problem::Experts { .. } => experts(),
+        Problem::Experts { .. } => experts(dtype),
         Problem::Attention { queries, heads, kv_heads, head_dim, .. } => {
-            attention(head_dim as u32, queries * heads / kv_heads, caps.lanes)
+            attention(dtype, head_dim as u32, [queries, heads, kv_heads], caps)
         }
         Problem::Norm { .. } => norm(caps.lanes),
         Problem::Activation { .. } => {
@@ -71,17 +72,21 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
                 tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
             ];
             if !caps.software {
+                packed.push(tiled(dtype, [256, 128, 32, 16, 8], &[("v4", 1), ("ta", 1), ("pf", 1), ("ku", 32)]));
+                packed.push(tiled(dtype, [256, 128, 32, 16, 8], &[("v4", 1), ("ta", 1), ("ku", 32)]));
                 packed.push(tiled(dtype, [256, 128, 16, 16, 8], &[("v4", 1), ("ta", 1), ("pf", 1), ("ku", 16)]));
             }
-            return vec![
+            let mut rungs = vec![
                 naive(dtype, 0),
                 rung("tiled", vec![tiled(dtype, [16, 16, 16, 1, 1], &[])]),
                 rung("streamed", streamed(dtype, caps)),
                 rung("packed dot", packed),
             ];
+            rungs.extend(on_matrix_units(dtype, caps, u32::MAX));
+            return rungs;
         }
         Dtype::Q4 => {
-            return vec![
+            let mut rungs = vec![
                 naive(dtype, 0),
                 rung("tiled", vec![tiled(dtype, [32, 32, 32, 4, 4], &[])]),
                 rung(
@@ -93,6 +98,8 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
                 ),
                 rung("streamed", streamed(dtype, caps)),
             ];
+            rungs.extend(on_matrix_units(dtype, caps, u32::MAX));
+            return rungs;
         }
         _ => {}
     }
@@ -124,7 +131,10 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         rungs.push(rung("tall blocks", blocks.map(|b| tiled(dtype, b, &fetched_whole)).to_vec()));
         if dtype == F32 {
             let textured = |block| tiled(dtype, block, &[&fetched_whole[..], &[("tex", SAMPLED)]].concat());
-            rungs.push(rung("tall blocks, textures", blocks.map(textured).to_vec()));
+            // Deep tiles keep their loop busy without a tile fetched ahead, for which there are no registers left.
+            let deep = |block| tiled(dtype, block, &[("v4", 1), ("ta", 1), ("ku", 32), ("tex", SAMPLED)]);
+            let deep = [[256, 128, 32, 16, 8], [256, 256, 32, 16, 8]].map(deep);
+            rungs.push(rung("tall blocks, textures", blocks.map(textured).into_iter().chain(deep).collect()));
         }
     }
     if matches!(caps.lanes, 4 | 8 | 16) {
@@ -150,21 +160,31 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         let large = [widened(tall, &fetched_whole), widened(blocks[2], &fetched)];
         let once = large.into_iter().filter(|_| !caps.software).chain([widened(blocks[1], &wide)]);
         rungs.push(rung("widened once", once.collect()));
-        if caps.widest > 0 {
-            rungs.push(rung("cooperative matrix", cooperative(caps.widest)));
-        }
+        rungs.extend(on_matrix_units(dtype, caps, u32::MAX));
     }
     rungs
 }
 
+/// The rung of matrix units where there are subgroups, with tiles of at most so many rows.
+fn on_matrix_units(dtype: Dtype, caps: &Caps, rows: u32) -> Option<Rung> {
+    let mut variants = cooperative(dtype, caps.widest);
+    variants.retain(|v| v.knob("bm") <= rows);
+    if rows < u32::MAX {
+        // A few tiles do not fill a GPU; parts of their sums do.
+        let split = variants.iter().filter(|_| !caps.software).map(|v| v.clone().with("sk", 8)).collect::<Vec<_>>();
+        variants.splice(0..0, split);
+    }
+    (caps.widest > 0).then(|| rung("cooperative matrix", variants))
+}
+
 /// For matrix units of 8 and 16; which an adapter has decides which are legal.
-fn cooperative(lanes: u32) -> Vec<Variant> {
+fn cooperative(dtype: Dtype, lanes: u32) -> Vec<Variant> {
     let one = |cs, [bm, bn, bk, sm, sn]: [u32; 5], pf| {
         let knobs = [("cs", cs), ("l", lanes), ("bm", bm), ("bn", bn), ("bk", bk), ("sm", sm), ("sn", sn), ("pf", pf)];
-        Variant::new(Family::GemmCooperative, Dtype::F16, &knobs)
+        Variant::new(Family::GemmCooperative, dtype, &knobs)
     };
     // Four by two fragments a subgroup leave registers for more of them; four by four read less for each product.
-    vec![
+    let mut all = vec![
         one(16, [128, 128, 32, 2, 4], 1),
         one(16, [256, 128, 32, 4, 4], 1),
         one(16, [256, 128, 32, 4, 2], 1),
@@ -174,7 +194,16 @@ fn cooperative(lanes: u32) -> Vec<Variant> {
         one(8, [128, 64, 32, 4, 2], 1),
         one(8, [64, 64, 16, 2, 2], 0),
         one(8, [64, 32, 64, 2, 1], 0),
-    ]
+    ];
+    // Tiles of 4-bit weights are as deep as the values that share a scale.
+    all.retain(|v| dtype != Dtype::Q4 || v.knob("bk").is_multiple_of(GROUP as u32));
+    all
+}
+
+/// Lanes that kernels which ask for the number of subgroups are laid out for: as long as they all are, else those that
+/// most drivers choose.
+fn pinned(caps: &Caps) -> u32 {
+    if caps.lanes == caps.widest { caps.lanes } else { caps.lanes.max(caps.widest.min(32)) }
 }
 
 fn units(dtype: Dtype, [wx, l, r, mb]: [u32; 4]) -> Variant {
@@ -183,10 +212,11 @@ fn units(dtype: Dtype, [wx, l, r, mb]: [u32; 4]) -> Variant {
 
 /// Weights streamed once for `mb` rows, no workgroup memory where there are subgroups.
 fn streamed(dtype: Dtype, caps: &Caps) -> Vec<Variant> {
-    let l = caps.lanes;
+    let (l, several) = (caps.lanes, pinned(caps));
     // Eight unpacked weights a word for eight rows do not fit the registers of a GPU.
     let most = if dtype == Dtype::Q4 { 4 } else { 8 };
-    let lanes = [units(dtype, [l, l, 4, most]), units(dtype, [l, l, 2, 4]), units(dtype, [4 * l, l, 2, most])];
+    let lanes =
+        [units(dtype, [l, l, 4, most]), units(dtype, [l, l, 2, 4]), units(dtype, [4 * several, several, 2, most])];
     let reduced = [units(dtype, [64, 0, 2, 4]), units(dtype, [64, 0, if most < 8 { 4 } else { 2 }, most])];
     lanes.into_iter().filter(|_| l > 0).chain(reduced).collect()
 }
@@ -202,9 +232,12 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
         _ => [block([32, 64, 16, 4, 4], &wide), block([64, 64, 16, 4, 4], &wide)],
     };
     let mut rungs = vec![rung("small tiles", small.to_vec())];
-    if dtype == Dtype::F16 && caps.widest > 0 {
-        let small = cooperative(caps.widest).into_iter().filter(|v| v.knob("bm") <= 64);
-        rungs.push(rung("cooperative matrix", small.collect()));
+    if dtype != F32 {
+        rungs.extend(on_matrix_units(dtype, caps, 64));
+    }
+    if matches!(dtype, F32 | Dtype::F16) {
+        let split = [("v4", 1), ("ta", 1), ("sk", 8)];
+        rungs.push(rung("split sum", [[32, 64, 16, 4, 4], [64, 64, 16, 4, 4]].map(|b| block(b, &split)).to_vec()));
     }
     rungs.push(rung("few rows", streamed(dtype, caps)));
     if dtype == F32 {
@@ -222,7 +255,8 @@ fn few_rows(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
 
 fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     let l = caps.lanes;
-    let lanes = [units(dtype, [l, l, 8, 1]), units(dtype, [l, l, 4, 1]), units(dtype, [4 * l, l, 2, 1])];
+    let lanes =
+        [units(dtype, [l, l, 8, 1]), units(dtype, [l, l, 4, 1]), units(dtype, [4 * pinned(caps), pinned(caps), 2, 1])];
     let reduced = vec![units(dtype, [64, 0, 4, 1]), units(dtype, [256, 0, 1, 1])];
     let row = |v4, tex| Variant::new(Family::GemvRow, dtype, &[("wx", 64), ("v4", v4), ("tex", tex)]);
     let columns =
@@ -237,7 +271,9 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     }
     rungs.push(rung("units by workgroup", reduced));
     if l > 0 {
-        rungs.push(rung("units by subgroup", lanes.to_vec()));
+        // Where conversions are slow, integers become floats by their bits; host cores convert whole vectors.
+        let bits = lanes.iter().filter(|_| dtype == Dtype::Q4 && !caps.software).map(|v| v.clone().with("mt", 1));
+        rungs.push(rung("units by subgroup", bits.chain(lanes.iter().cloned()).collect()));
     }
     if integers {
         return rungs;
@@ -266,14 +302,19 @@ fn gemv(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
     rungs
 }
 
-fn experts() -> Vec<Rung> {
-    let of = |block, v4| tiled(F32, block, &[("v4", v4), ("ex", 1)]);
-    let blocks = [[64, 64, 8, 8, 8], [32, 64, 16, 4, 4], [16, 64, 16, 4, 4]];
+fn experts(dtype: Dtype) -> Vec<Rung> {
+    let of = |block, v4, pf| tiled(dtype, block, &[("v4", v4), ("pf", pf), ("ex", 1)]);
+    // Tiles of 4-bit weights are as deep as the values that share a scale.
+    let (small, blocks) = match dtype {
+        Dtype::Q4 => ([32, 32, 32, 4, 4], [[64, 64, 32, 8, 8], [32, 64, 32, 4, 4], [64, 64, 32, 4, 4]]),
+        _ => ([16, 16, 16, 1, 1], [[64, 64, 8, 8, 8], [32, 64, 16, 4, 4], [16, 64, 16, 4, 4]]),
+    };
     vec![
-        naive(F32, 1),
-        rung("tiled", vec![of([16, 16, 16, 1, 1], 0)]),
-        rung("register-blocked", blocks.map(|block| of(block, 0)).to_vec()),
-        rung("vectorised", blocks[..2].iter().map(|&block| of(block, 1)).collect()),
+        naive(dtype, 1),
+        rung("tiled", vec![of(small, 0, 0)]),
+        rung("register-blocked", blocks.map(|block| of(block, 0, 0)).to_vec()),
+        rung("vectorised", blocks[..2].iter().map(|&block| of(block, 1, 0)).collect()),
+        rung("prefetched", blocks[..2].iter().map(|&block| of(block, 1, 1)).collect()),
     ]
 }
 
@@ -290,26 +331,47 @@ fn norm(lanes: u32) -> Vec<Rung> {
     rungs
 }
 
-/// `rows` share the keys and values of a head.
-fn attention(head_dim: u32, rows: u64, lanes: u32) -> Vec<Rung> {
-    let online = [64, 128, 256]
-        .into_iter()
-        .filter(|wx| head_dim / 4 <= *wx)
-        .map(|wx| Variant::new(Family::Attention, F32, &[("wx", wx), ("hd", head_dim)]));
-    let unfused = Variant::new(Family::AttentionNaive, F32, &[("wx", 64), ("hd", head_dim)]);
-    let mut rungs = vec![rung("naive", vec![unfused]), rung("online softmax", online.collect())];
-    if lanes > 0 && head_dim.is_multiple_of(4 * lanes) {
-        let of = |tex| {
-            let order = if rows <= 4 { [4, 8, 16] } else { [8, 16, 4] };
-            // Every lane fetches one quad of four rows at a time, so rows are at most four a lane.
-            // Sixteen rows of a long subgroup do not fit the registers of a GPU.
-            let most = if lanes >= 32 { 8 } else { 4 * lanes };
-            let rows = order.into_iter().filter(move |mr| *mr <= most && head_dim.is_multiple_of(4 * lanes / mr));
-            let knobs = move |mr| [("l", lanes), ("mr", mr), ("hd", head_dim), ("tex", tex)];
-            rows.map(move |mr| Variant::new(Family::AttentionLanes, F32, &knobs(mr))).collect()
+/// Workgroups that keep a large GPU busy: a few for each of its compute units, of which none known has more than 304.
+const BUSY: u64 = 1024;
+
+fn attention(dtype: Dtype, head_dim: u32, [queries, heads, kv_heads]: [u64; 3], caps: &Caps) -> Vec<Rung> {
+    // Rows that share the keys and values of a head.
+    let rows = queries * heads / kv_heads;
+    let mut rungs =
+        vec![rung("naive", vec![Variant::new(Family::AttentionNaive, dtype, &[("wx", 64), ("hd", head_dim)])])];
+    if dtype == F32 {
+        let online = [64, 128, 256].into_iter().filter(|wx| head_dim / 4 <= *wx);
+        let online = online.map(|wx| Variant::new(Family::Attention, F32, &[("wx", wx), ("hd", head_dim)]));
+        rungs.push(rung("online softmax", online.collect()));
+    }
+    // Short heads leave some lanes of a long subgroup without work.
+    let lanes = [caps.lanes, caps.lanes / 2].into_iter().find(|l| *l >= 4 && head_dim.is_multiple_of(4 * l));
+    let Some(lanes) = lanes else { return rungs };
+    // Every lane fetches one quad of four rows at a time, so rows are at most four a lane; sixteen rows of a long
+    // subgroup do not fit the registers of a GPU.
+    let most = if lanes >= 16 { 8 } else { 4 * lanes };
+    let order = if rows <= 4 { [4, 8, 16] } else { [8, 16, 4] };
+    let held = if dtype == Dtype::I8 { 4 } else { 2 };
+    let fits = move |mr: &u32| *mr <= most && head_dim.is_multiple_of(4 * lanes / mr) && 4 * lanes / mr >= held;
+    let of = |tex, split: u32| -> Vec<Variant> {
+        let one = |mr: u32| {
+            // A host's cores have no use for many loads in flight.
+            let fetched = if caps.software || 4 * lanes / mr <= 8 { 0 } else { 8.min(4 * lanes / mr / held) };
+            let knobs = [("l", lanes), ("mr", mr), ("hd", head_dim), ("tex", tex), ("fl", fetched), ("sp", split)];
+            Variant::new(Family::AttentionLanes, dtype, &knobs)
         };
-        rungs.push(rung("shuffles", of(0)));
-        rungs.push(rung("shuffles, storage textures", of(STORAGE)));
+        order.into_iter().filter(fits).map(one).collect()
+    };
+    // Few rows fill a GPU by parts of the context.
+    let groups = kv_heads * rows.div_ceil(4);
+    if groups < BUSY {
+        let parts = (BUSY / groups).next_power_of_two() as u32;
+        let parts = if caps.software { vec![4] } else { vec![parts, parts.div_ceil(4)] };
+        rungs.push(rung("split context", parts.into_iter().flat_map(|parts| of(0, parts)).collect()));
+    }
+    rungs.push(rung("shuffles", of(0, 0)));
+    if dtype == F32 {
+        rungs.push(rung("shuffles, storage textures", of(STORAGE, 0)));
     }
     rungs
 }

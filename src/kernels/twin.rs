@@ -46,7 +46,7 @@ pub fn truth(problem: Problem, dtype: Dtype, data: &Data) -> Truth {
         Problem::Attention { queries, context, heads, kv_heads, head_dim } => {
             attention(data, [queries, context, heads, kv_heads, head_dim].map(|x| x as usize))
         }
-        Problem::Experts { n, k, .. } => experts(data, n as usize, k as usize),
+        Problem::Experts { n, k, .. } => experts(data, n as usize, k as usize, dtype),
         Problem::Norm { width, .. } => norm(data, width as usize),
         Problem::Activation { width, .. } => activation(data, width as usize),
         Problem::Launch | Problem::Submit => Truth::Words(vec![LAUNCHED]),
@@ -102,23 +102,26 @@ fn attention(data: &Data, [queries, context, heads, kv_heads, dim]: [usize; 5]) 
             }
         }
     }
-    // exp and division may be off by several units in the last place each (WGSL allows 3 + 2 |x| and 2.5).
+    // exp and division may be off by several units in the last place each (WGSL allows 3 + 2 |x| and 2.5); scales of an
+    // 8-bit cache are applied within that.
     Truth::Reals { values, magnitudes, roundings: (context + dim) as f64 + 64.0 }
 }
 
-fn experts(data: &Data, n: usize, k: usize) -> Truth {
+fn experts(data: &Data, n: usize, k: usize, dtype: Dtype) -> Truth {
     let mut all = (Vec::new(), Vec::new());
+    let mut most = 0.0;
     for (expert, rows) in data.first_row.windows(2).enumerate() {
         let (from, to) = (rows[0] as usize, rows[1] as usize);
         let weights = &data.b[expert * k * n..(expert + 1) * k * n];
-        if let Truth::Reals { values, magnitudes, .. } =
-            product(&data.a[from * k..to * k], weights, [to - from, n, k], Dtype::F32)
+        if let Truth::Reals { values, magnitudes, roundings } =
+            product(&data.a[from * k..to * k], weights, [to - from, n, k], dtype)
         {
+            most = roundings;
             all.0.extend(values);
             all.1.extend(magnitudes);
         }
     }
-    Truth::Reals { values: all.0, magnitudes: all.1, roundings: k as f64 }
+    Truth::Reals { values: all.0, magnitudes: all.1, roundings: most }
 }
 
 fn norm(data: &Data, width: usize) -> Truth {

@@ -6,7 +6,7 @@ use super::problem::GROUP;
 use super::{Dtype, Variant, template};
 use crate::gpu::{Memory, Plan, Program, Step};
 
-const KNOBS: &[&str] = &["wx", "l", "r", "mb"];
+const KNOBS: &[&str] = &["wx", "l", "r", "mb", "mt"];
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
     Ok(vec![("gemv_units", template::render("gemv_units", variant, KNOBS, &[])?)])

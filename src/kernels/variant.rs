@@ -111,6 +111,17 @@ impl Variant {
         self.knobs.iter().map(|(name, value)| (name.as_str(), *value))
     }
 
+    /// How often a product it adds up is rounded to a half: matrix units take what is no half as one, the scale of a 4-bit
+    /// weight included.
+    pub fn halves(&self) -> u32 {
+        match self.dtype {
+            _ if self.family != Family::GemmCooperative => 0,
+            Dtype::Q4 => 3,
+            Dtype::I8 => 2,
+            _ => 0,
+        }
+    }
+
     /// The stable id.
     pub fn id(&self) -> String {
         self.to_string()
@@ -118,7 +129,7 @@ impl Variant {
 }
 
 /// Knobs that are mostly on or off; they stand in ids without a number where they are 1.
-const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex", "bc", "wd"];
+const SWITCHES: &[&str] = &["pf", "tex", "v4", "ta", "ex", "bc", "wd", "mt"];
 
 impl fmt::Display for Variant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,8 @@
 use super::protocol::{Reply, Request, Target};
 use super::supervisor::{Death, PROBE_DEADLINE, Worker};
 use super::{MeasureError, cpu};
+use crate::catalog::Catalog;
+use crate::device::Device;
 use crate::gpu::{Driver, Found, drivers};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,10 @@ pub struct AdapterRow {
     /// PCI vendor and device number, as data sheets name boards. Absent where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pci: Option<String>,
+    /// Where it is plugged in: two equal cards differ in this, and `--adapter` takes it. Absent where the driver does not
+    /// tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bus: Option<String>,
     /// Why the driver could not be asked. Absent for an adapter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -57,12 +63,12 @@ pub struct AdapterRow {
 /// Which adapter is meant.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Selector {
-    /// The best one; the CPU executor where there is none.
+    /// The fastest real one; without a GPU the CPU executor, which passes every software adapter.
     #[default]
     Default,
     /// The one with this index.
     Index(usize),
-    /// The first whose name, driver or backend contains this.
+    /// The first whose name, driver or backend contains this, or that is plugged in there.
     Name(String),
     /// The CPU executor.
     Cpu,
@@ -83,7 +89,8 @@ impl FromStr for Selector {
     }
 }
 
-/// Every adapter of every driver, the best first, the CPU executor last of them, then the drivers that failed.
+/// Every adapter of every driver: the real ones, the fastest by its data sheet first, then the CPU executor, then those
+/// that compute on the host's cores as well, only slower; last the drivers that failed.
 pub fn adapters(exe: &Path) -> Vec<AdapterRow> {
     let asked: Vec<(Driver, Result<Vec<Found>, Death>)> = std::thread::scope(|scope| {
         let asking: Vec<_> = drivers()
@@ -107,8 +114,9 @@ pub fn adapters(exe: &Path) -> Vec<AdapterRow> {
             Err(Death(why)) => failed.push(failure(&driver, why)),
         }
     }
-    rows.sort_by_cached_key(|r| (rank(r), r.name.to_lowercase()));
     rows.push(row(&cpu::found(), Target::Cpu));
+    let sheets = Device::load_all(&Catalog::embedded()).unwrap_or_default();
+    rows.sort_by_cached_key(|r| (rank(r, &sheets), r.name.to_lowercase()));
     for (index, row) in rows.iter_mut().enumerate() {
         row.index = Some(index);
     }
@@ -182,14 +190,20 @@ fn matches_name(row: &AdapterRow, name: &str) -> bool {
     row.name.to_lowercase().contains(name)
         || row.driver.to_lowercase().contains(name)
         || row.backend == name
+        || row.bus.as_ref().is_some_and(|bus| bus == name)
         || (name == "lavapipe" && lavapipe)
 }
 
-/// Real GPUs first; of the ways to the same one the backend whose compiler keeps most of what a kernel says.
-fn rank(row: &AdapterRow) -> (usize, usize) {
-    let order = ["discrete", "integrated", "virtual", "other", "cpu"];
+/// Real GPUs first, the one with the fastest memory before all; of the ways to the same one the backend whose compiler
+/// keeps most of what a kernel says.
+fn rank(row: &AdapterRow, sheets: &[Device]) -> (usize, std::cmp::Reverse<u64>, usize) {
+    let order = ["discrete", "integrated", "virtual", "other", "host", "cpu"];
     let place = |all: &[&str], one: &str| all.iter().position(|k| *k == one).unwrap_or(all.len());
-    (place(&order, &row.kind), place(&["vulkan", "metal", "dx12"], &row.backend))
+    let kind = if row.backend == "cpu" { "host" } else { &row.kind };
+    let pci = row.found.as_ref().map_or([0, 0], |f| f.identity.pci);
+    let known = sheets.iter().filter(|d| d.pci.iter().any(|p| [p.vendor, p.device] == pci));
+    let bandwidth = known.map(|d| d.bandwidth.get() as u64).max().unwrap_or(0);
+    (place(&order, kind), std::cmp::Reverse(bandwidth), place(&["vulkan", "metal", "dx12"], &row.backend))
 }
 
 fn ask(exe: &Path, driver: &Driver) -> Result<Vec<Found>, Death> {
@@ -197,6 +211,7 @@ fn ask(exe: &Path, driver: &Driver) -> Result<Vec<Found>, Death> {
     let mut worker = Worker::start(exe, &target, &[]).map_err(|e| Death(e.to_string()))?;
     match worker.ask(&Request::List(driver.backend.clone()), PROBE_DEADLINE)? {
         Reply::Adapters(found) => Ok(found),
+        Reply::Failed(why) => Err(Death(why)),
         other => Err(Death(format!("answered {other:?}"))),
     }
 }
@@ -217,6 +232,7 @@ fn row(found: &Found, target: Target) -> AdapterRow {
         workgroup_bytes: known(caps.workgroup_bytes),
         invocations: known(caps.invocations),
         pci: known(identity.pci[1]).map(|device| format!("{:04x}:{device:04x}", identity.pci[0])),
+        bus: Some(identity.bus.clone()).filter(|bus| !bus.is_empty()),
         problem: None,
         target: Some(target),
         found: Some(found.clone()),
@@ -238,6 +254,7 @@ fn failure(driver: &Driver, why: String) -> AdapterRow {
         workgroup_bytes: None,
         invocations: None,
         pci: None,
+        bus: None,
         problem: Some(why),
         target: None,
         found: None,

@@ -2,6 +2,7 @@
 
 use super::adapters::{Selector, one, select};
 use super::choices::{Choices, LIBRARIES, adapter};
+use super::code::Codes;
 use super::options::BenchOptions;
 use super::problems::{Depth, problems, weight};
 use super::protocol::{Job, Target};
@@ -82,8 +83,10 @@ fn open<'a>(
     options: &'a BenchOptions,
     progress: &'a dyn Progress,
 ) -> Result<Session<'a>, MeasureError> {
+    let supervisor = Supervisor::open(exe, target, Duration::from_secs_f64(options.silence.get()))?;
     Ok(Session {
-        supervisor: Supervisor::open(exe, target, Duration::from_secs_f64(options.silence.get()))?,
+        codes: Codes::of(exe, target, supervisor.found()),
+        supervisor,
         options,
         progress,
         cases: Vec::new(),
@@ -141,6 +144,8 @@ pub(super) fn profile(session: &mut Session<'_>, depth: Depth) -> Result<Profile
         choices_searched: searches.searched,
         choices_stored: searches.stored,
         search_s: searches.time_s,
+        candidates_spared: searches.spared,
+        spared_s: searches.spared_s,
         seed: options.seed,
         runtime_checks: options.runtime_checks,
         host: cpu::host_name(),

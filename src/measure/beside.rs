@@ -3,11 +3,13 @@
 //! Each adapter's fastest verified case of a shape counts. The first adapter that has the shape is the reference of the
 //! others. Where the middle four fifths of the samples overlap, nothing can be told.
 
+use super::BenchRow;
 use crate::device::Profile;
-use crate::device::profile::Case;
-use crate::stats::{geometric_mean, quantile};
+use crate::run::Run;
+use crate::stats::geometric_mean;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 /// One adapter on one shape.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -48,38 +50,115 @@ pub struct BesideRow {
     pub verdict: String,
 }
 
-/// Every shape that at least two profiles have, each profile's row below the other, and what they say together.
-pub fn beside(profiles: &[Profile]) -> (String, Vec<BesideRow>) {
-    let mut shapes: Vec<Shape<'_>> = Vec::new();
-    for case in profiles.iter().flat_map(|p| &p.cases).filter(|c| c.verified) {
-        if !shapes.contains(&shape(case)) {
-            shapes.push(shape(case));
+/// One adapter with its fastest time of each shape.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Side {
+    name: String,
+    backend: String,
+    software: bool,
+    best: Vec<Best>,
+    /// What a reader should know before trusting it.
+    pub anomalies: Vec<String>,
+}
+
+/// The fastest verified case of a shape.
+#[derive(Debug, Clone, PartialEq)]
+struct Best {
+    kernel: String,
+    dtype: String,
+    mnk: [u64; 3],
+    variant: String,
+    time_s: f64,
+    /// The middle four fifths of the samples.
+    band: [f64; 2],
+    gflops: Option<f64>,
+    gb_s: Option<f64>,
+}
+
+impl Best {
+    fn shape(&self) -> (&str, &str, [u64; 3]) {
+        (&self.kernel, &self.dtype, self.mnk)
+    }
+}
+
+impl Side {
+    /// Of a profile.
+    pub fn of(profile: &Profile) -> Self {
+        let rows = super::rows(profile);
+        let adapter = &profile.adapter;
+        let named = (adapter.name.clone(), adapter.backend.clone(), adapter.software);
+        Self::named(named, &rows, profile.anomalies.clone())
+    }
+
+    /// What `bench -o` wrote: a side for each adapter of the run.
+    ///
+    /// # Errors
+    /// When a row is no case of `bench`.
+    pub fn of_run(run: &Run) -> Result<Vec<Self>, serde_json::Error> {
+        let cases = run.rows.iter().filter(|row| row.get("kind").is_some_and(|kind| kind == "case"));
+        let rows: Vec<BenchRow> =
+            cases.map(|row| serde_json::from_value(Value::Object(row.clone()))).collect::<Result<_, _>>()?;
+        let mut sides: Vec<Self> = Vec::new();
+        for row in &rows {
+            if sides.iter().any(|side| (&side.name, &side.backend) == (&row.adapter, &row.backend)) {
+                continue;
+            }
+            let own: Vec<BenchRow> =
+                rows.iter().filter(|r| (&r.adapter, &r.backend) == (&row.adapter, &row.backend)).cloned().collect();
+            let named = (row.adapter.clone(), row.backend.clone(), row.software);
+            sides.push(Self::named(named, &own, run.notes.clone()));
+        }
+        Ok(sides)
+    }
+
+    fn named((name, backend, software): (String, String, bool), rows: &[BenchRow], anomalies: Vec<String>) -> Self {
+        let mut best: Vec<Best> = Vec::new();
+        for row in rows.iter().filter(|row| row.verified) {
+            let one = Best {
+                kernel: row.kernel.clone(),
+                dtype: row.dtype.clone(),
+                mnk: [row.m, row.n, row.k],
+                variant: row.variant.clone(),
+                time_s: row.time_s_median,
+                band: [row.time_s_low, row.time_s_high],
+                gflops: row.gflops,
+                gb_s: row.gb_s,
+            };
+            match best.iter_mut().find(|b| b.shape() == one.shape()) {
+                Some(before) if before.time_s > one.time_s => *before = one,
+                Some(_) => {}
+                None => best.push(one),
+            }
+        }
+        Self { name, backend, software, best, anomalies }
+    }
+
+    fn find(&self, like: &Best) -> Option<&Best> {
+        self.best.iter().find(|b| b.shape() == like.shape())
+    }
+}
+
+/// Every shape that at least two sides have, each side's row below the other, and what they say together.
+pub fn beside(sides: &[Side]) -> (String, Vec<BesideRow>) {
+    let mut shapes: Vec<&Best> = Vec::new();
+    for best in sides.iter().flat_map(|side| &side.best) {
+        if !shapes.iter().any(|s| s.shape() == best.shape()) {
+            shapes.push(best);
         }
     }
     let mut rows = Vec::new();
     for shape in &shapes {
-        let have: Vec<(&Profile, &Case)> = profiles.iter().filter_map(|p| Some((p, fastest(p, *shape)?))).collect();
+        let have: Vec<(&Side, &Best)> = sides.iter().filter_map(|side| Some((side, side.find(shape)?))).collect();
         if have.len() >= 2 {
-            rows.extend(have.iter().map(|(profile, case)| row(profile, case, have[0].1)));
+            rows.extend(have.iter().map(|(side, best)| row(side, best, have[0].1)));
         }
     }
-    (sentence(profiles, &rows, shapes.len()), rows)
+    (sentence(sides, &rows, shapes.len()), rows)
 }
 
-type Shape<'a> = (&'a str, &'a str, u64, u64, u64);
-
-fn shape(case: &Case) -> Shape<'_> {
-    (&case.kernel, &case.dtype, case.m, case.n, case.k)
-}
-
-fn fastest<'a>(profile: &'a Profile, wanted: Shape<'_>) -> Option<&'a Case> {
-    let same = profile.cases.iter().filter(|c| c.verified && shape(c) == wanted);
-    same.min_by(|a, b| a.time_s_median.total_cmp(&b.time_s_median))
-}
-
-fn row(profile: &Profile, case: &Case, reference: &Case) -> BesideRow {
-    let ([low, high], [ref_low, ref_high]) = (band(case), band(reference));
-    let verdict = if std::ptr::eq(case, reference) {
+fn row(side: &Side, best: &Best, reference: &Best) -> BesideRow {
+    let ([low, high], [ref_low, ref_high]) = (best.band, reference.band);
+    let verdict = if std::ptr::eq(best, reference) {
         "reference"
     } else if high < ref_low {
         "faster"
@@ -88,46 +167,41 @@ fn row(profile: &Profile, case: &Case, reference: &Case) -> BesideRow {
     } else {
         "cannot tell"
     };
-    let rate = |amount: f64| (amount > 0.0).then(|| amount / case.time_s_median / 1e9);
+    let [m, n, k] = best.mnk;
     BesideRow {
-        kernel: case.kernel.clone(),
-        dtype: case.dtype.clone(),
-        m: case.m,
-        n: case.n,
-        k: case.k,
-        adapter: profile.adapter.name.clone(),
-        backend: profile.adapter.backend.clone(),
-        software: profile.adapter.software,
-        variant: case.variant.clone(),
-        time_s: case.time_s_median,
+        kernel: best.kernel.clone(),
+        dtype: best.dtype.clone(),
+        m,
+        n,
+        k,
+        adapter: side.name.clone(),
+        backend: side.backend.clone(),
+        software: side.software,
+        variant: best.variant.clone(),
+        time_s: best.time_s,
         time_s_low: low,
         time_s_high: high,
-        gflops: rate(case.flop),
-        gb_s: rate(case.bytes),
-        times_reference: reference.time_s_median / case.time_s_median,
+        gflops: best.gflops,
+        gb_s: best.gb_s,
+        times_reference: reference.time_s / best.time_s,
         verdict: verdict.into(),
     }
 }
 
-/// The middle four fifths of the samples.
-fn band(case: &Case) -> [f64; 2] {
-    [0.1, 0.9].map(|q| quantile(&case.samples_s, q).unwrap_or(case.time_s_median))
-}
-
 /// Each further adapter against the first, over the shapes both have.
-fn sentence(profiles: &[Profile], rows: &[BesideRow], shapes: usize) -> String {
-    let name = |p: &Profile| format!("{} ({})", p.adapter.name, p.adapter.backend);
-    let Some((first, others)) = profiles.split_first() else { return "No profile.".into() };
+fn sentence(sides: &[Side], rows: &[BesideRow], shapes: usize) -> String {
+    let name = |side: &Side| format!("{} ({})", side.name, side.backend);
+    let Some((first, others)) = sides.split_first() else { return "No profile.".into() };
     if rows.is_empty() {
-        return format!("The {} adapters have no shape in common.", profiles.len());
+        return format!("The {} adapters have no shape in common.", sides.len());
     }
-    let against = |other: &Profile| {
+    let against = |other: &Side| {
         let mut ratios = Vec::new();
         let [mut faster, mut slower, mut unclear] = [0; 3];
-        for reference in first.cases.iter().filter(|c| fastest(first, shape(c)).is_some_and(|f| std::ptr::eq(f, *c))) {
-            let Some(case) = fastest(other, shape(reference)) else { continue };
-            ratios.push(reference.time_s_median / case.time_s_median);
-            match row(other, case, reference).verdict.as_str() {
+        for reference in &first.best {
+            let Some(best) = other.find(reference) else { continue };
+            ratios.push(reference.time_s / best.time_s);
+            match row(other, best, reference).verdict.as_str() {
                 "faster" => faster += 1,
                 "slower" => slower += 1,
                 _ => unclear += 1,
@@ -155,7 +229,7 @@ fn sentence(profiles: &[Profile], rows: &[BesideRow], shapes: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::profile::Adapter;
+    use crate::device::profile::{Adapter, Case};
 
     fn case(m: u64, samples_s: &[f64]) -> Case {
         Case {
@@ -177,6 +251,7 @@ mod tests {
             timestamps: None,
             rung: None,
             unmet: None,
+            code: None,
         }
     }
 
@@ -184,11 +259,15 @@ mod tests {
         Profile { adapter: Adapter { name: name.into(), ..Adapter::default() }, cases, ..Profile::default() }
     }
 
+    fn side(name: &str, cases: Vec<Case>) -> Side {
+        Side::of(&profile(name, cases))
+    }
+
     #[test]
     fn the_same_shape_gets_a_verdict_and_overlap_gets_none() {
-        let a = profile("a", vec![case(64, &[1.0, 1.01, 1.02]), case(128, &[1.0, 1.0, 1.0]), case(32, &[1.0])]);
-        let b = profile("b", vec![case(64, &[0.5, 0.51, 0.52]), case(128, &[0.9, 1.05, 1.2]), case(16, &[1.0])]);
-        let c = profile("c", vec![case(64, &[2.0, 2.0, 2.1]), case(64, &[4.0])]);
+        let a = side("a", vec![case(64, &[1.0, 1.01, 1.02]), case(128, &[1.0, 1.0, 1.0]), case(32, &[1.0])]);
+        let b = side("b", vec![case(64, &[0.5, 0.51, 0.52]), case(128, &[0.9, 1.05, 1.2]), case(16, &[1.0])]);
+        let c = side("c", vec![case(64, &[2.0, 2.0, 2.1]), case(64, &[4.0])]);
         let (sentence, rows) = beside(&[a, b, c]);
         let verdicts: Vec<_> = rows.iter().map(|r| (r.m, r.adapter.as_str(), r.verdict.as_str())).collect();
         let expected = [
@@ -210,7 +289,7 @@ mod tests {
 
     #[test]
     fn adapters_without_a_common_shape_say_so() {
-        let (sentence, rows) = beside(&[profile("a", vec![case(64, &[1.0])]), profile("b", vec![case(32, &[1.0])])]);
+        let (sentence, rows) = beside(&[side("a", vec![case(64, &[1.0])]), side("b", vec![case(32, &[1.0])])]);
         assert!(rows.is_empty() && sentence.contains("no shape in common"), "{sentence}");
     }
 }

@@ -58,7 +58,7 @@ pub fn time(
     let spent_s = started.elapsed().as_secs_f64();
     stage("verifying");
     let output = session.output()?;
-    gate::judge(&output, truth, Fill::Real).map_err(Refusal::Wrong)?;
+    gate::judge(&output, truth, Fill::Real, job.variant.halves()).map_err(Refusal::Wrong)?;
     if first_output.is_some_and(|first| first != output) {
         return Err(Refusal::Wrong("two runs on the same inputs differ".into()));
     }
@@ -87,6 +87,7 @@ pub fn time(
         timestamps: rejected.flatten(),
         rung: job.rung.clone(),
         unmet: [cut, job.rule.unmet(&samples, spent_s)].into_iter().flatten().reduce(|a, b| format!("{a}; {b}")),
+        code: None,
         samples_s: samples,
     })
 }

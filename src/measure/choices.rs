@@ -47,6 +47,7 @@ pub(super) fn adapter(found: &Found) -> Adapter {
         kind: identity.kind,
         vendor_id: identity.pci[0],
         device_id: identity.pci[1],
+        bus: identity.bus,
         software: found.caps.software,
         subgroup: identity.subgroup,
         features: identity.features,

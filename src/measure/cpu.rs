@@ -16,6 +16,7 @@ pub fn found() -> Found {
         driver_info: format!("0.19.0, {} threads", rayon::current_num_threads()),
         kind: "cpu".into(),
         pci: [0, 0],
+        bus: String::new(),
         subgroup: [0, 0],
         features: Vec::new(),
     };

@@ -20,6 +20,7 @@ use crate::progress::Progress;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// One pairing: the handicapped adapter with its best kernel against the full one with the kernel of a rung.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -92,6 +93,9 @@ impl Handicap {
 /// the machine only add time.
 const ROUNDS: usize = 5;
 
+/// Share of the time that each side trains.
+const TRAINING: f64 = 0.2;
+
 /// Where roofs and debts are learnt, and where they are put to the test.
 #[derive(Debug, Clone, Copy)]
 struct Arena {
@@ -115,17 +119,20 @@ struct Fighter {
 }
 
 impl Fighter {
-    /// Times the first legal candidate of every rung.
+    /// Times the first legal candidate of every rung, the elaborate ones first, until a time; of two at least.
     fn train(
         mut worker: Supervisor,
         task: Task,
         handicap: Option<&Handicap>,
-        options: &BenchOptions,
+        (end, options): (Instant, &BenchOptions),
         progress: &dyn Progress,
     ) -> Result<Self, MeasureError> {
         let found = worker.found().clone();
         let mut trained = Vec::new();
-        for rung in rungs(task.problem, task.dtype, &found) {
+        for rung in rungs(task.problem, task.dtype, &found).into_iter().rev() {
+            if trained.len() >= 2 && Instant::now() > end {
+                break;
+            }
             let all = rung.variants.into_iter().map(|variant| Candidate { rung: rung.name, variant }).collect();
             let Some(mut candidate) = legal(all, task, &found.caps).into_iter().next() else { continue };
             if let Some(handicap) = handicap {
@@ -143,12 +150,16 @@ impl Fighter {
     }
 
     /// Fewer workgroups: the most of 1/2, 1/4, ... of the tiles with which the best kernel takes half as long again.
-    fn fewer(&mut self, task: Task, options: &BenchOptions) -> Result<Option<Handicap>, MeasureError> {
+    fn fewer(
+        &mut self,
+        task: Task,
+        (end, options): (Instant, &BenchOptions),
+    ) -> Result<Option<Handicap>, MeasureError> {
         let (best, time_s) = self.champion()?;
         let all = steps(&best.variant, task.problem, 1).unwrap_or_default();
         let tiles: u32 = all.first().map_or(1, |s| s.grid.iter().product());
         let mut many = tiles / 2;
-        while many > 0 {
+        while many > 0 && Instant::now() < end {
             let handicap = Handicap::Workgroups(many);
             let slowed = Candidate { variant: handicap.on(best.variant.clone()), ..best };
             if timed(&mut self.worker, &slowed, task, options)?.is_some_and(|t| t > 1.5 * time_s) {
@@ -173,15 +184,23 @@ impl Fighter {
 pub fn duel(exe: &Path, options: &BenchOptions, progress: &dyn Progress) -> Result<Vec<DuelRow>, MeasureError> {
     let (row, target) = one(exe, &options.adapter)?;
     let arena = Arena::of(&row);
+    let start = Instant::now();
+    let at = |share: f64| start + Duration::from_secs_f64(share * options.budget.get());
     progress.stage("duel: every side trains", 1);
-    let mut full = Fighter::train(Supervisor::open(exe, &target, DEADLINE)?, arena.training, None, options, progress)?;
+    let worker = Supervisor::open(exe, &target, DEADLINE)?;
+    let mut full = Fighter::train(worker, arena.training, None, (at(TRAINING), options), progress)?;
     let mesa = if row.name.contains("llvmpipe") { MESA.to_vec() } else { Vec::new() };
-    let handicaps = mesa.into_iter().chain(full.fewer(arena.training, options)?);
+    let handicaps: Vec<Handicap> =
+        mesa.into_iter().chain(full.fewer(arena.training, (at(2.0 * TRAINING), options))?).collect();
     let mut duels = Vec::new();
-    for handicap in handicaps {
+    for (place, handicap) in handicaps.iter().enumerate() {
+        // What is left is for this handicap and those behind it.
+        let now = Instant::now();
+        let share = at(1.0).saturating_duration_since(now) / (handicaps.len() - place) as u32;
         let worker = Supervisor::open_with(exe, &target, DEADLINE, handicap.environment())?;
-        let weak = Fighter::train(worker, arena.training, Some(&handicap), options, progress)?;
-        duels.extend(pairings(&mut full, weak, &handicap, arena, options, progress)?);
+        let training = (now + share.mul_f64(TRAINING), options);
+        let weak = Fighter::train(worker, arena.training, Some(handicap), training, progress)?;
+        duels.extend(pairings(&mut full, weak, handicap, arena, (now + share, options), progress)?);
     }
     if duels.is_empty() {
         let why = "no handicap slows it: it has one kernel, or one workgroup is enough for it".to_owned();
@@ -196,15 +215,21 @@ fn pairings(
     mut weak: Fighter,
     handicap: &Handicap,
     arena: Arena,
-    options: &BenchOptions,
+    (end, options): (Instant, &BenchOptions),
     progress: &dyn Progress,
 ) -> Result<Vec<DuelRow>, MeasureError> {
     let (champion, _) = weak.champion()?;
     progress.stage(&format!("duel: {}", handicap.told()), (ROUNDS * full.trained.len()) as u64);
     let candidates = full.trained.clone();
     let mut turns: Vec<Vec<Turn>> = candidates.iter().map(|_| Vec::new()).collect();
+    let mut fought = false;
     for _ in 0..ROUNDS {
         for ((candidate, _), turns) in candidates.iter().zip(&mut turns) {
+            // One pairing there is, whatever the budget.
+            if Instant::now() > end && fought {
+                continue;
+            }
+            fought = true;
             progress.step(&candidate.variant.id());
             turns.push(turn([full, &mut weak], [candidate, &champion], arena, options)?);
         }
@@ -232,7 +257,7 @@ fn pairings(
             winner: if executed_ratio > 1.0 { "weaker" } else { "stronger" }.into(),
         }
     };
-    Ok(candidates.into_iter().zip(turns).map(row).collect())
+    Ok(candidates.into_iter().zip(turns).filter(|(_, turns)| !turns.is_empty()).map(row).collect())
 }
 
 /// One turn of a pairing: times of both sides on both shapes, s.

@@ -10,6 +10,7 @@ mod bench;
 mod beside;
 mod case;
 mod choices;
+mod code;
 mod cpu;
 mod curves;
 mod device;
@@ -34,7 +35,7 @@ mod worker;
 
 pub use adapters::{AdapterRow, OnVulkan, Selector, adapters, vulkan};
 pub use bench::{bench, local};
-pub use beside::{BesideRow, beside};
+pub use beside::{BesideRow, Side, beside};
 pub use duel::{DuelRow, duel};
 pub use failure::{MeasureError, Several};
 pub use fault::VARIABLE as FAULT_VARIABLE;

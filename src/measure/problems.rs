@@ -56,7 +56,16 @@ pub fn problems(found: &Found, depth: Depth) -> Vec<(Problem, Dtype)> {
             (Problem::Experts { m: side / 4, experts: 8, n: side / 2, k: side / 2 }, Dtype::F32),
         ]);
     }
-    if !software && depth == Depth::Ladder {
+    if !software && !on_cpu && depth == Depth::Ladder {
+        // A batch of sequences that decode together is more heads, each with a cache of its own.
+        let batch =
+            Problem::Attention { queries: 1, context: side, heads: 16 * heads, kv_heads: 16 * kv_heads, head_dim };
+        for dtype in [Dtype::F32, Dtype::F16, Dtype::I8] {
+            all.push((batch, dtype));
+        }
+        all.extend([(attention(1, side), Dtype::F16), (attention(1, side), Dtype::I8)]);
+        let grouped = Problem::Experts { m: side / 4, experts: 8, n: side / 2, k: side / 2 };
+        all.extend([(grouped, Dtype::F16), (grouped, Dtype::Q4)]);
         // Matrix units need larger products than anything else before their overheads no longer show.
         all.push((gemm(2 * side, 2 * side, 2 * side), Dtype::F16));
     }

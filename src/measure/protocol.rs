@@ -5,6 +5,7 @@
 
 use crate::device::profile::Case;
 use crate::gpu::{Driver, Found};
+use crate::isa::Judgement;
 use crate::kernels::{Problem, Variant};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -80,6 +81,8 @@ pub enum Request {
     Verify(Job),
     /// Runs many ops as one stream.
     Step(Vec<Op>),
+    /// What the compiler of the driver's device at a position makes of variants. Nothing is opened for work.
+    Judge(usize, Vec<Variant>),
 }
 
 /// From worker to parent.
@@ -98,6 +101,8 @@ pub enum Reply {
     Step(StepTimes),
     /// Answer to `Verify`: every gate passed.
     Verified,
+    /// Answer to `Judge`: of each variant, where the compiler took it.
+    Judged(Vec<Option<Judgement>>),
     /// The adapter cannot run it. Not a fault.
     Unavailable(String),
     /// It ran and its output, a guard or an input is wrong.

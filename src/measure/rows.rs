@@ -2,16 +2,19 @@
 
 use crate::device::Profile;
 use crate::device::profile::Case;
+use crate::stats::quantile;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One kernel variant timed on one shape.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct BenchRow {
     /// Name of the adapter.
     pub adapter: String,
     /// Backend it was reached through.
     pub backend: String,
+    /// It computes on the host's cores.
+    pub software: bool,
     /// Kernel family.
     pub kernel: String,
     /// Stable id of the variant.
@@ -26,6 +29,10 @@ pub struct BenchRow {
     pub k: u64,
     /// Median time of one run, s.
     pub time_s_median: f64,
+    /// A tenth of the samples is faster, s.
+    pub time_s_low: f64,
+    /// A tenth of the samples is slower, s.
+    pub time_s_high: f64,
     /// Median absolute deviation over the median.
     pub spread: f64,
     /// Samples behind the median.
@@ -48,6 +55,18 @@ pub struct BenchRow {
     pub clock: String,
     /// Time of the first dispatch, compilation included, s.
     pub first_s: f64,
+    /// Registers of an invocation, where the driver's compiler tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registers: Option<u64>,
+    /// Registers that went to memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spills: Option<u64>,
+    /// Share of the peak that its machine code allows, before any memory stalls.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_allows: Option<f64>,
+    /// What sets that share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_limit: Option<String>,
     /// The stopping criterion that was not met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmet: Option<String>,
@@ -63,10 +82,13 @@ fn row(profile: &Profile, case: &Case) -> BenchRow {
         (&c.kernel, &c.dtype, c.m, c.n, c.k) == (&case.kernel, &case.dtype, case.m, case.n, case.k)
             && c.rung.as_deref() == Some("naive")
     };
+    let tenth = |q: f64| quantile(&case.samples_s, q).unwrap_or(case.time_s_median);
+    let code = case.code.clone().unwrap_or_default();
     let rate = |amount: f64| (amount > 0.0).then(|| amount / case.time_s_median / 1e9);
     BenchRow {
         adapter: profile.adapter.name.clone(),
         backend: profile.adapter.backend.clone(),
+        software: profile.adapter.software,
         kernel: case.kernel.clone(),
         variant: case.variant.clone(),
         dtype: case.dtype.clone(),
@@ -74,6 +96,8 @@ fn row(profile: &Profile, case: &Case) -> BenchRow {
         n: case.n,
         k: case.k,
         time_s_median: case.time_s_median,
+        time_s_low: tenth(0.1),
+        time_s_high: tenth(0.9),
         spread: case.spread,
         samples: case.samples_s.len(),
         gflops: rate(case.flop),
@@ -83,6 +107,10 @@ fn row(profile: &Profile, case: &Case) -> BenchRow {
         rung: case.rung.clone(),
         clock: case.clock.clone(),
         first_s: case.first_s,
+        registers: code.registers,
+        spills: code.spills,
+        code_allows: code.ceiling,
+        code_limit: code.ceiling_by,
         unmet: case.unmet.clone(),
     }
 }

@@ -2,12 +2,15 @@
 
 use super::MeasureError;
 use super::choices::{self, Choice, Choices, adapter};
+use super::code::Codes;
 use super::options::BenchOptions;
 use super::problems::{Depth, rungs};
 use super::protocol::Job;
 use super::rule::Rule;
 use super::supervisor::{Outcome, Supervisor};
-use super::tuner::{Candidate, History, Measurement, Prediction, Task, better_half, in_reach, legal, promising};
+use super::tuner::{
+    Candidate, History, Measurement, Prediction, Task, better_half, by_code, in_reach, legal, promising,
+};
 use crate::device::profile::Case;
 use crate::kernels::Variant;
 use crate::kernels::space::Rung;
@@ -38,6 +41,8 @@ pub struct Session<'a> {
     pub left_out: Vec<(Task, Option<&'static str>)>,
     /// How candidates were chosen.
     pub searches: Searches,
+    /// What the driver's compiler makes of them.
+    pub codes: Codes,
 }
 
 /// How many choices were searched for and how many the store knew, and the time the searches took, s.
@@ -46,6 +51,9 @@ pub struct Searches {
     pub searched: u64,
     pub stored: u64,
     pub time_s: f64,
+    /// Candidates that their machine code spared a look, and what the looks would have taken, s.
+    pub spared: u64,
+    pub spared_s: f64,
 }
 
 impl Session<'_> {
@@ -134,8 +142,17 @@ impl Session<'_> {
             // On host cores the families without scattered loads are fast and stand last; on a GPU the elaborate tilings.
             all[1..].reverse();
             if !found.caps.software {
-                let elaborate =
-                    ["cooperative matrix", "tall blocks", "swizzled", "prefetched", "vectorised", "units", "subgroup"];
+                let elaborate = [
+                    "cooperative matrix",
+                    "tall blocks",
+                    "swizzled",
+                    "prefetched",
+                    "vectorised",
+                    "units",
+                    "subgroup",
+                    "split context",
+                    "shuffles",
+                ];
                 let place = |r: &Vec<Candidate>| elaborate.iter().position(|e| r[0].rung.starts_with(e));
                 all[1..].sort_by_key(|r| place(r).unwrap_or(elaborate.len()));
             }
@@ -183,6 +200,10 @@ impl Session<'_> {
         if let Some(candidate) = before.or(single) {
             return Ok(Some(self.history.predict(candidate, task)));
         }
+        if left() == 0.0 {
+            // No time to choose: the most promising one is timed, once.
+            return Ok(rung.into_iter().next().map(|candidate| self.history.predict(candidate, task)));
+        }
         let started = Instant::now();
         let best = self.search(task, rung, left)?;
         self.searches.searched += 1;
@@ -199,6 +220,11 @@ impl Session<'_> {
         rung: Vec<Candidate>,
         left: &dyn Fn() -> f64,
     ) -> Result<Option<Measurement>, MeasureError> {
+        let codes = self.codes.ask(&rung.iter().map(|c| &c.variant).collect::<Vec<_>>());
+        let many = rung.len();
+        let rung = by_code(rung.into_iter().zip(codes).collect(), task);
+        let spared = (many - rung.len()) as u64;
+        let started = Instant::now();
         let predictions = rung.into_iter().map(|c| self.history.predict(c, task)).collect();
         let mut round: Vec<Candidate> = promising(predictions).into_iter().map(|p| p.candidate).collect();
         let (mut rule, mut seen) = (Rule::quick(), Vec::<Measurement>::new());
@@ -215,6 +241,11 @@ impl Session<'_> {
                     Some(before) => before.time_s = before.time_s.min(time_s),
                     None => seen.push(Measurement { candidate, task, time_s }),
                 }
+            }
+            if rule.samples == Rule::quick().samples {
+                let look_s = started.elapsed().as_secs_f64() / (seen.len().max(1)) as f64;
+                self.searches.spared += spared;
+                self.searches.spared_s += spared as f64 * look_s;
             }
             seen = if rule.samples == Rule::quick().samples { in_reach(seen) } else { better_half(seen) };
             let Some(best) = seen.first() else { return Ok(None) };
@@ -238,8 +269,12 @@ impl Session<'_> {
     ) -> Result<Option<Case>, MeasureError> {
         let (seed, checks) = (self.options.seed, self.options.runtime_checks);
         let job = Job { variant: variant.clone(), problem: task.problem, seed, checks, rule, rung };
+        let final_look = job.rung.is_some();
         match self.supervisor.time(job)? {
-            Outcome::Case(case) => Ok(Some(*case)),
+            Outcome::Case(case) => {
+                let code = if final_look { self.codes.ask(&[variant]).swap_remove(0) } else { None };
+                Ok(Some(Case { code, ..*case }))
+            }
             Outcome::Verified | Outcome::Step(_) | Outcome::Unavailable(_) => Ok(None),
             Outcome::Wrong(why) | Outcome::Failed(why) => {
                 self.progress.warn(&format!("{variant}: {why}"));
@@ -250,8 +285,8 @@ impl Session<'_> {
     }
 }
 
-/// Kernels whose rates an estimate rests on.
-const NEEDED: [&str; 8] = ["launch", "submit", "read", "norm", "activation", "attention", "gemv", "gemm"];
+/// Kernels without whose rates there is no estimate.
+const NEEDED: [&str; 4] = ["launch", "submit", "gemv", "gemm"];
 /// What a task may take where the budget does not count, s.
 const THOROUGH_S: f64 = 3600.0;
 /// Samples of the last round of a search.

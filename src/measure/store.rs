@@ -38,7 +38,8 @@ impl Store {
     /// The file that holds, or will hold, this adapter's profile.
     pub fn path(&self, adapter: &Adapter) -> PathBuf {
         let hash = crate::kernels::template::source_hash();
-        let key = [&adapter.name, &adapter.driver, &adapter.driver_info, &adapter.backend, &hash]
+        // Two equal cards are two adapters: cooled and fed differently, they need not be equally fast.
+        let key = [&adapter.name, &adapter.driver, &adapter.driver_info, &adapter.backend, &adapter.bus, &hash]
             .map(String::as_str)
             .join("\n");
         let slug: String = adapter

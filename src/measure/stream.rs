@@ -85,7 +85,8 @@ pub fn run(gpu: &Gpu, ops: &[Op], say: &dyn Fn(&str)) -> Result<StepTimes, Refus
     for ((op, truth), output) in ops.iter().zip(&truths).zip(outputs) {
         say(&format!("{}: verifying {}", op.job.variant, op.job.problem));
         let bytes = finish(&op.job.variant, op.job.problem, runner.memory(output)?);
-        gate::judge(&bytes, truth, Fill::Real).map_err(|why| Refusal::Wrong(format!("{}: {why}", op.job.problem)))?;
+        gate::judge(&bytes, truth, Fill::Real, op.job.variant.halves())
+            .map_err(|why| Refusal::Wrong(format!("{}: {why}", op.job.problem)))?;
     }
     match runner.damage()? {
         Some(damage) => Err(Refusal::Wrong(damage)),

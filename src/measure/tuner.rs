@@ -1,7 +1,7 @@
 //! Choosing a variant, one type a step: a task has candidates, the legal ones get predictions, the promising ones
 //! measurements, and the fastest measurement is the choice.
 
-use crate::device::profile::Case;
+use crate::device::profile::{Case, Code};
 use crate::gpu::Caps;
 use crate::kernels::{Dtype, Problem, Variant, legal};
 
@@ -64,6 +64,30 @@ pub fn promising(mut predictions: Vec<Prediction>) -> Vec<Prediction> {
     predictions.retain(|p| p.time_s.is_none_or(|t| t <= HOPELESS * best));
     predictions
 }
+
+/// Candidates whose machine code leaves them a chance, the highest ceiling first; those nobody judged keep their order
+/// behind them. One that spills goes where another does not. Where arithmetic is what counts, one that allows less than
+/// half of the best goes too; what waits for memory is not judged by it.
+pub fn by_code(candidates: Vec<(Candidate, Option<Code>)>, task: Task) -> Vec<Candidate> {
+    let spills = |code: &Option<Code>| code.as_ref().and_then(|c| c.spills).is_some_and(|s| s > 0);
+    let ceiling = |code: &Option<Code>| code.as_ref().and_then(|c| c.ceiling);
+    let whole = candidates.iter().any(|(_, code)| !spills(code));
+    let best = candidates.iter().filter(|(_, code)| !spills(code)).filter_map(|(_, c)| ceiling(c)).fold(0.0, f64::max);
+    let computes = task.problem.flop() > COMPUTES * task.problem.bytes(task.dtype);
+    let chance = |(_, code): &(Candidate, Option<Code>)| {
+        let low = computes && ceiling(code).is_some_and(|c| c < best / 2.0);
+        !(whole && spills(code)) && !low
+    };
+    let mut left: Vec<_> = candidates.into_iter().filter(chance).collect();
+    if computes {
+        let height = |code: &Option<Code>| ceiling(code).unwrap_or(0.0);
+        left.sort_by(|a, b| height(&b.1).total_cmp(&height(&a.1)));
+    }
+    left.into_iter().map(|(candidate, _)| candidate).collect()
+}
+
+/// Operations for each byte from which on arithmetic counts: a GPU does 10 to 100 in f32 while a byte comes.
+const COMPUTES: f64 = 16.0;
 
 /// What a first look leaves, the fastest first. It is short, and other work may have slowed it: only the hopeless go.
 pub fn in_reach(mut measured: Vec<Measurement>) -> Vec<Measurement> {
@@ -138,6 +162,23 @@ mod tests {
         let predictions = [8, 16, 32].map(|wx| history.predict(candidate(wx), task(128))).to_vec();
         let kept: Vec<_> = promising(predictions).into_iter().map(|p| p.candidate).collect();
         assert_eq!(kept, [candidate(32), candidate(8)]);
+    }
+
+    #[test]
+    fn machine_code_decides_who_is_timed() {
+        let code = |spills, ceiling| Some(Code { spills: Some(spills), ceiling: Some(ceiling), ..Code::default() });
+        let asked = || {
+            let codes = [code(0, 0.5), code(9, 0.9), code(0, 0.8), code(0, 0.39), None];
+            (1..).map(candidate).zip(codes).collect::<Vec<_>>()
+        };
+        let of = |left: Vec<Candidate>| left.iter().map(|c| c.variant.knob("wx")).collect::<Vec<_>>();
+        assert_eq!(of(by_code(asked(), task(1024))), [3, 1, 5]);
+        // A matrix times a vector waits for memory: only spills count, and the order stays.
+        let vector = Task { problem: Problem::Gemv { n: 4096, k: 4096 }, dtype: Dtype::F32 };
+        assert_eq!(of(by_code(asked(), vector)), [1, 3, 4, 5]);
+        // Where everybody spills, everybody is tried.
+        let all = vec![(candidate(1), code(1, 0.5)), (candidate(2), code(2, 0.5))];
+        assert_eq!(of(by_code(all, vector)), [1, 2]);
     }
 
     fn measured<const N: usize>(times_s: [f64; N]) -> Vec<Measurement> {

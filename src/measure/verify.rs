@@ -6,17 +6,21 @@ use super::rule::Rule;
 use super::supervisor::{DEADLINE, Outcome, Supervisor};
 use super::{MeasureError, Several, problems};
 use crate::progress::Progress;
+use crate::units::Seconds;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// What to verify.
 #[derive(Debug, Clone)]
 pub struct VerifyOptions {
     /// On which adapters.
     pub adapter: Selector,
+    /// Seconds to spend on one adapter.
+    pub budget: Seconds,
     /// Seed of the inputs.
     pub seed: u64,
     /// Compile bounds checks and loop bounds in.
@@ -42,7 +46,7 @@ pub struct VerifyRow {
     pub n: u64,
     /// See `m`.
     pub k: u64,
-    /// `verified`, `unavailable`, `wrong` or `failed`.
+    /// `verified`, `unavailable`, `wrong`, `failed`, or `left out` where the budget was spent.
     pub result: String,
     /// Why, where it is not verified.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +92,7 @@ fn on(
         })
         .collect();
     progress.stage(&found.identity.name, all.len() as u64);
+    let end = Instant::now() + Duration::from_secs_f64(options.budget.get());
     for (problem, variant) in all {
         if options.stop.load(Ordering::Relaxed) {
             return Ok(());
@@ -100,7 +105,10 @@ fn on(
             rule: Rule::quick(),
             rung: None,
         };
-        let (result, reason) = match supervisor.verify(job)? {
+        let spent = Instant::now() > end;
+        let outcome = if spent { None } else { Some(supervisor.verify(job)?) };
+        let (result, reason) = match outcome.unwrap_or(Outcome::Unavailable("the budget was spent".into())) {
+            Outcome::Unavailable(why) if spent => ("left out", Some(why)),
             Outcome::Verified | Outcome::Step(_) | Outcome::Case(_) => ("verified", None),
             Outcome::Unavailable(why) => ("unavailable", Some(why)),
             Outcome::Wrong(why) => ("wrong", Some(why)),

@@ -5,7 +5,8 @@ use super::cpu::{self, CpuSession};
 use super::device::{GpuSession, Refusal, Session};
 use super::protocol::{Job, Message, Reply, Request, Target, encode};
 use super::stream;
-use crate::gpu::{Checks, Gpu};
+use crate::gpu::{Checks, Compiler, Gpu};
+use crate::isa;
 use crate::kernels::twin::{self, Truth};
 use crate::kernels::{Data, Dtype, Fill, Problem, gate, legal};
 use std::io::{BufRead, Write};
@@ -76,7 +77,11 @@ impl Worker {
 
     fn answer(&mut self, request: Request) -> Reply {
         match request {
-            Request::List(backend) => Reply::Adapters(crate::gpu::list(&backend)),
+            Request::List(backend) => {
+                let found = crate::gpu::list(&backend);
+                let why = if found.is_empty() && backend == "vulkan" { crate::gpu::unloadable() } else { None };
+                why.map_or(Reply::Adapters(found), Reply::Failed)
+            }
             Request::Open(Target::Cpu) => {
                 self.device = Some(Device::Cpu);
                 Reply::Opened(Box::new(cpu::found()))
@@ -88,6 +93,10 @@ impl Worker {
                     Reply::Opened(Box::new(found))
                 }
                 Err(error) => Reply::Failed(error.to_string()),
+            },
+            Request::Judge(position, variants) => match Compiler::open(position) {
+                Ok(compiler) => Reply::Judged(variants.iter().map(|v| isa::of_variant(&compiler, v)).collect()),
+                Err(why) => Reply::Unavailable(why.to_string()),
             },
             Request::Time(job) => reply(self.job(&job, true)),
             Request::Verify(job) => reply(self.job(&job, false)),
@@ -161,7 +170,8 @@ impl Worker {
         session.poison()?;
         session.run(1)?;
         let first_s = from.elapsed().as_secs_f64();
-        gate::judge(&session.output()?, &truth, fill).map_err(|why| Refusal::Wrong(format!("{problem}: {why}")))?;
+        gate::judge(&session.output()?, &truth, fill, job.variant.halves())
+            .map_err(|why| Refusal::Wrong(format!("{problem}: {why}")))?;
         match session.damage()? {
             Some(damage) => Err(Refusal::Wrong(format!("{problem}: {damage}"))),
             None => Ok(first_s),

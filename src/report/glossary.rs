@@ -53,7 +53,11 @@ const TERMS: &[(&str, &str, &str)] = &[
         "goodput_requests_s",
         "Requests per second that met the targets, each for itself: time to the first token, and mean time per further token.",
     ),
-    ("batch", "running_batch", "Sequences that decode together in one step of an engine, on average while it works."),
+    (
+        "batch",
+        "running_batch",
+        "Sequences that decode together in one step of an engine, on average over the steps in which any does.",
+    ),
     ("KV used", "kv_occupancy", "Share of the memory for keys and values of cached tokens that requests hold."),
     ("preempted", "preemptions", "Times a request lost its cache because memory ran out, and was computed again."),
     (

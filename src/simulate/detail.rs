@@ -117,7 +117,7 @@ impl Detail {
 
 fn at(share: f64, of: &Of, row: &SimulateRow, tally: &mut Tally<'_>) -> DistributionRow {
     let ms = |seconds: Option<f64>| seconds.map(|s| s * 1e3);
-    let bounded = row.saturated != Some(true);
+    let bounded = row.ttft_ms_mean.is_some();
     DistributionRow {
         kind: "distribution",
         of: of.clone(),

@@ -32,7 +32,8 @@ pub struct SimulateRow {
     /// Weights, activations and a request's cache fit; absent where the memory is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
-    /// More arrives than is served: the queue grows and there is no time to the first token.
+    /// More arrives than is served: the queue grows while it does. Times to the first token are then those of this many
+    /// requests and no others, and absent where the clock was stopped before the last was served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub saturated: Option<bool>,
     /// Requests that arrived.
@@ -115,7 +116,7 @@ pub struct SimulateRow {
     /// Mean requests in the system.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_system_requests_mean: Option<f64>,
-    /// Mean sequences that decode together on one engine, while it works.
+    /// Mean sequences that decode together on one engine, over the steps in which any does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub running_batch: Option<f64>,
     /// Share of the time engines work.
@@ -141,7 +142,7 @@ pub struct SimulateRow {
     /// Requests per second that met every target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goodput_requests_s: Option<f64>,
-    /// Share of the finished requests that met every target.
+    /// Share of the requests, finished or rejected, that met every target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goodput_share: Option<f64>,
     /// Prompt tokens per second and device, cached ones included.
@@ -216,7 +217,9 @@ impl SimulateRow {
         let gaps: &Histogram = &tally.gaps;
         [self.itl_ms_mean, self.itl_ms_p50, self.itl_ms_p90, self.itl_ms_p99] =
             [gaps.mean(), gaps.quantile(0.5), gaps.quantile(0.9), gaps.quantile(0.99)].map(ms);
-        if self.saturated != Some(true) {
+        // Of a queue that grows for as long as requests come, times are known where all of them were served in the end.
+        let drained = self.requests_running + self.requests_queued == 0;
+        if self.saturated != Some(true) || drained {
             [self.ttft_ms_mean, self.ttft_ms_p50, self.ttft_ms_p90, self.ttft_ms_p99] = four(&mut tally.ttft);
             [self.e2e_ms_mean, self.e2e_ms_p50, self.e2e_ms_p90, self.e2e_ms_p99] = four(&mut tally.latency);
             [self.queue_ms_mean, _, _, self.queue_ms_p99] = four(&mut tally.wait);

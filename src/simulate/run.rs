@@ -138,14 +138,15 @@ fn fill(row: &mut SimulateRow, case: &Case<'_>, world: &World, tally: &mut Tally
     row.times(tally);
     row.queue_requests_mean = Some(tally.queue.mean(seconds));
     row.in_system_requests_mean = Some(tally.present.mean(seconds));
-    row.running_batch = Some(tally.batch_s / tally.decoding_s);
+    row.running_batch = Some(tally.batch_s / tally.writing_s);
     row.utilisation = Some(utilisation(case, tally, seconds));
     row.kv_occupancy = world.blocks().filter(|b| *b > 0).map(|blocks| tally.used_s / seconds / blocks as f64);
     row.prefix_hit = Some(tally.found as f64 / tally.looked_up as f64);
     row.throughput_requests_s = Some(tally.finished as f64 / seconds);
     if case.targets != Targets::default() {
         row.goodput_requests_s = Some(tally.good as f64 / seconds);
-        row.goodput_share = Some(tally.good as f64 / tally.finished as f64);
+        // Who was turned away got nothing in time.
+        row.goodput_share = Some(tally.good as f64 / (tally.finished + tally.rejected) as f64);
     }
     money(row, case, tally, seconds);
 }
@@ -245,6 +246,13 @@ fn left_out(requests: &Requests) -> Vec<String> {
     if notes.torn > 0 {
         out.push(
             "The trace's last line is torn (it does not parse and has no newline): 1 line was left out.".to_owned(),
+        );
+    }
+    if notes.taken_as_ms {
+        out.push(
+            "The trace's timestamps were taken as milliseconds, as Mooncake's are; name the column arrival_s where they \
+             are seconds."
+                .to_owned(),
         );
     }
     if notes.failed > 0 {

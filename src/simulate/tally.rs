@@ -146,6 +146,8 @@ pub struct Tally<'a> {
     pub decoding_s: f64,
     /// Of it, for prompts.
     pub prompt_s: f64,
+    /// Of it, of steps in which any sequence decodes, s.
+    pub writing_s: f64,
     /// Integral of the decoding sequences over time.
     pub batch_s: f64,
     /// Integral of blocks in use over time.
@@ -193,6 +195,7 @@ impl<'a> Tally<'a> {
             iterations: 0,
             busy_s: 0.0,
             decoding_s: 0.0,
+            writing_s: 0.0,
             prompt_s: 0.0,
             batch_s: 0.0,
             used_s: 0.0,
@@ -291,6 +294,9 @@ impl<'a> Tally<'a> {
         self.busy_s += slice.seconds;
         if slice.decodes {
             self.decoding_s += slice.seconds;
+        }
+        if slice.batch > 0 {
+            self.writing_s += slice.seconds;
         }
         let levels = Levels { decoding: slice.batch as f64, blocks: slice.used, waiting: 0.0 };
         self.timeline.add(slice.start, slice.seconds, levels);

@@ -24,6 +24,8 @@ const MOST_TOKENS: u64 = 100_000_000;
 enum Clock {
     Seconds,
     Milliseconds,
+    /// Milliseconds as Mooncake writes them, under a name that does not say so.
+    Unnamed,
     /// Date and time of day, or seconds: BurstGPT and Azure share a name but for its case.
     Either,
 }
@@ -33,7 +35,7 @@ const COLUMNS: &[(&str, Clock, &str, &str)] = &[
     ("timestamp", Clock::Either, "contexttokens", "generatedtokens"),
     ("timestamp", Clock::Either, "request tokens", "response tokens"),
     ("timestamp_ms", Clock::Milliseconds, "input_length", "output_length"),
-    ("timestamp", Clock::Milliseconds, "input_length", "output_length"),
+    ("timestamp", Clock::Unnamed, "input_length", "output_length"),
     ("arrival_s", Clock::Seconds, "input_tokens", "output_tokens"),
 ];
 
@@ -89,6 +91,8 @@ pub struct Notes {
     pub torn: u64,
     /// Requests the trace itself marks as failed.
     pub failed: u64,
+    /// Its times are milliseconds because Mooncake's are, which have the same name; the column does not say so.
+    pub taken_as_ms: bool,
 }
 
 impl Trace {
@@ -232,11 +236,18 @@ impl Trace {
     /// The request of the line in the buffer; `None` where the trace says it failed.
     fn parse(&mut self) -> Result<Option<Request>, Diagnostic> {
         let (at, input, output, blocks, fails) = match self.format {
-            Format::Json => self.object()?,
+            Format::Json => {
+                let (parsed, named) = self.object()?;
+                self.notes.taken_as_ms |= !named;
+                parsed
+            }
             Format::Csv { .. } => self.fields()?,
         };
         if !at.is_finite() {
             return Err(self.wrong("the time is not a finite number"));
+        }
+        if let Format::Csv { clock: Clock::Unnamed, .. } = self.format {
+            self.notes.taken_as_ms = true;
         }
         if fails && output == 0 {
             return Ok(None);
@@ -263,14 +274,19 @@ impl Trace {
         }
     }
 
-    fn object(&self) -> Result<Parsed, Diagnostic> {
+    /// A line of JSON, and whether the name of its time says the unit.
+    fn object(&self) -> Result<(Parsed, bool), Diagnostic> {
         let line: Line = serde_json::from_slice(&self.text).map_err(|error| {
             let message = error.to_string();
             let plain = message.split(" at line ").next().unwrap_or_default();
             self.wrong(format!("column {}: {plain}", error.column())).hint(KNOWN)
         })?;
         let missing = |what: &str| self.wrong(format!("there is no {what}")).hint(KNOWN);
-        let time = line.arrival_s.or(line.timestamp.map(|ms| ms * 1e-3));
+        let time = match (line.arrival_s, line.timestamp) {
+            (Some(seconds), _) => Some(seconds),
+            (None, Some(ms)) => Some(self.milliseconds(ms)?),
+            (None, None) => None,
+        };
         let whole = |tokens: Option<f64>, what: &str| match tokens {
             None => Err(missing(what)),
             Some(t) if t >= 0.0 && t.fract() == 0.0 && t < 9e15 => Ok(t as u64),
@@ -279,11 +295,22 @@ impl Trace {
         let input = whole(line.input_tokens, "input_length")?;
         let output = whole(line.output_tokens, "output_length")?;
         let time = time.ok_or_else(|| missing("timestamp"))?;
-        Ok((time, input, output, line.hash_ids.into_boxed_slice(), false))
+        Ok(((time, input, output, line.hash_ids.into_boxed_slice(), false), line.arrival_s.is_some()))
+    }
+
+    /// A time of Mooncake's `timestamp`, which are whole milliseconds, in s.
+    fn milliseconds(&self, ms: f64) -> Result<f64, Diagnostic> {
+        if ms.fract() != 0.0 {
+            let message = format!("timestamp {ms} is no whole number of milliseconds, as Mooncake's are");
+            return Err(self
+                .wrong(message)
+                .hint("name the column arrival_s where it is in seconds, timestamp_ms where not"));
+        }
+        Ok(ms * 1e-3)
     }
 
     fn fields(&self) -> Result<Parsed, Diagnostic> {
-        let Format::Csv { time, clock, input, output, fails } = self.format else { return self.object() };
+        let Format::Csv { time, clock, input, output, fails } = self.format else { return Ok(self.object()?.0) };
         let text = std::str::from_utf8(&self.text).map_err(|_| self.wrong("the line is no text"))?;
         let mut wanted = [None; 3];
         for (at, field) in text.split(',').enumerate() {
@@ -299,7 +326,11 @@ impl Trace {
         let whole = |field: &str| {
             field.parse::<u64>().map_err(|_| self.wrong(format!("\"{field}\" is not a number of tokens")))
         };
-        let seconds = seconds(at, clock).ok_or_else(|| self.wrong(format!("\"{at}\" is not a time")))?;
+        let seconds = match (clock, at.parse::<f64>()) {
+            (Clock::Unnamed, Ok(ms)) => Some(self.milliseconds(ms)?),
+            _ => seconds(at, clock),
+        };
+        let seconds = seconds.ok_or_else(|| self.wrong(format!("\"{at}\" is not a time")))?;
         Ok((seconds, whole(input)?, whole(output)?, Box::default(), fails))
     }
 }
@@ -314,7 +345,7 @@ const KNOWN: &str = "known are Mooncake JSONL (timestamp in ms, input_length, ou
 fn seconds(text: &str, clock: Clock) -> Option<f64> {
     match clock {
         Clock::Seconds => text.parse().ok(),
-        Clock::Milliseconds => text.parse::<f64>().ok().map(|ms| ms * 1e-3),
+        Clock::Milliseconds | Clock::Unnamed => text.parse::<f64>().ok().map(|ms| ms * 1e-3),
         Clock::Either if text.contains(':') => date(text),
         Clock::Either => text.parse().ok(),
     }

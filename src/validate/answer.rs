@@ -172,7 +172,8 @@ fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     if compiled.shortage(&load).is_some() {
         return Err("does not fit in memory".to_owned());
     }
-    Ok(in_loop(point, compiled, &load, compiled.situation()))
+    let answered = in_loop(point, compiled, &load, compiled.situation());
+    Ok(Prediction { ttft_ms: answered.ttft_ms.filter(|_| !point.queued()), ..answered })
 }
 
 /// Mean time to the first token of a run, which may have begun with all prompts at once.

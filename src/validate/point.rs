@@ -62,8 +62,19 @@ pub struct Point {
     /// When it was measured.
     #[serde(default)]
     pub date: String,
+    /// What else the source says.
+    #[serde(default)]
+    pub notes: String,
     /// Why the row is neither fitted nor scored.
     pub suspect: Option<String>,
+}
+
+impl Point {
+    /// Its requests came faster than they were served, and `concurrency` counts those that ran: the time to the first
+    /// token is that of a queue before the loop.
+    pub fn queued(&self) -> bool {
+        self.notes.contains("concurrency = mean running requests")
+    }
 }
 
 /// Reads a file of points.

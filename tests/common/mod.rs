@@ -89,7 +89,7 @@ pub fn run(
     let mut runner = Runner::new(gpu, plan, 1, checks).map_err(words)?;
     runner.poison().map_err(words)?;
     runner.run(1, usize::MAX).map_err(words)?;
-    gate::judge(&finish(variant, problem, runner.output().map_err(words)?), truth, fill)?;
+    gate::judge(&finish(variant, problem, runner.output().map_err(words)?), truth, fill, variant.halves())?;
     match runner.damage().map_err(words)? {
         Some(damage) => Err(damage),
         None => Ok(()),

@@ -43,7 +43,7 @@ pub const NAIVE_Q4: &[Patch] = &[
     ("unsigned", "extractBits(bitcast<i32>(", "extractBits(("),
     ("wrong group", "k / 32u]", "k / 64u]"),
     ("wrong word", "k / 8u]", "k / 16u]"),
-    ("lost scale", " * scales[column * (p.ldb / 32u) + k / 32u]", ""),
+    ("lost scale", " * scales[(bplane + column) * (p.ldb / 32u) + k / 32u]", ""),
 ];
 
 pub const NAIVE_EXPERTS: &[Patch] = &[
@@ -239,10 +239,10 @@ pub const INT4: &[Patch] = &[
 ];
 
 pub const COOPERATIVE: &[Patch] = &[
-    ("dropped k", "k < p.k1; k +=", "k + 16u < p.k1; k +="),
-    ("late start", "var k = 0u;", "var k = 16u;"),
-    ("stale prefetch", "2u, k + 16u < p.k1", "2u, k + 32u < p.k1"),
-    ("no prefetch", "2u, k + 16u < p.k1", "2u, false"),
+    ("dropped k", "k < to_k; k +=", "k + 16u < to_k; k +="),
+    ("late start", "var k = from_k;", "var k = from_k + 16u;"),
+    ("stale prefetch", "2u, k + 16u < to_k", "2u, k + 32u < to_k"),
+    ("no prefetch", "2u, k + 16u < to_k", "2u, false"),
     ("off-by-one stage", "select(0u, 2u,", "select(0u, 1u,"),
     ("off-by-one stage", "ia += more;", ""),
     ("off-by-one stage", "ib += more;", "ib += more + 1u;"),
@@ -277,8 +277,8 @@ pub const COOPERATIVE: &[Patch] = &[
     ("lost part", "let mine_x = part % 2u * 16u;", "let mine_x = 0u;"),
     ("wrong row", "var ia = (row0 + t / 2u)", "var ia = (row0 + t / 4u)"),
     ("wrong column", "var ib = (column0 + t / 2u)", "var ib = (column0 + (t / 2u ^ 1u))"),
-    ("wrong word", "* bline + t % 2u;", "* bline;"),
-    ("wrong word", "* aline + t % 2u;", "* aline + (t % 2u ^ 1u);"),
+    ("wrong word", "* bline + first_k + t % 2u;", "* bline;"),
+    ("wrong word", "* aline + first_k + t % 2u;", "* aline + (t % 2u ^ 1u);"),
     ("wrong spot", "let spot = t / 2u * 24u", "let spot = t / 2u * 16u"),
     ("zeroed tile", "bt[spot + 0u + 0u] = pair.x;", "bt[spot + 0u + 0u] = 0.0h;"),
     ("swapped halves", "at[spot + 0u + 1u] = pair.y;", "at[spot + 0u + 1u] = pair.x;"),
@@ -288,4 +288,36 @@ pub const COOPERATIVE: &[Patch] = &[
     ("off by one", "* stride + column0 + mine_x + 0u;", "* stride + column0 + mine_x + 1u;"),
     ("repeated part", "first + place < 4u", "first + place < 3u"),
     ("missing barrier", "workgroupBarrier();", ""),
+];
+
+pub const EXPERTS_Q4: &[Patch] = &[
+    ("weights of another expert", "column0 + bplane", "column0"),
+    ("lost scale", "* rs0;", "* 1.0;"),
+    ("scale of another group", ") / 4u];", ") / 8u];"),
+    ("last row of an expert lost", "row < last {", "row + 1u < last {"),
+    ("rows of the first expert", "first_row[group.z] +", "first_row[0] +"),
+    ("the same tile again", "let more = select(0u, 1u,", "let more = select(0u, 0u,"),
+];
+
+pub const COOPERATIVE_Q4: &[Patch] = &[
+    ("wrong nibble", "word >> 4u", "word >> 8u"),
+    ("wrong offset", "- 1032.0h", "- 1024.0h"),
+    ("no sign", "^ 0x88888888u", "^ 0u"),
+    ("lost scale", "- 1032.0h) * scale", "- 1032.0h)"),
+    ("swapped halves", "pair0.y", "pair0.x"),
+    ("scale of another group", ") / 4u];", ") / 8u];"),
+];
+
+pub const COOPERATIVE_I8: &[Patch] = &[
+    ("lost scale", "* rs0)", "* 1.0)"),
+    ("wrong word", "unpack4xI8(rb0[1])", "unpack4xI8(rb0[0])"),
+    ("no sign", "unpack4xI8(rb0[0])", "unpack4xU8(rb0[0])"),
+    ("scale of another column", "scales[column0 +", "scales["),
+];
+
+pub const COOPERATIVE_SPLIT: &[Patch] = &[
+    ("parts over each other", "group.z * p.plane", "0u"),
+    ("the first part again", "let from_k = group.z * p.kz;", "let from_k = 0u;"),
+    ("a part to the end", "min(p.k1, from_k + p.kz)", "p.k1"),
+    ("fetched from the start", "min(from_k, p.k1 - 16u) / 8u", "0u"),
 ];

@@ -71,6 +71,9 @@ pub fn common() -> Vec<Subject> {
             ("activation/f32/wx64.v4", ACTIVATED, ACTIVATION),
             ("attention_naive/f32/wx64.hd64", CACHE, ATTENTION_NAIVE),
             ("attention/f32/wx64.hd64", CACHE, ATTENTION),
+            ("attention_naive/f16/wx64.hd64", CACHE, ATTENTION_NAIVE_F16),
+            ("attention_naive/i8/wx64.hd64", CACHE, ATTENTION_NAIVE_I8),
+            ("gemm_tiled/q4/bm32.bn64.bk32.tm4.tn4.v4.pf.ex", EXPERTS_OF, EXPERTS_Q4),
         ],
     )
 }
@@ -78,7 +81,13 @@ pub fn common() -> Vec<Subject> {
 /// Kernels for matrix units of eight by eight in subgroups of eight lanes.
 pub fn of_matrix_units() -> Vec<Subject> {
     let problem = Problem::Gemm { m: 67, n: 65, k: 97 };
-    subjects(8, vec![("gemm_cooperative/f16/cs8.l8.bm32.bn32.bk16.sm2.sn2.pf", problem, COOPERATIVE)])
+    let all = vec![
+        ("gemm_cooperative/f16/cs8.l8.bm32.bn32.bk16.sm2.sn2.pf", problem, COOPERATIVE),
+        ("gemm_cooperative/q4/cs8.l8.bm32.bn32.bk32.sm2.sn2.pf", problem, COOPERATIVE_Q4),
+        ("gemm_cooperative/i8/cs8.l8.bm32.bn32.bk16.sm2.sn2.pf", problem, COOPERATIVE_I8),
+        ("gemm_cooperative/f16/cs8.l8.bm32.bn32.bk16.sm2.sn2.pf.sk3", problem, COOPERATIVE_SPLIT),
+    ];
+    subjects(8, all)
 }
 
 /// Kernels of subgroups of so many lanes.
@@ -89,6 +98,8 @@ pub fn of_lanes(lanes: u32) -> Vec<Subject> {
         ("gemv_lanes/f32/lLANES.sg4.r4.u1", GEMV, GEMV_LANES),
         ("norm/f32/lLANES.v4", NORMED, NORM_LANES),
         ("attention_lanes/f32/lLANES.mr8.hd64.tex2", CACHE, ATTENTION_LANES),
+        ("attention_lanes/f16/lLANES.mr4.hd64.fl1.sp2", CACHE, ATTENTION_SPLIT),
+        ("attention_lanes/i8/lLANES.mr4.hd64", CACHE, ATTENTION_I8),
     ];
     if lanes == 8 {
         all.push(("gemm_lanes/f32/l8.sg1.mr16.nv1.tex2.ks4", GEMM, STORED));

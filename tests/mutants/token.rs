@@ -34,20 +34,64 @@ pub const ATTENTION: &[Patch] = &[
 pub const ATTENTION_LANES: &[Patch] = &[
     ("sees the future", "let last2 = vec4(before + min", "let last2 = vec4(before + 1u + min"),
     ("misses itself", "let last0 = vec4(before + min", "let last0 = vec4(before - 1u + min"),
-    ("wrong row of Q", "subgroupShuffle(a[1], KSu) * b0", "subgroupShuffle(a[0], KSu) * b0"),
-    ("wrong value of Q", "subgroupShuffle(a[0], 1u) * b1", "subgroupShuffle(a[0], 0u) * b1"),
-    ("wrong keys", "k_quad(plane, d + 1u,", "k_quad(plane, d,"),
+    ("wrong row of Q", "subgroupShuffle(a[1], KSu) * key", "subgroupShuffle(a[0], KSu) * key"),
+    ("wrong value of Q", "subgroupShuffle(a[0], 1u) * key", "subgroupShuffle(a[0], 0u) * key"),
+    ("wrong keys", "k_unit(plane, (d + 1u) / 1u,", "k_unit(plane, (d + 0u) / 1u,"),
     ("no scale", "s0 * p.scale", "s0"),
-    ("no shrink of the total", "total3 = total3 * shrink + s3;", "total3 = total3 + s3;"),
-    ("overwritten total", "total0 = total0 * shrink + s0;", "total0 = s0;"),
+    ("no shrink of the total", "total3 = total3 * shrink + ", "total3 = total3 + "),
+    ("overwritten total", "total0 = total0 * shrink + ", "total0 = "),
     ("no shrink of the sum", "o3_1 *= shrink;", ""),
     ("dropped chunk", "first < seen; first", "first + CHUNKu < seen; first"),
     ("lost donor", "donor < LANESu;", "donor + 1u < LANESu;"),
-    ("wrong donor", "subgroupShuffle(s2[1], donor)", "subgroupShuffle(s2[1], donor ^ 1u)"),
-    ("wrong token", "first + 4u * donor + 2u", "first + 4u * donor + 1u"),
-    ("wrong quad", "v_quad(plane, token, lane + LANESu)", "v_quad(plane, token, lane)"),
+    ("wrong donor", "subgroupShuffle(s2[1], donor + 0u)", "subgroupShuffle(s2[1], donor ^ 1u)"),
+    ("wrong token", "(first + 4u * donor) / 1u + 2u", "(first + 4u * donor) / 1u + 1u"),
+    (
+        "wrong quad",
+        "v_unit(plane, (first + 4u * donor) / 1u + 0u, lane + LANESu)",
+        "v_unit(plane, (first + 4u * donor) / 1u + 0u, lane)",
+    ),
     ("wrong row", "let row = row0 + 1u;", "let row = row0;"),
     ("no normalisation", "= o1_1 / sum;", "= o1_1;"),
+];
+
+pub const ATTENTION_SPLIT: &[Patch] = &[
+    ("wrong end of a part", "min(seen, (id.z + 1u) * p.reach)", "seen"),
+    ("wrong start of a part", "first = id.z * p.reach;", "first = 0u;"),
+    ("parts mixed up", "* p.parts + id.z;", "* p.parts;"),
+    ("lost maximum of a part", "vec2(top0, sum)", "vec2(0.0, sum)"),
+    ("lost sum of a part", "vec2(top1, sum)", "vec2(top1, 1.0)"),
+    ("wrong part", "let at = row * p.parts + part;", "let at = row * p.parts;"),
+    ("unweighted part", "let weight = exp(tops[at].x - top);", "let weight = 1.0;"),
+    ("overwritten total", "total += weight * tops[at].y;", "total = weight * tops[at].y;"),
+    ("overwritten sum", "o0 += weight * partial", "o0 = weight * partial"),
+    ("no normalisation", " / total;", ";"),
+    ("wrong half of the keys", "key = vec4(unpack2x16float(b0[2])", "key = vec4(unpack2x16float(b0[0])"),
+    ("wrong half of the values", "value0 = vec4(unpack2x16float(b0_0[2])", "value0 = vec4(unpack2x16float(b0_0[0])"),
+    ("wrong step of Q", "subgroupShuffle(a[0], k0 + 0u)", "subgroupShuffle(a[0], 0u)"),
+    ("wrong step of the keys", "k_unit(plane, (d + k0 + 0u)", "k_unit(plane, (d + 0u)"),
+];
+
+pub const ATTENTION_I8: &[Patch] = &[
+    ("lost scale of the keys", "s0 * of_keys", "s0 * p.scale"),
+    ("lost scale of the values", "s1 = weights * of_values;", "s1 = weights;"),
+    ("scales of the keys for the values", "scales[(p.planes + plane)", "scales[(plane)"),
+    ("scales of other tokens", "scales[plane * p.tokens4 + first / 4u + lane]", "scales[plane * p.tokens4 + lane]"),
+    ("wrong word of the keys", "key = vec4<f32>(unpack4xI8(b0[1]))", "key = vec4<f32>(unpack4xI8(b0[0]))"),
+    ("wrong word of the values", "value0 = vec4<f32>(unpack4xI8(b0_0[3]))", "value0 = vec4<f32>(unpack4xI8(b0_0[0]))"),
+    ("no sign", "value1 = vec4<f32>(unpack4xI8(", "value1 = vec4<f32>(unpack4xU8("),
+];
+
+pub const ATTENTION_NAIVE_F16: &[Patch] = &[
+    ("wrong half of a key", "[(key + d) % 2u]", "[(key + d + 1u) % 2u]"),
+    ("wrong half of a value", "[(at) % 2u]", "[(at + 1u) % 2u]"),
+    ("wrong word", "keys[(key + d) / 2u]", "keys[(key + d) / 4u]"),
+];
+
+pub const ATTENTION_NAIVE_I8: &[Patch] = &[
+    ("lost scale of the keys", " * scales[key / 64u]", ""),
+    ("lost scale of the values", " * scales[plane + token]", ""),
+    ("wrong byte", "[(key + d) % 4u]", "[(key + d + 1u) % 4u]"),
+    ("no sign", "f32(unpack4xI8(values", "f32(unpack4xU8(values"),
 ];
 
 pub const NORM: &[Patch] = &[

@@ -1,0 +1,98 @@
+//! What a driver's compiler makes of candidates, asked before they are timed: a process of its own, which may die.
+
+use super::protocol::{Reply, Request, Target};
+use super::supervisor::{PROBE_DEADLINE, Worker};
+use crate::catalog::Catalog;
+use crate::device::Device;
+use crate::device::profile::Code;
+use crate::gpu::Found;
+use crate::isa::{self, Judgement, Rates};
+use crate::kernels::Variant;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+/// Everything a compiler said so far.
+pub struct Codes {
+    exe: PathBuf,
+    /// `None` where nobody can be asked, or nobody answers.
+    target: Option<Target>,
+    position: usize,
+    rates: Option<Rates>,
+    known: HashMap<Variant, Option<Code>>,
+    worker: Option<Worker>,
+}
+
+impl Codes {
+    /// Of an adapter. Software compiles for the host's cores, whose machine code nothing here can judge.
+    pub fn of(exe: &Path, target: &Target, found: &Found) -> Self {
+        let asked = match target {
+            Target::Adapter { driver, position } if driver.backend == "vulkan" && !found.caps.software => {
+                Some((target.clone(), *position))
+            }
+            _ => None,
+        };
+        let [vendor, device] = found.identity.pci;
+        let sheets = Device::load_all(&Catalog::embedded()).unwrap_or_default();
+        let sheet = sheets.iter().find(|d| d.pci.iter().any(|p| (p.vendor, p.device) == (vendor, device)));
+        Self {
+            exe: exe.into(),
+            position: asked.as_ref().map_or(0, |a| a.1),
+            target: asked.map(|a| a.0),
+            rates: sheet.and_then(|sheet| isa::rates_of(&sheet.architecture)),
+            known: HashMap::new(),
+            worker: None,
+        }
+    }
+
+    /// What the compiler makes of variants, in their order.
+    pub fn ask(&mut self, variants: &[&Variant]) -> Vec<Option<Code>> {
+        let new: Vec<Variant> =
+            variants.iter().filter(|v| !self.known.contains_key(**v)).map(|v| (*v).clone()).collect();
+        if !new.is_empty() && self.target.is_some() {
+            match self.judged(&new) {
+                Some(judged) => {
+                    let rates = self.rates;
+                    let codes = judged.into_iter().map(|told| told.map(|told| code(&told, rates.as_ref())));
+                    self.known.extend(new.into_iter().zip(codes));
+                }
+                // Silent once, silent for good: an extension does not appear later.
+                None => self.target = None,
+            }
+        }
+        variants.iter().map(|v| self.known.get(*v).cloned().flatten()).collect()
+    }
+
+    fn judged(&mut self, variants: &[Variant]) -> Option<Vec<Option<Judgement>>> {
+        let target = self.target.as_ref()?;
+        let worker = match self.worker.take() {
+            Some(worker) => self.worker.insert(worker),
+            None => self.worker.insert(Worker::start(&self.exe, target, &[]).ok()?),
+        };
+        match worker.ask(&Request::Judge(self.position, variants.to_vec()), PROBE_DEADLINE) {
+            Ok(Reply::Judged(judged)) if judged.len() == variants.len() => Some(judged),
+            _ => None,
+        }
+    }
+}
+
+fn code(told: &Judgement, rates: Option<&Rates>) -> Code {
+    let ceiling = rates.and_then(|rates| isa::ceiling(told, rates));
+    Code {
+        registers: told.registers,
+        spills: told.spills,
+        ceiling: ceiling.map(|c| c.0).or(told.density),
+        ceiling_by: ceiling.map(|c| c.1.to_owned()).or_else(|| told.density.map(|_| "density".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chip_of_unknown_rates_is_judged_by_density() {
+        let told = Judgement { density: Some(0.8), spills: Some(0), registers: Some(96), ..Judgement::default() };
+        let code = code(&told, None);
+        assert_eq!((code.ceiling, code.ceiling_by.as_deref(), code.spills), (Some(0.8), Some("density"), Some(0)));
+    }
+}
