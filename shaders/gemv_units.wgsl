@@ -37,9 +37,11 @@ fn product(a: vec4<u32>, b: vec4<u32>) -> i32 {
 {% elif dtype == "q4" %}
 fn nibbles(word: u32) -> vec4<f32> {
 {% if mt %}
-    // The last bits of a float of 2^23 and more are ones: NVIDIA's units convert an integer at an eighth of their rate.
-    let last = ((vec4((word ^ 0x8888u)) >> vec4(0u, 4u, 8u, 12u)) & vec4(15u)) | vec4(0x4b000000u);
-    return bitcast<vec4<f32>>(last) - 8388616.0;
+    // The bits of a float of 2^23, 2^19, 2^15 and 2^11 that count ones stand where the four nibbles do. NVIDIA's units
+    // convert an integer at an eighth of their rate.
+    let own = (vec4(word) ^ vec4(0x8888u)) & vec4(0xfu, 0xf0u, 0xf00u, 0xf000u);
+    let numbers = bitcast<vec4<f32>>(own | vec4(0x4b000000u, 0x49000000u, 0x47000000u, 0x45000000u));
+    return numbers - vec4(8388616.0, 524296.0, 32776.0, 2056.0);
 {% else %}
     return vec4<f32>((vec4<i32>(bitcast<i32>(word)) << vec4(28u, 24u, 20u, 16u)) >> vec4(28u));
 {% endif %}

@@ -65,8 +65,24 @@ pub struct Hardware {
     pub software: bool,
     /// How much memory one device has is known.
     pub memory_known: bool,
+    /// How its devices reach each other, where the scenario says.
+    pub way: Option<Way>,
     /// What the device's numbers rest on.
     pub provenance: Provenance,
+}
+
+/// The way from device to device inside a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Way {
+    /// A scale-up link: NVLink, Infinity Fabric, HCCS, or a bridge of such.
+    #[serde(rename = "nvlink")]
+    Nvlink,
+    /// Over PCI Express from device to device.
+    #[serde(rename = "pcie-p2p")]
+    PcieP2p,
+    /// Over PCI Express through the host's memory, where drivers, virtualisation or an IOMMU refuse peer access.
+    #[serde(rename = "pcie-host")]
+    PcieHost,
 }
 
 /// Sustained rates that were measured through one access path.
@@ -283,6 +299,7 @@ impl Hardware {
             measured: None,
             software: false,
             memory_known: true,
+            way: None,
             provenance: Provenance::Catalogued,
         }
     }
@@ -318,6 +335,7 @@ impl Hardware {
             measured: Some(Arc::new(MeasuredRates { paths: Arc::new(paths), launch, submit, reach })),
             software: profile.adapter.software,
             memory_known: memory.is_some(),
+            way: None,
         })
     }
 
@@ -329,6 +347,7 @@ impl Hardware {
             measured: None,
             software: false,
             memory_known: false,
+            way: None,
             provenance: Provenance::Assumed,
         }
     }

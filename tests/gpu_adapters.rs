@@ -99,6 +99,6 @@ fn a_short_bench_gives_verified_rows_and_roofs() {
         let profile = &profiles.results[0];
         assert!(profile.cases.iter().all(|c| c.verified && c.time_s_median > 0.0), "{name}");
         assert!(profile.roofs.gemm_f32_flop_s.is_some_and(|r| r > 0.0), "{name}: {:?}", profile.anomalies);
-        assert!(profile.roofs.read_byte_s.is_some_and(|r| r > 0.0), "{name}: {:?}", profile.anomalies);
+        assert!(profile.roofs.gemv_f32_byte_s.is_some_and(|r| r > 0.0), "{name}: {:?}", profile.anomalies);
     }
 }

@@ -200,7 +200,9 @@ fn every_other_kernel_of_the_space_on_awkward_lengths() {
             problems.push((Problem::Norm { rows: rows.min(17), width }, Dtype::F32));
             problems.push((Problem::Activation { rows: rows.min(17), width }, Dtype::F32));
             let grouped = Problem::Experts { m: rows, experts, n: width, k: 1 + (at as u64 % 67) };
-            problems.extend(grouped.types().iter().map(|dtype| (grouped, *dtype)));
+            // Narrow types share their tiles and loops with f32: fewer lengths show what is their own.
+            let types = |problem: Problem| if at % 3 == 0 { problem.types() } else { &problem.types()[..1] };
+            problems.extend(types(grouped).iter().map(|dtype| (grouped, *dtype)));
             problems.push((Problem::Read { words: 4 * width * rows }, Dtype::U32));
             problems.push((Problem::Copy { words: 4 * width * rows }, Dtype::U32));
             let (kv_heads, group) = ([1, 2, 3][at % 3], [1, 2, 4, 7][at % 4]);
@@ -208,7 +210,7 @@ fn every_other_kernel_of_the_space_on_awkward_lengths() {
             let head_dim = [64, 128][at % 2];
             let heads = kv_heads * group;
             let cached = Problem::Attention { queries, context: width, heads, kv_heads, head_dim };
-            problems.extend(cached.types().iter().map(|dtype| (cached, *dtype)));
+            problems.extend(types(cached).iter().map(|dtype| (cached, *dtype)));
         }
         for (name, backend, position) in adapters() {
             let gpu = Gpu::open(backend, position).expect("opens");

@@ -24,6 +24,7 @@ impl Device {
             link: None,
             network: None,
             interconnect: None,
+            pcie_peers: true,
             pcie: None,
             compute_units: None,
             tdp: None,

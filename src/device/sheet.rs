@@ -56,6 +56,9 @@ pub struct Device {
     /// PCI Express generation and width.
     #[serde(default)]
     pub pcie: Option<String>,
+    /// The maker's driver lets one such device reach another's memory over PCI Express; it does unless the sheet says no.
+    #[serde(default = "yes")]
+    pub pcie_peers: bool,
     /// Streaming multiprocessors, compute units, cores.
     #[serde(default)]
     pub compute_units: Option<u32>,
@@ -124,6 +127,10 @@ impl<'de> Deserialize<'de> for PciId {
     }
 }
 
+const fn yes() -> bool {
+    true
+}
+
 /// The scale-up link of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -133,6 +140,9 @@ pub struct Link {
     pub per_direction: Bandwidth,
     /// Devices that reach each other over it.
     pub domain: u32,
+    /// It is a bridge that is bought apart: there only where a scenario says so.
+    #[serde(default)]
+    pub optional: bool,
     /// It is Ethernet from device to device: no switch adds up, and a message takes as long as over a network.
     #[serde(default)]
     pub ethernet: bool,

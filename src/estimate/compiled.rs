@@ -11,7 +11,7 @@ use super::collectives::DISPATCH;
 use super::constants::{EngineConstants, Kind};
 use super::forward;
 use super::layer::{SHARED_DOWN, SHARED_UP};
-use super::machine::{Machine, Unanswerable};
+use super::machine::{self, Machine, Unanswerable};
 use super::memory::{Memory, Shortage};
 use super::op::{Op, Work};
 use super::path;
@@ -19,7 +19,7 @@ use super::schedule::{Parts, Schedule};
 use super::step::{Each, RankStep, Step, Whole};
 use super::timing::Timed;
 use crate::precision::Precision;
-use crate::setup::{Engine, Load, Setup, Speed};
+use crate::setup::{Engine, Hardware, Load, Setup, Speed};
 use crate::units::Seconds;
 
 /// Tokens that llama.cpp takes in hand at once (`n_batch`).
@@ -46,11 +46,21 @@ pub struct Compiled {
     pub correction: Option<Correction>,
     /// Kernels of a step.
     kernels: f64,
+    /// Share of them that is attention.
+    attention_kernels: f64,
     draft_launches: f64,
     overlap_units: f64,
     /// The device generation has constants fitted on its own kernels, or was measured itself.
     pub calibrated: bool,
 }
+
+/// Tokens of a step up to which vLLM captures graphs unless it is told otherwise (`max_cudagraph_capture_size` 512, in
+/// pieces around attention since its engine V1; docs.vllm.ai, design of CUDA graphs). SGLang and TensorRT-LLM run steps
+/// with prompt tokens without graphs by default.
+const CAPTURED: f64 = 512.0;
+
+/// The decode step by which the ways are compared: sequences, and tokens in the cache of each.
+const DOUBTED: (f64, f64) = (32.0, 1024.0);
 
 impl Compiled {
     /// Looks up the constants of a setup and lays out its op list.
@@ -74,7 +84,8 @@ impl Compiled {
         let architecture = &setup.hardware.sheet.architecture;
         let calibrated = setup.hardware.measured.is_some()
             || calibration.kernel(Kind::Gemm, architecture, family, Precision::Bf16).1;
-        let kernels = ops.iter().map(Op::kernels).sum();
+        let kernels = ops.iter().map(Op::kernels).sum::<f64>();
+        let attention = ops.iter().filter(|op| op.class == Class::Attention).map(Op::kernels).sum::<f64>();
         let (draft_launches, overlap_units) = (shared.draft_launches, shared.overlap_units);
         let compiled = Self {
             correction: calibration.correction(&setup, None),
@@ -86,6 +97,7 @@ impl Compiled {
             machine,
             engine,
             kernels,
+            attention_kernels: attention / kernels.max(1.0),
             draft_launches,
             overlap_units,
             calibrated,
@@ -103,7 +115,34 @@ impl Compiled {
         if self.calibrated || situation == Situation::Uncalibrated || situation == Situation::SingleStream {
             let band = |q| calibration.band(situation, q).map(|b| (b.low, b.high));
             self.bands = [band(Quantity::Ttft), band(Quantity::Tpot), band(Quantity::Throughput)];
+            self = self.widened(calibration);
         }
+        self
+    }
+
+    /// How the devices of an instance reach each other, and whether nobody said so; `None` for one device.
+    pub fn link(&self) -> Option<(&'static str, bool)> {
+        let assumed = !machine::doubted(&self.setup.hardware, self.setup.layout.instance()).is_empty();
+        self.machine.link().map(|link| (link, assumed))
+    }
+
+    /// With bands that hold whichever way over PCI Express the devices reach each other, where nobody says which.
+    fn widened(mut self, calibration: &Calibration) -> Self {
+        let layout = &self.setup.layout;
+        let step = self.decoding(DOUBTED.0, DOUBTED.1);
+        let own = self.step(&step);
+        let (mut slower, mut faster) = (1.0_f64, 1.0_f64);
+        for other in machine::doubted(&self.setup.hardware, layout.instance()) {
+            let hardware = Hardware { way: Some(other), ..self.setup.hardware.clone() };
+            let shared = calibration.shared_on(&hardware.sheet.architecture, self.setup.engine);
+            let Ok(machine) = Machine::new(&hardware, layout, &shared, &self.engine) else { continue };
+            let ratio = Self { machine, ..self.clone() }.step(&step) / own;
+            (slower, faster) = (slower.max(ratio), faster.min(ratio));
+        }
+        let [ttft, tpot, throughput] = self.bands;
+        let times = |band: Option<(f64, f64)>| band.map(|(low, high)| (low * faster, high * slower));
+        let rates = |band: Option<(f64, f64)>| band.map(|(low, high)| (low / slower, high / faster));
+        self.bands = [times(ttft), times(tpot), rates(throughput)];
         self
     }
 
@@ -245,7 +284,8 @@ impl Compiled {
 
     /// Time of a step that carries nothing but prompts: `prompts` of `tokens` tokens.
     pub fn prompt_step(&self, tokens: f64, prompts: f64) -> Seconds {
-        self.step(&Step::of_prompts(prompts, tokens, 0.0)) + self.host(0.0) + self.eager()
+        let step = Step::of_prompts(prompts, tokens, 0.0);
+        self.step(&step) + self.host(0.0) + self.eager(&step)
     }
 
     /// Time of one prompt on an engine that serves one at a time, in its own chunks; `None` for a batching engine.
@@ -286,9 +326,15 @@ impl Compiled {
         Seconds::new(seconds / self.setup.speed.host) + launches
     }
 
-    /// What a step with prompt tokens pays on top for running without a captured graph.
-    pub fn eager(&self) -> Seconds {
-        if self.setup.limits.eager { Seconds::ZERO } else { self.launched() }
+    /// What a step with prompt tokens pays on top for running without a captured graph. vLLM replays graphs in pieces up
+    /// to the tokens it captures, and launches attention alone between them.
+    pub fn eager(&self, step: &Step) -> Seconds {
+        let captured = self.setup.engine == Engine::Vllm && step.tokens().0 / self.machine.dp <= CAPTURED;
+        match self.setup.limits.eager {
+            true => Seconds::ZERO,
+            false if captured => self.launched() * self.attention_kernels,
+            false => self.launched(),
+        }
     }
 
     /// Time in which the host launches every kernel of a step.

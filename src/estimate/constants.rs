@@ -215,10 +215,18 @@ pub struct Shared {
     pub switch_reduce_ranks: f64,
     /// Latency of a collective over PCI Express per rank, s.
     pub pcie_latency_rank_s: f64,
-    /// Share of PCI Express a one-shot collective reaches.
-    pub pcie_one_shot: f64,
-    /// Share of PCI Express a two-shot collective reaches.
-    pub pcie_two_shot: f64,
+    /// The same of one that moves its data whole, without a flag beside every word, s.
+    pub pcie_whole_rank_s: f64,
+    /// Share of PCI Express that data moved whole reaches between two devices.
+    pub pcie_pair: f64,
+    /// The same in a ring of more.
+    pub pcie_ring: f64,
+    /// Share of that which data with flags reaches.
+    pub pcie_flagged: f64,
+    /// Latency per rank that the way through the host's memory adds, s.
+    pub pcie_host_rank_s: f64,
+    /// Share of the rate between devices that the way through the host's memory leaves.
+    pub pcie_host: f64,
     /// Share of the network an all-reduce reaches.
     pub network_share: f64,
     /// Share of the link a dispatch or combine reaches.
@@ -254,8 +262,12 @@ impl Shared {
             switch_reduce_s: 0.0,
             switch_reduce_ranks: 0.0,
             pcie_latency_rank_s: 0.0,
-            pcie_one_shot: 1.0,
-            pcie_two_shot: 1.0,
+            pcie_whole_rank_s: 0.0,
+            pcie_pair: 1.0,
+            pcie_ring: 1.0,
+            pcie_flagged: 1.0,
+            pcie_host_rank_s: 0.0,
+            pcie_host: 1.0,
             network_share: 1.0,
             exchange_link: 1.0,
             exchange_network: 1.0,

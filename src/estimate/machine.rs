@@ -7,7 +7,8 @@ use crate::device::Device;
 use crate::device::measured_paths::MeasuredPaths;
 use crate::device::operand::Operand;
 use crate::device::products::Products;
-use crate::setup::{Hardware, Layout};
+use crate::device::sheet::Link;
+use crate::setup::{Hardware, Layout, Way};
 use crate::units::{Bandwidth, Bytes, FlopRate, Seconds};
 use std::sync::Arc;
 
@@ -69,11 +70,13 @@ enum Wire {
     Switch(Bandwidth),
     Ethernet(Bandwidth),
     Pcie(Bandwidth),
+    /// PCI Express through the host's memory.
+    Host(Bandwidth),
 }
 
 impl Wire {
     const fn rate(self) -> Bandwidth {
-        let (Self::Switch(rate) | Self::Ethernet(rate) | Self::Pcie(rate)) = self;
+        let (Self::Switch(rate) | Self::Ethernet(rate) | Self::Pcie(rate) | Self::Host(rate)) = self;
         rate
     }
 }
@@ -101,7 +104,7 @@ impl Machine {
     ) -> Result<Self, Unanswerable> {
         let sheet = &hardware.sheet;
         let ranks = layout.tp * layout.dp;
-        let (wire, reach) = wire(sheet, layout.instance());
+        let (wire, reach) = wire(sheet, hardware.way, layout.instance());
         let nodes = ranks.div_ceil(reach);
         let beyond = (layout.instance().div_ceil(reach) - 1).min(layout.pp - 1);
         let network = match sheet.network {
@@ -144,6 +147,22 @@ impl Machine {
         self.wire.rate()
     }
 
+    /// Share of PCI Express that the way through the host leaves.
+    const fn through_host(&self) -> f64 {
+        if matches!(self.wire, Wire::Host(_)) { self.shared.pcie_host } else { 1.0 }
+    }
+
+    /// How the devices of one instance reach each other; `None` for one device.
+    pub fn link(&self) -> Option<&'static str> {
+        let alone = self.ranks * (1.0 + self.hops.0 + self.hops.1) <= 1.0;
+        (!alone).then_some(match self.wire {
+            Wire::Switch(_) => "nvlink",
+            Wire::Ethernet(_) => "ethernet",
+            Wire::Pcie(_) => "pcie-p2p",
+            Wire::Host(_) => "pcie-host",
+        })
+    }
+
     /// Latency of the smallest collective over so many ranks.
     pub fn latency_of(&self, ranks: f64) -> Seconds {
         let s = &self.shared;
@@ -152,6 +171,7 @@ impl Machine {
             Wire::Switch(_) => s.link_latency_s + s.link_latency_rank_s * ranks,
             Wire::Ethernet(_) => s.network_s + s.link_latency_s + s.link_latency_rank_s * ranks,
             Wire::Pcie(_) => s.pcie_latency_rank_s * ranks,
+            Wire::Host(_) => (s.pcie_latency_rank_s + s.pcie_host_rank_s) * ranks,
         })
     }
 
@@ -174,7 +194,8 @@ impl Machine {
     }
 
     /// Time of an all-reduce of `size` over so many neighbouring ranks: one shot (every rank reads all) or two shots
-    /// (reduce-scatter, all-gather) or sums made in the switch, whichever is fastest; between nodes what a node's ranks
+    /// (reduce-scatter, all-gather) or sums made in the switch, whichever is fastest; over PCI Express a ring, with flags or
+    /// whole; between nodes what a node's ranks
     /// share goes over the network on top.
     pub fn reduce(&self, size: Bytes, ranks: f64) -> (Seconds, Bound) {
         let s = &self.shared;
@@ -183,13 +204,21 @@ impl Machine {
             return (Seconds::ZERO, Bound::Link);
         }
         let latency = self.latency_of(n);
-        let (rate, one_share, two_share, extra) = match self.wire {
-            Wire::Switch(rate) | Wire::Ethernet(rate) => (rate, s.link_one_shot, s.link_two_shot, s.link_two_shot_s),
-            Wire::Pcie(rate) => (rate, s.pcie_one_shot, s.pcie_two_shot, 0.0),
+        // What a rank sends in a ring, and so in two shots.
+        let sent = size * (2.0 * (n - 1.0) / n);
+        let rate = self.link_rate();
+        let (one, two) = match self.wire {
+            Wire::Switch(_) | Wire::Ethernet(_) => {
+                let one = latency + size * (n - 1.0) / (rate * s.link_one_shot);
+                let two = latency * 2.0 + sent / (rate * (s.link_two_shot * self.two_shot));
+                (one, two + Seconds::new(s.link_two_shot_s))
+            }
+            Wire::Pcie(_) | Wire::Host(_) => {
+                let share = if n <= 2.0 { s.pcie_pair } else { s.pcie_ring } * self.through_host();
+                let whole = latency + Seconds::new((s.pcie_whole_rank_s - s.pcie_latency_rank_s) * n);
+                (latency + sent / (rate * (share * s.pcie_flagged)), whole + sent / (rate * (share * self.two_shot)))
+            }
         };
-        let one = latency + size * (n - 1.0) / (rate * one_share);
-        let two =
-            latency * 2.0 + size * (2.0 * (n - 1.0) / n) / (rate * (two_share * self.two_shot)) + Seconds::new(extra);
         let two = if self.adds_in_switch() && n >= s.switch_reduce_ranks {
             two.min(latency + size / (rate * s.switch_reduce) + Seconds::new(s.switch_reduce_s))
         } else {
@@ -208,7 +237,7 @@ impl Machine {
     pub fn send(&self, size: Bytes) -> (Seconds, Bound) {
         let share = match self.wire {
             Wire::Switch(_) | Wire::Ethernet(_) => self.shared.link_one_shot,
-            Wire::Pcie(_) => self.shared.pcie_one_shot,
+            Wire::Pcie(_) | Wire::Host(_) => self.shared.pcie_pair * self.through_host(),
         };
         let (latency, far) = (self.latency_of(2.0), self.far());
         let inside = (latency + size / (self.link_rate() * share)) * self.hops.0;
@@ -236,26 +265,51 @@ impl Machine {
 ///
 /// # Errors
 /// When the data sheet names neither.
-pub fn way(sheet: &Device, devices: u64) -> Result<Bandwidth, Unanswerable> {
-    let (wire, reach) = wire(sheet, devices);
+pub fn way(hardware: &Hardware, devices: u64) -> Result<Bandwidth, Unanswerable> {
+    let sheet = &hardware.sheet;
+    let (wire, reach) = wire(sheet, hardware.way, devices);
     if devices <= reach {
         return Ok(wire.rate());
     }
     sheet.network.ok_or_else(|| Unanswerable::Network(devices, reach, sheet.id.clone()))
 }
 
+/// The ways a layout might go instead of the one it is taken to go, where nobody says which.
+pub fn doubted(hardware: &Hardware, devices: u64) -> Vec<Way> {
+    if hardware.way.is_some() || devices <= 1 {
+        return Vec::new();
+    }
+    let other = match wire(&hardware.sheet, None, devices).0 {
+        Wire::Pcie(_) => Way::PcieHost,
+        Wire::Host(_) => Way::PcieP2p,
+        Wire::Switch(_) | Wire::Ethernet(_) => return Vec::new(),
+    };
+    let bridge = hardware.sheet.link.filter(|link| link.optional && u64::from(link.domain) >= devices);
+    bridge.map(|_| Way::Nvlink).into_iter().chain([other]).collect()
+}
+
 /// The link of an instance and how many devices it joins: the scale-up link, or PCI Express in one host.
-fn wire(sheet: &Device, ranks: u64) -> (Wire, u64) {
-    match sheet.link {
-        Some(link) if link.per_direction >= SLOW_LINK && (link.domain > 2 || u64::from(link.domain) >= ranks) => {
+fn wire(sheet: &Device, way: Option<Way>, ranks: u64) -> (Wire, u64) {
+    let pcie = matches!(way, Some(Way::PcieP2p | Way::PcieHost));
+    let joins = |link: &Link| {
+        let pair = link.domain <= 2 && u64::from(link.domain) < ranks;
+        way == Some(Way::Nvlink) || (link.per_direction >= SLOW_LINK && !link.optional && !pair)
+    };
+    match sheet.link.filter(|link| !pcie && joins(link)) {
+        Some(link) => {
             let over = if link.ethernet { Wire::Ethernet } else { Wire::Switch };
             (over(link.per_direction), u64::from(link.domain).max(1))
         }
-        link => {
+        None => {
             let rate = if sheet.pcie.as_deref().is_some_and(|p| p.starts_with('5')) { PCIE_5 } else { PCIE_4 };
             // A host has as many devices as its links join, however slow they are; a bridge of two says nothing of it.
-            let host = link.map(|link| u64::from(link.domain)).filter(|domain| *domain > 2);
-            (Wire::Pcie(rate), host.unwrap_or(PCIE_DOMAIN))
+            let host = sheet.link.map(|link| u64::from(link.domain)).filter(|domain| *domain > 2);
+            let through_host = match way {
+                Some(way) => way == Way::PcieHost,
+                None => !sheet.pcie_peers,
+            };
+            let over = if through_host { Wire::Host } else { Wire::Pcie };
+            (over(rate), host.unwrap_or(PCIE_DOMAIN))
         }
     }
 }

@@ -110,7 +110,7 @@ impl Pools {
     pub fn of(prefill: Compiled, decode: Compiled, calibration: &Calibration) -> Result<Self, Unanswerable> {
         let (readers, writers) = (&prefill.setup, &decode.setup);
         let devices = readers.layout.devices() + writers.layout.devices();
-        let rate = machine::way(&writers.hardware.sheet, devices)?;
+        let rate = machine::way(&writers.hardware, devices)?;
         let most = |of: fn(&Compiled) -> crate::units::Bytes| of(&prefill).max(of(&decode));
         let transfer = Transfer {
             fixed: most(|pool| pool.memory.cache_fixed) / rate,

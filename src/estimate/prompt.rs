@@ -142,7 +142,7 @@ impl<'a> Prompts<'a> {
 
     /// Time of a step with prompt tokens.
     fn step(&self, step: &Step) -> Seconds {
-        self.compiled.step(step) + self.compiled.host(step.decode.0) + self.compiled.eager()
+        self.compiled.step(step) + self.compiled.host(step.decode.0) + self.compiled.eager(step)
     }
 
     /// With as many in a step as come during one at random, at a rate in requests/s: of x on average, a step that has any

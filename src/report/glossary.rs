@@ -34,6 +34,11 @@ const TERMS: &[(&str, &str, &str)] = &[
         "How one instance is spread: tensor, pipeline, data-parallel attention, expert parallelism.",
     ),
     (
+        "link",
+        "\"link\":",
+        "How the devices of an instance reach each other: nvlink (any scale-up link), ethernet, pcie-p2p from device to device, pcie-host through the host's memory. Assumed where the scenario's `link` does not say; the band then covers both ways over PCI Express.",
+    ),
+    (
         "basis",
         "price_basis",
         "What a price counts: rent, own (purchase, power, hosting over the hours in use), electricity alone, or api (somebody's price per token). A verdict compares one basis and one year.",

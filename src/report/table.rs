@@ -39,6 +39,7 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("device", "device", Shape::Text),
     ("devices", "n", Shape::Count),
     ("parallel", "layout", Shape::Text),
+    ("link", "link", Shape::Text),
     ("precision", "precision", Shape::Text),
     ("concurrency", "requests", Shape::Count),
     ("ttft_ms", "TTFT ms", Shape::Band),

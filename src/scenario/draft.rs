@@ -4,7 +4,7 @@
 
 use super::axis::Axis;
 use crate::precision::Precision;
-use crate::setup::Engine;
+use crate::setup::{Engine, Way};
 use crate::units::{
     Bytes, Factor, Fraction, GramPerKwh, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts,
 };
@@ -277,6 +277,10 @@ pub struct ContenderDraft {
     pub own: Option<OwnDraft>,
     /// Price of electricity, where nothing else is to be counted.
     pub electricity: Option<UsdPerKwh>,
+    /// How the devices of a host reach each other: `nvlink`, `pcie-p2p` from device to device, or `pcie-host` through the
+    /// host's memory. Where absent, the scale-up link of the data sheet, else PCI Express as its maker's driver allows,
+    /// with a wider band.
+    pub link: Option<Way>,
     /// Memory of one device, where neither catalogue nor driver knows it.
     pub memory: Option<Bytes>,
     /// Electrical power of one device under load.

@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
-use crate::setup::{Engine, Formats, Hardware, Limits, Setup, Speculation, Speed};
+use crate::setup::{Engine, Formats, Hardware, Limits, Setup, Speculation, Speed, Way};
 use crate::units::GramPerKwh;
 use std::sync::Arc;
 
@@ -273,6 +273,12 @@ impl Lookup<'_> {
             })?;
             Hardware::from_sheet(device)
         };
+        if typed.link == Some(Way::Nvlink) && hardware.sheet.link.is_none() {
+            let message = format!("the data sheet of {} has no scale-up link", hardware.sheet.id);
+            let hint = "give pcie-p2p or pcie-host, or a copy of its file with `link`";
+            return Err(self.source.error_at(&format!("{at}.link"), message).hint(hint));
+        }
+        hardware.way = typed.link;
         if let Some(memory) = typed.memory {
             Arc::make_mut(&mut hardware.sheet).memory = memory;
             hardware.memory_known = true;

@@ -18,6 +18,13 @@ pub struct SimulateRow {
     pub devices: u64,
     /// Engines that share nothing.
     pub replicas: u64,
+    /// How the devices of an instance reach each other; with "(assumed)" where the scenario leaves open which way over PCI
+    /// Express.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Most tokens of one step of a data-parallel rank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<u64>,
     /// Serving engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<crate::setup::Engine>,

@@ -100,6 +100,10 @@ fn blank(case: &Case<'_>) -> SimulateRow {
         device: setup.hardware.sheet.id.clone(),
         devices: case.system.devices(),
         replicas: case.system.replicas(),
+        link: compiled
+            .link()
+            .map(|(link, assumed)| if assumed { format!("{link} (assumed)") } else { link.to_owned() }),
+        batch_tokens: Some(setup.limits.batch_tokens),
         engine: Some(setup.engine),
         model: setup.model.name.clone(),
         fits: setup.hardware.memory_known.then(|| case.system.shortage().is_none()),

@@ -92,7 +92,7 @@ impl Steps {
                 let Step { decode: running, context, drafts, .. } = compiled.decoding(decode, context);
                 let alone = Step::of_prompts(prompts.count, prompts.tokens / prompts.count, prompts.past);
                 let step = Step { decode: running, context, drafts, ..alone };
-                (compiled.step(&step) + compiled.host(decode) + compiled.eager()).get() * self.scale
+                (compiled.step(&step) + compiled.host(decode) + compiled.eager(&step)).get() * self.scale
             }
         }
     }

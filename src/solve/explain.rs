@@ -75,7 +75,7 @@ pub fn explain(plan: &Plan, calibration: &Calibration) -> Result<(Vec<ExplainRow
             "prefill",
             &reader,
             &chunk,
-            reader.host(0.0) + reader.eager(),
+            reader.host(0.0) + reader.eager(&chunk),
             chunks.count,
         ));
         if chunks.count > 1.0 {

@@ -24,6 +24,13 @@ pub struct CompareRow {
     /// Degrees of parallelism, such as `tp8`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel: Option<String>,
+    /// How the devices of an instance reach each other: `nvlink` for any scale-up link, `ethernet`, `pcie-p2p` or
+    /// `pcie-host`; with "(assumed)" where the scenario leaves open which way over PCI Express, and the band is wider.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Most tokens of one step of a data-parallel rank.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_tokens: Option<u64>,
     /// Serving engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<Engine>,
@@ -147,12 +154,24 @@ pub struct CompareRow {
 }
 
 /// A row without numbers.
+fn link(compiled: &Compiled) -> Option<String> {
+    let (link, assumed) = compiled.link()?;
+    Some(if assumed { format!("{link} (assumed)") } else { link.to_owned() })
+}
+
+/// Steps of llama.cpp are micro-batches of its own.
+fn batch_tokens(setup: &Setup) -> Option<u64> {
+    matches!(setup.engine, Engine::Vllm | Engine::Sglang | Engine::Trtllm).then_some(setup.limits.batch_tokens)
+}
+
 fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &Price) -> CompareRow {
     CompareRow {
         contender: contender.to_owned(),
         device: device.to_owned(),
         devices: None,
         parallel: None,
+        link: None,
+        batch_tokens: None,
         engine: None,
         model: model.to_owned(),
         precision: None,
@@ -220,6 +239,8 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
     let row = CompareRow {
         devices: Some(setup.layout.devices()),
         parallel: Some(parallel(setup)),
+        link: link(compiled),
+        batch_tokens: batch_tokens(setup),
         engine: Some(setup.engine),
         precision: Some(precision(&setup.model, &setup.formats)),
         fits: setup.hardware.memory_known.then_some(shortage.is_none()),
@@ -244,6 +265,8 @@ pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &L
     let row = CompareRow {
         devices: Some(readers.layout.devices() + writers.layout.devices()),
         parallel: Some(format!("{} | {}", parallel(readers), parallel(writers))),
+        link: link(&pools.decode),
+        batch_tokens: batch_tokens(writers),
         engine: Some(writers.engine),
         precision: Some(precision(&writers.model, &writers.formats)),
         fits: writers.hardware.memory_known.then_some(shortage.is_none()),

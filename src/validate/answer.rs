@@ -4,6 +4,7 @@ use super::Point;
 use super::describe::{self, Described};
 use crate::catalog::Catalog;
 use crate::estimate::cost::Flow;
+use crate::estimate::step::Step;
 use crate::estimate::{Calibration, Compiled, Loop, Pools, Situation};
 use crate::setup::{Layout, Load, Setup};
 use crate::units::Seconds;
@@ -66,7 +67,9 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     let prompts = if alone { 1.0 } else { (16_384.0 / tokens).max(1.0) * ranks };
     let seconds = match compiled.prompt_alone(tokens) {
         Some(seconds) => seconds,
-        None if alone => compiled.prompt_step(tokens, prompts) - compiled.eager(),
+        None if alone => {
+            compiled.prompt_step(tokens, prompts) - compiled.eager(&Step::of_prompts(prompts, tokens, 0.0))
+        }
         None => compiled.prompt_step(tokens, prompts),
     }
     .get();
