@@ -39,11 +39,11 @@ fn verification(c: &mut Criterion) {
         values.iter().flat_map(|&v| (v as f32).to_le_bytes()).collect()
     };
     let (truth, right) = (twin::truth(PROBLEM, Dtype::F32, &real), output(&real));
-    group.bench_function("gate", |b| b.iter(|| gate::judge(black_box(&right), &truth, Fill::Real)));
+    group.bench_function("gate", |b| b.iter(|| gate::judge(black_box(&right), &truth, Fill::Real, 0)));
     let new = || Residual::new(PROBLEM, Dtype::F32, black_box(&exact), 1).expect("a product");
     group.bench_function("residual, reference", |b| b.iter(new));
     let (truth, right) = (twin::Truth::Product(Box::new(new())), output(&exact));
-    group.bench_function("residual, gate", |b| b.iter(|| gate::judge(black_box(&right), &truth, Fill::Exact)));
+    group.bench_function("residual, gate", |b| b.iter(|| gate::judge(black_box(&right), &truth, Fill::Exact, 0)));
 }
 
 /// From a problem to the candidates an adapter can run, and their order: everything of a decision but the measuring.
@@ -82,7 +82,7 @@ fn adapter(c: &mut Criterion) {
         runner.poison().expect("poisons");
         runner.run(1, usize::MAX).expect("runs");
         let output = finish(&variant, PROBLEM, runner.output().expect("reads"));
-        gate::judge(&output, &truth, Fill::Real).expect("verified");
+        gate::judge(&output, &truth, Fill::Real, 0).expect("verified");
         group.bench_function(name, |b| b.iter(|| runner.run(1, usize::MAX)));
     }
 }

@@ -54,8 +54,12 @@ fn an_eager_engine_launches_every_kernel_of_every_step_once() {
     let mut eager = captured.clone();
     eager.limits.eager = true;
     let [captured, eager] = [captured, eager].map(|s| Compiled::new(s, &calibration()).expect("an estimate"));
-    let launches = captured.eager().get();
-    assert!(launches > 0.0 && eager.eager().get() == 0.0);
+    // A long chunk runs without graphs; a short one in pieces of them, with attention alone launched in between.
+    let (chunk, few) = (Step::of_prompts(1.0, 2048.0, 0.0), Step::of_prompts(1.0, 8.0, 0.0));
+    let launches = captured.eager(&chunk).get();
+    assert!(launches > 0.0 && eager.eager(&chunk).get() == 0.0);
+    let pieces = captured.eager(&few).get() / launches;
+    assert!(pieces > 0.0 && pieces < 0.25, "{pieces}");
     let longer = eager.decode_step(4.0, 1000.0).get() - captured.decode_step(4.0, 1000.0).get();
     assert!((longer / launches - 1.0).abs() < 1e-9, "{longer} and {launches} s");
     let prompt = eager.prompt_step(2048.0, 1.0).get() / captured.prompt_step(2048.0, 1.0).get();

@@ -140,7 +140,9 @@ mod tests {
     #[test]
     fn what_was_not_measured_is_at_the_roofs_and_experts_are_absent() {
         let none = reach(Vec::new());
-        assert_eq!((none.decode, none.experts), (Reached { share: 1.0, call_s: 1e-6 }, None));
+        let at_the_roof = Some((Operand::F32, Reached { share: 1.0, call_s: 1e-6 }));
+        assert_eq!(none.decode.holding(Precision::Bf16, None), at_the_roof);
+        assert_eq!(none.experts.holding(Precision::Bf16, None), None);
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub fn by_code(candidates: Vec<(Candidate, Option<Code>)>, task: Task) -> Vec<Ca
     let computes = task.problem.flop() > COMPUTES * task.problem.bytes(task.dtype);
     let chance = |(_, code): &(Candidate, Option<Code>)| {
         let low = computes && ceiling(code).is_some_and(|c| c < best / 2.0);
-        !(whole && spills(code)) && !low
+        !(low || whole && spills(code))
     };
     let mut left: Vec<_> = candidates.into_iter().filter(chance).collect();
     if computes {

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 use underdog::gpu::{Caps, Checks, Gpu, GpuError, Runner, list};
+use underdog::isa::Tree;
 use underdog::kernels::twin::Truth;
 use underdog::kernels::{Data, Fill, Problem, Variant, finish, gate, legal, plan};
 
@@ -109,17 +110,21 @@ pub fn on_a_large_stack(work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Runs an ignored test of this program where the tree's software driver is, which has cooperative matrices; says so in
-/// one line where there is no tree and none is required.
-pub fn in_the_tree(test: &str) {
-    let tree = match underdog::isa::Tree::find() {
-        Ok(tree) => tree,
+/// The tree of drivers; `None`, said in one line, where it is missing and not required (`UNDERDOG_REQUIRE_GPUS`).
+pub fn tree() -> Option<Tree> {
+    match Tree::find() {
+        Ok(tree) => Some(tree),
         Err(why) => {
             assert!(std::env::var_os("UNDERDOG_REQUIRE_GPUS").is_none(), "{why}");
             eprintln!("not tried: {why}");
-            return;
+            None
         }
-    };
+    }
+}
+
+/// Runs an ignored test of this program where the tree's software driver is, which has cooperative matrices.
+pub fn in_the_tree(test: &str) {
+    let Some(tree) = tree() else { return };
     let program = std::env::current_exe().expect("this test");
     let mut run = tree.software(&program);
     run.env_remove("UNDERDOG_REQUIRE_ADAPTERS").args(["--ignored", "--exact", "--nocapture", test]);

@@ -178,7 +178,7 @@ fn seconds(compiled: &Compiled, at: &At) -> f64 {
     }
     let prompts = compiled.machine.dp;
     let step = Step { prefill: Whole(at.prompt), prompts: Whole(prompts), ..compiled.decoding(at.running, at.context) };
-    (compiled.step(&step) + compiled.host(at.running) + compiled.eager()).get()
+    (compiled.step(&step) + compiled.host(at.running) + compiled.eager(&step)).get()
 }
 
 /// A step takes no less time with a larger batch, a longer context or more prompt tokens.
