@@ -5,6 +5,7 @@
 
 use crate::device::measured_paths::{MeasuredPath, MeasuredPaths};
 use crate::device::reach::Reach;
+use crate::device::sheet::Link;
 use crate::device::{Device, Profile};
 use crate::model::spec::{Layer, Part};
 use crate::model::{Class, ModelSpec, Weights};
@@ -110,6 +111,12 @@ pub struct Formats {
 }
 
 impl Setup {
+    /// Most tokens of one step of a data-parallel rank, where the engine cuts prompts by them. Steps of llama.cpp are
+    /// micro-batches of its own.
+    pub fn batch_tokens(&self) -> Option<u64> {
+        matches!(self.engine, Engine::Vllm | Engine::Sglang | Engine::Trtllm).then_some(self.limits.batch_tokens)
+    }
+
     /// The storage format of a class of weights.
     ///
     /// Published 4-bit checkpoints leave more alone than the format says: MXFP4 ones quantise the experts only
@@ -292,6 +299,15 @@ impl Load {
 }
 
 impl Hardware {
+    /// The scale-up link that joins devices here: that of the data sheet, unless the scenario says that they are on PCI
+    /// Express; a bridge that is bought apart only where it says that it is there.
+    pub fn link(&self) -> Option<Link> {
+        self.sheet.link.filter(|link| match self.way {
+            Some(way) => way == Way::Nvlink,
+            None => !link.optional,
+        })
+    }
+
     /// A device from its data sheet.
     pub fn from_sheet(sheet: Device) -> Self {
         Self {

@@ -62,6 +62,11 @@ fn where_nobody_says_the_band_covers_both_ways() {
     let width = |row: &Value| number(row, "tpot_ms_high") / number(row, "tpot_ms_low");
     assert!(width(&open) > 1.05 * width(&direct), "{} against {}", width(&open), width(&direct));
     assert!(number(&open, "tpot_ms_high") > number(&host, "tpot_ms"));
+    // Prompts move more bytes at a time: their time is in doubt by more.
+    let first = |row: &Value| number(row, "ttft_ms_high") / number(row, "ttft_ms");
+    let each = |row: &Value| number(row, "tpot_ms_high") / number(row, "tpot_ms");
+    assert!(first(&open) / first(&direct) > each(&open) / each(&direct));
+    assert!(number(&open, "output_tok_s_per_device_low") < number(&host, "output_tok_s_per_device"));
 }
 
 #[test]
@@ -73,6 +78,9 @@ fn geforce_cards_go_through_the_host_and_bridges_are_bought_apart() {
     assert!(number(&bridged("nvlink"), "tpot_ms") < number(&bridged("pcie-p2p"), "tpot_ms"));
     assert_eq!(row(&["contender.cards.device=h100-sxm-80gb"])["link"], "nvlink");
     assert!(row(&["contender.cards.count=1", "contender.cards.parallel.tp=1"]).get("link").is_none());
+    // A bridge joins two; four share PCI Express whatever is said.
+    let four = ["contender.cards.device=a100-pcie-80gb", "contender.cards.count=4", "contender.cards.parallel.tp=4"];
+    assert_eq!(row(&[&four[..], &["contender.cards.link=nvlink"]].concat())["link"], "pcie-p2p");
     let (code, err, _) = run(&["contender.cards.link=nvlink"]);
     assert!(code == 2 && err.contains("no scale-up link"), "{err}");
 }

@@ -335,7 +335,7 @@ fn who_was_turned_away_is_no_success() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("t.csv");
     // A third of the requests is longer than the memory of an engine.
-    let line = |i: usize| format!("{},{},8\n", i, if i % 3 == 0 { 50_000_000 } else { 100 });
+    let line = |i: usize| format!("{},{},8\n", i, if i.is_multiple_of(3) { 50_000_000 } else { 100 });
     let lines: String = (0..150).map(line).collect();
     fs::write(&path, format!("arrival_s,input_tokens,output_tokens\n{lines}")).expect("written");
     let trace = format!("workload.trace={}", path.display());

@@ -130,7 +130,7 @@ pub fn verify(args: &Verify, options: &Options, output: &Output) -> Result<(), F
     if stop.load(Ordering::Relaxed) {
         return Err(Failure::Interrupted);
     }
-    if count("wrong") + count("failed") + failures.len() > 0 || count("verified") == 0 {
+    if count("wrong") + count("failed") + count("left out") + failures.len() > 0 || count("verified") == 0 {
         return Err(Failure::Unverified(sentence));
     }
     Ok(())

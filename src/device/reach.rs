@@ -46,11 +46,14 @@ impl ByType {
         Self(Operand::ALL.map(of))
     }
 
-    /// The narrowest type that was measured and holds what is stored so, with activations in a given format or the usual
-    /// one; `None` where none was measured.
+    /// The type that streams what is stored so soonest, of those that were measured and hold it with activations in a
+    /// given format or the usual one; `None` where none was measured.
     pub fn holding(&self, stored: Precision, activations: Option<Precision>) -> Option<(Operand, Reached)> {
-        let all = Operand::ALL.into_iter().zip(self.0).rev();
-        all.filter(|(operand, _)| operand.holds(stored, activations)).find_map(|(operand, r)| Some((operand, r?)))
+        let all = Operand::ALL.into_iter().zip(self.0);
+        let holds = all.filter(|(operand, _)| operand.holds(stored, activations));
+        let measured = holds.filter_map(|(operand, reached)| Some((operand, reached?)));
+        let time = |(operand, reached): &(Operand, Reached)| operand.weight_bytes() / reached.share;
+        measured.min_by(|a, b| time(a).total_cmp(&time(b)))
     }
 }
 

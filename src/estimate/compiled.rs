@@ -59,7 +59,7 @@ pub struct Compiled {
 /// with prompt tokens without graphs by default.
 const CAPTURED: f64 = 512.0;
 
-/// The decode step by which the ways are compared: sequences, and tokens in the cache of each.
+/// The steps by which the ways are compared: sequences that decode, and tokens in the cache of each, or of a prompt.
 const DOUBTED: (f64, f64) = (32.0, 1024.0);
 
 impl Compiled {
@@ -115,34 +115,38 @@ impl Compiled {
         if self.calibrated || situation == Situation::Uncalibrated || situation == Situation::SingleStream {
             let band = |q| calibration.band(situation, q).map(|b| (b.low, b.high));
             self.bands = [band(Quantity::Ttft), band(Quantity::Tpot), band(Quantity::Throughput)];
-            self = self.widened(calibration);
+            self = self.widened();
         }
         self
     }
 
-    /// How the devices of an instance reach each other, and whether nobody said so; `None` for one device.
-    pub fn link(&self) -> Option<(&'static str, bool)> {
+    /// How the devices of an instance reach each other, with "(assumed)" where nobody said so; `None` for one device.
+    pub fn link(&self) -> Option<String> {
+        let link = self.machine.link()?;
         let assumed = !machine::doubted(&self.setup.hardware, self.setup.layout.instance()).is_empty();
-        self.machine.link().map(|link| (link, assumed))
+        Some(if assumed { format!("{link} (assumed)") } else { link.to_owned() })
     }
 
-    /// With bands that hold whichever way over PCI Express the devices reach each other, where nobody says which.
-    fn widened(mut self, calibration: &Calibration) -> Self {
+    /// With bands that hold whichever way over PCI Express the devices reach each other, where nobody says which: by what
+    /// the other ways make of a decode step and of a step with a prompt.
+    fn widened(mut self) -> Self {
         let layout = &self.setup.layout;
-        let step = self.decoding(DOUBTED.0, DOUBTED.1);
-        let own = self.step(&step);
-        let (mut slower, mut faster) = (1.0_f64, 1.0_f64);
+        let steps = [self.decoding(DOUBTED.0, DOUBTED.1), Step::of_prompts(1.0, DOUBTED.1, 0.0)];
+        let own = steps.map(|step| self.step(&step));
+        let [mut writing, mut reading] = [(1.0_f64, 1.0_f64); 2];
         for other in machine::doubted(&self.setup.hardware, layout.instance()) {
             let hardware = Hardware { way: Some(other), ..self.setup.hardware.clone() };
-            let shared = calibration.shared_on(&hardware.sheet.architecture, self.setup.engine);
-            let Ok(machine) = Machine::new(&hardware, layout, &shared, &self.engine) else { continue };
-            let ratio = Self { machine, ..self.clone() }.step(&step) / own;
-            (slower, faster) = (slower.max(ratio), faster.min(ratio));
+            let Ok(machine) = Machine::new(&hardware, layout, &self.machine.shared, &self.engine) else { continue };
+            let other = Self { machine, ..self.clone() };
+            for ((step, own), ends) in steps.iter().zip(own).zip([&mut writing, &mut reading]) {
+                let ratio = other.step(step) / own;
+                *ends = (ends.0.min(ratio), ends.1.max(ratio));
+            }
         }
+        let both = (writing.0.min(reading.0), writing.1.max(reading.1));
+        let times = |band: Option<(f64, f64)>, (faster, slower)| band.map(|(l, h)| (l * faster, h * slower));
         let [ttft, tpot, throughput] = self.bands;
-        let times = |band: Option<(f64, f64)>| band.map(|(low, high)| (low * faster, high * slower));
-        let rates = |band: Option<(f64, f64)>| band.map(|(low, high)| (low / slower, high / faster));
-        self.bands = [times(ttft), times(tpot), rates(throughput)];
+        self.bands = [times(ttft, reading), times(tpot, writing), times(throughput, (1.0 / both.1, 1.0 / both.0))];
         self
     }
 

@@ -3,7 +3,6 @@
 use super::bound::Bound;
 use super::constants::{EngineConstants, Shared};
 use super::path;
-use crate::device::Device;
 use crate::device::measured_paths::MeasuredPaths;
 use crate::device::operand::Operand;
 use crate::device::products::Products;
@@ -104,7 +103,7 @@ impl Machine {
     ) -> Result<Self, Unanswerable> {
         let sheet = &hardware.sheet;
         let ranks = layout.tp * layout.dp;
-        let (wire, reach) = wire(sheet, hardware.way, layout.instance());
+        let (wire, reach) = wire(hardware, layout.instance());
         let nodes = ranks.div_ceil(reach);
         let beyond = (layout.instance().div_ceil(reach) - 1).min(layout.pp - 1);
         let network = match sheet.network {
@@ -267,7 +266,7 @@ impl Machine {
 /// When the data sheet names neither.
 pub fn way(hardware: &Hardware, devices: u64) -> Result<Bandwidth, Unanswerable> {
     let sheet = &hardware.sheet;
-    let (wire, reach) = wire(sheet, hardware.way, devices);
+    let (wire, reach) = wire(hardware, devices);
     if devices <= reach {
         return Ok(wire.rate());
     }
@@ -279,7 +278,7 @@ pub fn doubted(hardware: &Hardware, devices: u64) -> Vec<Way> {
     if hardware.way.is_some() || devices <= 1 {
         return Vec::new();
     }
-    let other = match wire(&hardware.sheet, None, devices).0 {
+    let other = match wire(hardware, devices).0 {
         Wire::Pcie(_) => Way::PcieHost,
         Wire::Host(_) => Way::PcieP2p,
         Wire::Switch(_) | Wire::Ethernet(_) => return Vec::new(),
@@ -289,13 +288,14 @@ pub fn doubted(hardware: &Hardware, devices: u64) -> Vec<Way> {
 }
 
 /// The link of an instance and how many devices it joins: the scale-up link, or PCI Express in one host.
-fn wire(sheet: &Device, way: Option<Way>, ranks: u64) -> (Wire, u64) {
-    let pcie = matches!(way, Some(Way::PcieP2p | Way::PcieHost));
+fn wire(hardware: &Hardware, ranks: u64) -> (Wire, u64) {
+    let way = hardware.way;
+    let sheet = &hardware.sheet;
     let joins = |link: &Link| {
         let pair = link.domain <= 2 && u64::from(link.domain) < ranks;
-        way == Some(Way::Nvlink) || (link.per_direction >= SLOW_LINK && !link.optional && !pair)
+        (way == Some(Way::Nvlink) || link.per_direction >= SLOW_LINK) && !pair
     };
-    match sheet.link.filter(|link| !pcie && joins(link)) {
+    match hardware.link().filter(joins) {
         Some(link) => {
             let over = if link.ethernet { Wire::Ethernet } else { Wire::Switch };
             (over(link.per_direction), u64::from(link.domain).max(1))
@@ -305,8 +305,9 @@ fn wire(sheet: &Device, way: Option<Way>, ranks: u64) -> (Wire, u64) {
             // A host has as many devices as its links join, however slow they are; a bridge of two says nothing of it.
             let host = sheet.link.map(|link| u64::from(link.domain)).filter(|domain| *domain > 2);
             let through_host = match way {
-                Some(way) => way == Way::PcieHost,
-                None => !sheet.pcie_peers,
+                Some(Way::PcieP2p) => false,
+                Some(Way::PcieHost) => true,
+                Some(Way::Nvlink) | None => !sheet.pcie_peers,
             };
             let over = if through_host { Wire::Host } else { Wire::Pcie };
             (over(rate), host.unwrap_or(PCIE_DOMAIN))

@@ -12,8 +12,8 @@ use crate::precision::Precision;
 use crate::setup::MeasuredRates;
 use crate::units::FlopRate;
 
-/// Arithmetic and constants of weights stored so: of the fastest verified kernels that hold them, of grouped experts the
-/// narrowest; where those were not measured, each expert is taken to be a product like any other.
+/// Arithmetic and constants of weights stored so: of the fastest verified kernels that hold them, grouped experts too;
+/// where those were not measured, each expert is taken to be a product like any other.
 pub fn arithmetic(
     measured: &MeasuredRates,
     kind: Kind,
@@ -54,7 +54,7 @@ pub fn kernel(measured: &MeasuredRates, kind: Kind) -> Kernel {
     }
 }
 
-/// Constants of attention over a cache that is stored so, by the narrowest measured kernels that hold it. They move their
+/// Constants of attention over a cache that is stored so, by the measured kernels that stream it soonest. They move their
 /// own type, also where it is wider.
 pub fn attention(measured: &MeasuredRates, kind: Kind, cache: Precision) -> Kernel {
     let reach = if kind == Kind::AttentionPrefill { measured.reach.prefill } else { measured.reach.decode };

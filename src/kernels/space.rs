@@ -364,9 +364,10 @@ fn attention(dtype: Dtype, head_dim: u32, [queries, heads, kv_heads]: [u64; 3], 
     };
     // Few rows fill a GPU by parts of the context.
     let groups = kv_heads * rows.div_ceil(4);
-    if groups < BUSY {
+    if groups <= BUSY / 2 {
         let parts = (BUSY / groups).next_power_of_two() as u32;
-        let parts = if caps.software { vec![4] } else { vec![parts, parts.div_ceil(4)] };
+        let mut parts = if caps.software { vec![4] } else { vec![parts, (parts / 4).max(2)] };
+        parts.dedup();
         rungs.push(rung("split context", parts.into_iter().flat_map(|parts| of(0, parts)).collect()));
     }
     rungs.push(rung("shuffles", of(0, 0)));

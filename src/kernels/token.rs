@@ -131,6 +131,13 @@ pub(super) fn attention_lanes(variant: &Variant, shape: [usize; 5], data: &Data)
     let at_once = 4 * lanes / mr.max(1); // values of a row that the lanes fetch together
     let whole =
         at_once > 0 && dim.is_multiple_of(at_once) && at_once.is_multiple_of(unit * fetched.min(at_once / unit).max(1));
+    // Donors of weights come in whole rounds of the lanes.
+    let donors = (fetched * unit / 4).clamp(1, lanes.max(1));
+    if !lanes.is_multiple_of(donors) || (variant.knob("tex") > 0 && variant.dtype != Dtype::F32) {
+        return Err(format!(
+            "{variant}: {lanes} lanes do not give in rounds of {donors}, or textures hold no such type"
+        ));
+    }
     if variant.knob("hd") as usize != dim || !dim.is_multiple_of(4 * lanes) || !whole {
         return Err(format!("{variant} does not take heads of {dim}"));
     }

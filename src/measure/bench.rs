@@ -182,7 +182,7 @@ pub(super) fn again(session: &mut Session<'_>, profile: &mut Profile) -> Result<
         if let Outcome::Case(second) = session.supervisor.time(job)?
             && second.time_s_median < case.time_s_median
         {
-            **case = *second;
+            **case = Case { code: case.code.take(), ..*second };
         }
     }
     profile.roofs = roofs(&profile.cases);

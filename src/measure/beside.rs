@@ -98,16 +98,15 @@ impl Side {
         let cases = run.rows.iter().filter(|row| row.get("kind").is_some_and(|kind| kind == "case"));
         let rows: Vec<BenchRow> =
             cases.map(|row| serde_json::from_value(Value::Object(row.clone()))).collect::<Result<_, _>>()?;
-        let mut sides: Vec<Self> = Vec::new();
-        for row in &rows {
-            if sides.iter().any(|side| (&side.name, &side.backend) == (&row.adapter, &row.backend)) {
-                continue;
-            }
-            let own: Vec<BenchRow> =
-                rows.iter().filter(|r| (&r.adapter, &r.backend) == (&row.adapter, &row.backend)).cloned().collect();
-            let named = (row.adapter.clone(), row.backend.clone(), row.software);
-            sides.push(Self::named(named, &own, run.notes.clone()));
-        }
+        let adapter = |row: &BenchRow| (row.adapter.clone(), row.backend.clone(), row.bus.clone());
+        let mut adapters: Vec<_> = rows.iter().map(adapter).collect();
+        adapters.dedup();
+        let side = |one: &(String, String, Option<String>)| {
+            let own: Vec<BenchRow> = rows.iter().filter(|row| adapter(row) == *one).cloned().collect();
+            let software = own.first().is_some_and(|row| row.software);
+            Self::named((one.0.clone(), one.1.clone(), software), &own, run.notes.clone())
+        };
+        let sides = adapters.iter().map(side).collect();
         Ok(sides)
     }
 

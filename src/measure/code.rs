@@ -1,7 +1,7 @@
 //! What a driver's compiler makes of candidates, asked before they are timed: a process of its own, which may die.
 
 use super::protocol::{Reply, Request, Target};
-use super::supervisor::{PROBE_DEADLINE, Worker};
+use super::supervisor::{DEADLINE, Worker};
 use crate::catalog::Catalog;
 use crate::device::Device;
 use crate::device::profile::Code;
@@ -20,7 +20,11 @@ pub struct Codes {
     rates: Option<Rates>,
     known: HashMap<Variant, Option<Code>>,
     worker: Option<Worker>,
+    deaths: u32,
 }
+
+/// Compilers that died before nobody is asked any more.
+const DEATHS: u32 = 3;
 
 impl Codes {
     /// Of an adapter. Software compiles for the host's cores, whose machine code nothing here can judge.
@@ -41,36 +45,40 @@ impl Codes {
             rates: sheet.and_then(|sheet| isa::rates_of(&sheet.architecture)),
             known: HashMap::new(),
             worker: None,
+            deaths: 0,
         }
     }
 
     /// What the compiler makes of variants, in their order.
     pub fn ask(&mut self, variants: &[&Variant]) -> Vec<Option<Code>> {
-        let new: Vec<Variant> =
-            variants.iter().filter(|v| !self.known.contains_key(**v)).map(|v| (*v).clone()).collect();
-        if !new.is_empty() && self.target.is_some() {
-            match self.judged(&new) {
-                Some(judged) => {
-                    let rates = self.rates;
-                    let codes = judged.into_iter().map(|told| told.map(|told| code(&told, rates.as_ref())));
-                    self.known.extend(new.into_iter().zip(codes));
-                }
-                // Silent once, silent for good: an extension does not appear later.
-                None => self.target = None,
+        for &variant in variants {
+            if self.target.is_some() && !self.known.contains_key(variant) {
+                let rates = self.rates;
+                let code = self.judged(variant).map(|told| code(&told, rates.as_ref()));
+                self.known.insert(variant.clone(), code);
             }
         }
         variants.iter().map(|v| self.known.get(*v).cloned().flatten()).collect()
     }
 
-    fn judged(&mut self, variants: &[Variant]) -> Option<Vec<Option<Judgement>>> {
+    /// One variant at a time: a compiler that dies over one says nothing of the others.
+    fn judged(&mut self, variant: &Variant) -> Option<Judgement> {
         let target = self.target.as_ref()?;
         let worker = match self.worker.take() {
             Some(worker) => self.worker.insert(worker),
             None => self.worker.insert(Worker::start(&self.exe, target, &[]).ok()?),
         };
-        match worker.ask(&Request::Judge(self.position, variants.to_vec()), PROBE_DEADLINE) {
-            Ok(Reply::Judged(judged)) if judged.len() == variants.len() => Some(judged),
-            _ => None,
+        match worker.ask(&Request::Judge(self.position, vec![variant.clone()]), DEADLINE) {
+            Ok(Reply::Judged(mut judged)) if judged.len() == 1 => judged.swap_remove(0),
+            answer => {
+                self.worker = None;
+                self.deaths += 1;
+                // Silent once, silent for good: an extension does not appear later.
+                if answer.is_ok() || self.deaths >= DEATHS {
+                    self.target = None;
+                }
+                None
+            }
         }
     }
 }

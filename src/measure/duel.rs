@@ -236,7 +236,8 @@ fn pairings(
     }
     let least = |turns: &[Turn], of: fn(&Turn) -> f64| turns.iter().map(of).fold(f64::INFINITY, f64::min);
     // Both roofs in the same turns: a shared machine drifts.
-    let best_s = turns.iter().map(|t| least(t, |t| t.full_training_s)).fold(f64::INFINITY, f64::min);
+    let (_, trained_s) = full.champion()?;
+    let best_s = turns.iter().map(|t| least(t, |t| t.full_training_s)).fold(trained_s, f64::min);
     let row = |((candidate, _), turns): ((Candidate, f64), Vec<Turn>)| {
         let least = |of| least(&turns, of);
         let debt = least(|t| t.full_training_s) / best_s;

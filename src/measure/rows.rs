@@ -15,6 +15,9 @@ pub struct BenchRow {
     pub backend: String,
     /// It computes on the host's cores.
     pub software: bool,
+    /// Where it is plugged in; absent where the driver does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<String>,
     /// Kernel family.
     pub kernel: String,
     /// Stable id of the variant.
@@ -89,6 +92,7 @@ fn row(profile: &Profile, case: &Case) -> BenchRow {
         adapter: profile.adapter.name.clone(),
         backend: profile.adapter.backend.clone(),
         software: profile.adapter.software,
+        bus: Some(profile.adapter.bus.clone()).filter(|bus| !bus.is_empty()),
         kernel: case.kernel.clone(),
         variant: case.variant.clone(),
         dtype: case.dtype.clone(),

@@ -220,20 +220,21 @@ impl Session<'_> {
         rung: Vec<Candidate>,
         left: &dyn Fn() -> f64,
     ) -> Result<Option<Measurement>, MeasureError> {
-        let codes = self.codes.ask(&rung.iter().map(|c| &c.variant).collect::<Vec<_>>());
-        let many = rung.len();
-        let rung = by_code(rung.into_iter().zip(codes).collect(), task);
-        let spared = (many - rung.len()) as u64;
-        let started = Instant::now();
         let predictions = rung.into_iter().map(|c| self.history.predict(c, task)).collect();
-        let mut round: Vec<Candidate> = promising(predictions).into_iter().map(|p| p.candidate).collect();
+        let hopeful: Vec<Candidate> = promising(predictions).into_iter().map(|p| p.candidate).collect();
+        let (many, asked) = (hopeful.len(), Instant::now());
+        let codes = self.codes.ask(&hopeful.iter().map(|c| &c.variant).collect::<Vec<_>>());
+        let mut round = by_code(hopeful.into_iter().zip(codes).collect(), task);
+        let (spared, asked_s, mut looks_s) = (many - round.len(), asked.elapsed().as_secs_f64(), 0.0);
         let (mut rule, mut seen) = (Rule::quick(), Vec::<Measurement>::new());
         loop {
             for candidate in round {
                 if !seen.is_empty() && left() == 0.0 || self.stopped() {
                     break;
                 }
+                let look = Instant::now();
                 let Some(case) = self.time(task, &candidate.variant, rule, None)? else { continue };
+                looks_s += look.elapsed().as_secs_f64();
                 self.history.add(candidate.clone(), task, &case);
                 let time_s = case.time_s_median;
                 // Other work on the machine only ever adds time: the better of two looks counts.
@@ -242,10 +243,10 @@ impl Session<'_> {
                     None => seen.push(Measurement { candidate, task, time_s }),
                 }
             }
-            if rule.samples == Rule::quick().samples {
-                let look_s = started.elapsed().as_secs_f64() / (seen.len().max(1)) as f64;
-                self.searches.spared += spared;
-                self.searches.spared_s += spared as f64 * look_s;
+            if rule.samples == Rule::quick().samples && spared > 0 {
+                let look_s = looks_s / seen.len().max(1) as f64;
+                self.searches.spared += spared as u64;
+                self.searches.spared_s += (spared as f64 * look_s - asked_s).max(0.0);
             }
             seen = if rule.samples == Rule::quick().samples { in_reach(seen) } else { better_half(seen) };
             let Some(best) = seen.first() else { return Ok(None) };

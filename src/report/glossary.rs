@@ -34,6 +34,11 @@ const TERMS: &[(&str, &str, &str)] = &[
         "How one instance is spread: tensor, pipeline, data-parallel attention, expert parallelism.",
     ),
     (
+        "code allows",
+        "code_allows",
+        "Share of the adapter's peak that a kernel's machine code allows by the slowest pipe, before any memory stalls, as the driver's own compiler tells it. What is missing to 1 is the code's debt.",
+    ),
+    (
         "link",
         "\"link\":",
         "How the devices of an instance reach each other: nvlink (any scale-up link), ethernet, pcie-p2p from device to device, pcie-host through the host's memory. Assumed where the scenario's `link` does not say; the band then covers both ways over PCI Express.",
@@ -68,7 +73,7 @@ const TERMS: &[(&str, &str, &str)] = &[
     (
         "saturated",
         "\"saturated\":true",
-        "More arrives than is served, or more users ask than fit: the queue has no bound, and so has the time to the first token.",
+        "More arrives than is served, or more users ask than fit: the queue grows without bound, and the time to the first token with it. Where a simulation served every request in the end, its times are those of so many requests and no others.",
     ),
     (
         "cannot tell",

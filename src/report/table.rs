@@ -137,6 +137,8 @@ const BENCH: &[(&str, &str, Shape)] = &[
     ("gflops", "GFLOP/s", Shape::Number),
     ("gb_s", "GB/s", Shape::Number),
     ("gain_over_naive", "x naive", Shape::Number),
+    ("code_allows", "code allows", Shape::Number),
+    ("spills", "spills", Shape::Count),
     ("clock", "clock", Shape::Text),
     ("verified", "verified", Shape::Flag),
 ];
@@ -154,6 +156,8 @@ const LADDER: &[(&str, &str, Shape)] = &[
     ("gflops", "GFLOP/s", Shape::Number),
     ("gb_s", "GB/s", Shape::Number),
     ("share_of_roof", "of roof", Shape::Number),
+    ("code_allows", "code allows", Shape::Number),
+    ("spills", "spills", Shape::Count),
     ("gain_over_below", "x below", Shape::Number),
     ("gain_over_naive", "x naive", Shape::Number),
     ("api_tax", "API tax", Shape::Number),

@@ -2,24 +2,23 @@
 
 use super::Source;
 use super::draft::{Count, ParallelDraft};
-use crate::device::Device;
 use crate::diagnostic::Diagnostic;
 use crate::model::ModelSpec;
-use crate::setup::{Engine, Layout};
+use crate::setup::{Engine, Hardware, Layout};
 
 /// `count = tp * pp * dp * replicas`; without `parallel`, one instance takes the devices that one link joins.
 pub fn spread(
     source: &Source,
     count: u64,
     typed: ParallelDraft,
-    device: &Device,
+    hardware: &Hardware,
     (model, engine): (&ModelSpec, Engine),
     at: &str,
 ) -> Result<Layout, Diagnostic> {
     let get = |c: Option<Count>| c.map_or(1, |c| c.0);
     let (pp, dp, ep) = (get(typed.pp), get(typed.dp), get(typed.ep));
     let untyped = typed.tp.is_none() && typed.pp.is_none() && typed.dp.is_none() && typed.ep.is_none();
-    let domain = device.link.map_or(1, |l| u64::from(l.domain));
+    let domain = hardware.link().map_or(1, |l| u64::from(l.domain));
     let tp = if untyped { usual(count, domain, model) } else { get(typed.tp) };
     let layout = Layout { tp, pp, dp, ep, replicas: (count / (tp * pp * dp)).max(1) };
     let field = format!("{at}.parallel");

@@ -202,11 +202,11 @@ impl Lookup<'_> {
         };
         let engine = typed.engine.unwrap_or(if hardware.measured.is_some() { Engine::Wgpu } else { Engine::Vllm });
         let (count, parallel) = self.own_devices(typed, at)?;
-        let layout = spread(self.source, count, parallel, &hardware.sheet, (&model, engine), at)?;
+        let layout = spread(self.source, count, parallel, &hardware, (&model, engine), at)?;
         let prefill = match typed.prefill {
             Some(pool) => {
                 let at = format!("{at}.prefill");
-                Some(spread(self.source, pool.count.0, pool.parallel, &hardware.sheet, (&model, engine), &at)?)
+                Some(spread(self.source, pool.count.0, pool.parallel, &hardware, (&model, engine), &at)?)
             }
             None => None,
         };

@@ -100,10 +100,8 @@ fn blank(case: &Case<'_>) -> SimulateRow {
         device: setup.hardware.sheet.id.clone(),
         devices: case.system.devices(),
         replicas: case.system.replicas(),
-        link: compiled
-            .link()
-            .map(|(link, assumed)| if assumed { format!("{link} (assumed)") } else { link.to_owned() }),
-        batch_tokens: Some(setup.limits.batch_tokens),
+        link: compiled.link(),
+        batch_tokens: setup.batch_tokens(),
         engine: Some(setup.engine),
         model: setup.model.name.clone(),
         fits: setup.hardware.memory_known.then(|| case.system.shortage().is_none()),
@@ -142,7 +140,7 @@ fn fill(row: &mut SimulateRow, case: &Case<'_>, world: &World, tally: &mut Tally
     row.times(tally);
     row.queue_requests_mean = Some(tally.queue.mean(seconds));
     row.in_system_requests_mean = Some(tally.present.mean(seconds));
-    row.running_batch = Some(tally.batch_s / tally.writing_s);
+    row.running_batch = (tally.writing_s > 0.0).then(|| tally.batch_s / tally.writing_s);
     row.utilisation = Some(utilisation(case, tally, seconds));
     row.kv_occupancy = world.blocks().filter(|b| *b > 0).map(|blocks| tally.used_s / seconds / blocks as f64);
     row.prefix_hit = Some(tally.found as f64 / tally.looked_up as f64);

@@ -59,6 +59,7 @@ struct Line {
     #[serde(alias = "queued_ts")]
     arrival_s: Option<f64>,
     timestamp: Option<f64>,
+    timestamp_ms: Option<f64>,
     #[serde(alias = "input_length", alias = "input_toks")]
     input_tokens: Option<f64>,
     #[serde(alias = "output_length", alias = "output_toks")]
@@ -282,7 +283,8 @@ impl Trace {
             self.wrong(format!("column {}: {plain}", error.column())).hint(KNOWN)
         })?;
         let missing = |what: &str| self.wrong(format!("there is no {what}")).hint(KNOWN);
-        let time = match (line.arrival_s, line.timestamp) {
+        let named = line.arrival_s.or(line.timestamp_ms.map(|ms| ms * 1e-3));
+        let time = match (named, line.timestamp) {
             (Some(seconds), _) => Some(seconds),
             (None, Some(ms)) => Some(self.milliseconds(ms)?),
             (None, None) => None,
@@ -295,7 +297,7 @@ impl Trace {
         let input = whole(line.input_tokens, "input_length")?;
         let output = whole(line.output_tokens, "output_length")?;
         let time = time.ok_or_else(|| missing("timestamp"))?;
-        Ok(((time, input, output, line.hash_ids.into_boxed_slice(), false), line.arrival_s.is_some()))
+        Ok(((time, input, output, line.hash_ids.into_boxed_slice(), false), named.is_some()))
     }
 
     /// A time of Mooncake's `timestamp`, which are whole milliseconds, in s.

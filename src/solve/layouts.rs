@@ -13,7 +13,7 @@ pub const PER_DEVICE: [f64; 13] = [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 3
 
 /// Ways to spread a model over whole nodes of its device.
 pub fn layouts(setup: &Setup) -> Vec<Layout> {
-    let node = setup.hardware.sheet.link.map_or(HOST, |l| u64::from(l.domain).clamp(1, HOST));
+    let node = setup.hardware.link().map_or(HOST, |l| u64::from(l.domain).clamp(1, HOST));
     let model = &setup.model;
     let powers = |most: u64| (0..=most.ilog2()).map(|p| 1u64 << p);
     let mut all = Vec::new();

@@ -154,16 +154,6 @@ pub struct CompareRow {
 }
 
 /// A row without numbers.
-fn link(compiled: &Compiled) -> Option<String> {
-    let (link, assumed) = compiled.link()?;
-    Some(if assumed { format!("{link} (assumed)") } else { link.to_owned() })
-}
-
-/// Steps of llama.cpp are micro-batches of its own.
-fn batch_tokens(setup: &Setup) -> Option<u64> {
-    matches!(setup.engine, Engine::Vllm | Engine::Sglang | Engine::Trtllm).then_some(setup.limits.batch_tokens)
-}
-
 fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &Price) -> CompareRow {
     CompareRow {
         contender: contender.to_owned(),
@@ -239,8 +229,8 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
     let row = CompareRow {
         devices: Some(setup.layout.devices()),
         parallel: Some(parallel(setup)),
-        link: link(compiled),
-        batch_tokens: batch_tokens(setup),
+        link: compiled.link(),
+        batch_tokens: setup.batch_tokens(),
         engine: Some(setup.engine),
         precision: Some(precision(&setup.model, &setup.formats)),
         fits: setup.hardware.memory_known.then_some(shortage.is_none()),
@@ -265,8 +255,8 @@ pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &L
     let row = CompareRow {
         devices: Some(readers.layout.devices() + writers.layout.devices()),
         parallel: Some(format!("{} | {}", parallel(readers), parallel(writers))),
-        link: link(&pools.decode),
-        batch_tokens: batch_tokens(writers),
+        link: pools.decode.link(),
+        batch_tokens: writers.batch_tokens(),
         engine: Some(writers.engine),
         precision: Some(precision(&writers.model, &writers.formats)),
         fits: writers.hardware.memory_known.then_some(shortage.is_none()),
