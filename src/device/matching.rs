@@ -36,8 +36,8 @@ pub fn find<'a>(profile: &Profile, sheets: &'a [Device]) -> Match<'a> {
         return Match::Unknown;
     }
     let numbered = adapter.device_id != 0;
-    let by_number = |d: &&Device| d.pci.iter().any(|p| (p.vendor, p.device) == (adapter.vendor_id, adapter.device_id));
-    let fits = |d: &&Device| same_name(&adapter.name, &d.name) && (by_number(d) || !numbered || d.pci.is_empty());
+    let number = [adapter.vendor_id, adapter.device_id];
+    let fits = |d: &&Device| same_name(&adapter.name, &d.name) && (d.bears(number) || !numbered || d.pci.is_empty());
     let candidates: Vec<&Device> = sheets.iter().filter(fits).collect();
     match candidates.as_slice() {
         [] => Match::Unknown,

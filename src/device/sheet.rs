@@ -201,6 +201,11 @@ pub struct Missing {
 }
 
 impl Device {
+    /// A board of it bears this PCI vendor and device number.
+    pub fn bears(&self, [vendor, device]: [u32; 2]) -> bool {
+        self.pci.iter().any(|p| [p.vendor, p.device] == [vendor, device])
+    }
+
     /// Reads a device by catalogue name or path.
     ///
     /// # Errors

@@ -2,6 +2,9 @@
 //!
 //! [`Compiled::new`] looks everything up once; the rest allocates nothing, so that searches and simulations can ask a
 //! hundred thousand times a second.
+//!
+//! Longer than other files: a step's time, its launches, its limits and its bands rest on the same looked-up values, which
+//! nobody else may see.
 
 use super::anchor::Correction;
 use super::band::{Quantity, Situation};

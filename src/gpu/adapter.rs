@@ -1,5 +1,6 @@
 //! Which drivers this host has, and which adapters one driver offers.
 
+use super::executable;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -224,10 +225,7 @@ pub fn unloadable() -> Option<String> {
     };
     // A path with folders in it is meant from the manifest's own; a bare name is for the system to find.
     let path = if library.contains('/') { manifest.with_file_name("").join(&library) } else { PathBuf::from(&library) };
-    // SAFETY: the Vulkan loader runs this library's initialisers as well, in this same process, when it lists drivers.
-    #[allow(unsafe_code)]
-    let loaded = unsafe { ash::Entry::load_from(&path) };
-    let Err(ash::LoadingError::LibraryLoadFailure(error)) = loaded else { return None };
+    let error = executable::refusal(&path)?;
     let cause = if library.contains("nvidia") {
         "; the NVIDIA driver's libraries for graphics are missing or of another version than its kernel module: in a \
          container, run it with NVIDIA_DRIVER_CAPABILITIES=all (or with graphics among them), on a host install libnvidia-gl"

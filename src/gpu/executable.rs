@@ -60,6 +60,16 @@ pub enum Silent {
     Spirv(&'static str),
 }
 
+/// Why a driver's library does not load; `None` where it does.
+pub(super) fn refusal(library: &std::path::Path) -> Option<String> {
+    // SAFETY: the Vulkan loader runs this library's initialisers as well, in this same process, when it lists drivers.
+    match unsafe { ash::Entry::load_from(library) } {
+        Err(ash::LoadingError::LibraryLoadFailure(error)) => Some(error.to_string()),
+        // A driver need not export what a loader does.
+        _ => None,
+    }
+}
+
 fn refused(what: &'static str) -> impl Fn(vk::Result) -> Silent {
     move |why| Silent::Refused(what, why.to_string())
 }

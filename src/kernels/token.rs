@@ -2,7 +2,7 @@
 
 use super::data::{Data, pad, stored};
 use super::limits::SLICE;
-use super::{Dtype, Family, Variant, template};
+use super::{Dtype, Family, Variant, template, units};
 use crate::gpu::{Memory, Plan, Program, Step};
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
@@ -123,11 +123,8 @@ impl Cache {
 pub(super) fn attention_lanes(variant: &Variant, shape: [usize; 5], data: &Data) -> Result<Plan, String> {
     let [queries, context, heads, kv_heads, dim] = shape;
     let [lanes, mr, fetched, most] = ["l", "mr", "fl", "sp"].map(|name| variant.knob(name) as usize);
-    let unit = match variant.dtype {
-        Dtype::F16 => 2,
-        Dtype::I8 => 4,
-        _ => 1,
-    };
+    // Quads in a unit of 16 bytes.
+    let unit = units::unit(variant.dtype) / 4;
     let at_once = 4 * lanes / mr.max(1); // values of a row that the lanes fetch together
     let whole =
         at_once > 0 && dim.is_multiple_of(at_once) && at_once.is_multiple_of(unit * fetched.min(at_once / unit).max(1));

@@ -13,7 +13,7 @@ pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, 
 }
 
 /// Values of k in a unit of 16 bytes.
-fn unit(dtype: Dtype) -> usize {
+pub(super) fn unit(dtype: Dtype) -> usize {
     match dtype {
         Dtype::F32 | Dtype::U32 => 4,
         Dtype::F16 => 8,

@@ -201,7 +201,7 @@ fn rank(row: &AdapterRow, sheets: &[Device]) -> (usize, std::cmp::Reverse<u64>, 
     let place = |all: &[&str], one: &str| all.iter().position(|k| *k == one).unwrap_or(all.len());
     let kind = if row.backend == "cpu" { "host" } else { &row.kind };
     let pci = row.found.as_ref().map_or([0, 0], |f| f.identity.pci);
-    let known = sheets.iter().filter(|d| d.pci.iter().any(|p| [p.vendor, p.device] == pci));
+    let known = sheets.iter().filter(|d| d.bears(pci));
     let bandwidth = known.map(|d| d.bandwidth.get() as u64).max().unwrap_or(0);
     (place(&order, kind), std::cmp::Reverse(bandwidth), place(&["vulkan", "metal", "dx12"], &row.backend))
 }

@@ -35,9 +35,9 @@ impl Codes {
             }
             _ => None,
         };
-        let [vendor, device] = found.identity.pci;
-        let sheets = Device::load_all(&Catalog::embedded()).unwrap_or_default();
-        let sheet = sheets.iter().find(|d| d.pci.iter().any(|p| (p.vendor, p.device) == (vendor, device)));
+        // Nobody else needs the catalogue here.
+        let sheets = asked.iter().flat_map(|_| Device::load_all(&Catalog::embedded()).unwrap_or_default());
+        let sheet = sheets.into_iter().find(|d| d.bears(found.identity.pci));
         Self {
             exe: exe.into(),
             position: asked.as_ref().map_or(0, |a| a.1),
