@@ -1,4 +1,4 @@
-//! How the devices of a host reach each other: given, assumed, and what it costs.
+//! What a host makes of its devices: how they reach each other and how much power they get, given or assumed.
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -83,4 +83,26 @@ fn geforce_cards_go_through_the_host_and_bridges_are_bought_apart() {
     assert_eq!(row(&[&four[..], &["contender.cards.link=nvlink"]].concat())["link"], "pcie-p2p");
     let (code, err, _) = run(&["contender.cards.link=nvlink"]);
     assert!(code == 2 && err.contains("no scale-up link"), "{err}");
+}
+
+/// A limit below the board's power slows prompts most and answers little (six RTX 3090 from 350 to 150 W); the energy is
+/// that of the limit, and nothing calls the row calibrated.
+#[test]
+fn a_power_limit_slows_steps_and_one_above_the_board_does_not() {
+    let single = ["contender.cards.count=1", "contender.cards.parallel.tp=1", "contender.cards.device=rtx-3090"];
+    let small = ["model.config=qwen3-4b", "workload.concurrency=4"];
+    let at = |limit: &str| {
+        let limit = format!("contender.cards.power_limit={limit}");
+        row(&[&single[..], &small[..], &[limit.as_str()]].concat())
+    };
+    let (free, held) = (at("400 W"), at("200 W"));
+    let plain = row(&[&single[..], &small[..]].concat());
+    assert_eq!(number(&free, "tpot_ms"), number(&plain, "tpot_ms"));
+    let slower = |field: &str| number(&held, field) / number(&free, field);
+    assert!((1.02..1.4).contains(&slower("tpot_ms")), "{}", slower("tpot_ms"));
+    assert!((1.2..1.7).contains(&slower("ttft_ms")), "{}", slower("ttft_ms"));
+    assert!(slower("joule_per_output_token") < 0.9, "{}", slower("joule_per_output_token"));
+    assert_eq!(held["provenance"], "assumed");
+    let (code, err, _) = run(&[&single[..], &small[..], &["contender.cards.power_limit=80 W"]].concat());
+    assert!(code == 2 && err.contains("never measured"), "{code}: {err}");
 }

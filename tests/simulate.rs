@@ -213,6 +213,26 @@ fn requests_with_common_prefixes_find_them_in_the_cache() {
     assert!(aware > blind, "{aware} against {blind}");
 }
 
+/// The first turn leaves two blocks of its prompt and one of its answer (1,024 + 600 tokens, the last unread); the second
+/// continues it. Someone who shares the start alone finds the start alone.
+#[test]
+fn the_next_turn_of_a_conversation_finds_the_answer_before_it() {
+    let found = |input: u32, names: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("turns.jsonl");
+        let first = r#"{"timestamp": 0, "input_length": 1024, "output_length": 600, "hash_ids": [1, 2]}"#;
+        let second =
+            format!(r#"{{"timestamp": 600000, "input_length": {input}, "output_length": 10, "hash_ids": {names}}}"#);
+        fs::write(&path, format!("{first}\n{second}\n")).expect("written");
+        let trace = format!("workload.trace={}", path.display());
+        let cache = "contender.one.scheduler.prefix_cache=true";
+        let rows = rows(&["tests/simulate/prefix.toml", "--set", &trace, "--set", cache]);
+        (number(&rows[0], "prefix_hit") * f64::from(1024 + input)).round()
+    };
+    assert_eq!(found(2136, "[1, 2, 3, 4]"), 1536.0);
+    assert_eq!(found(1030, "[1, 2, 5]"), 1024.0);
+}
+
 #[test]
 fn every_request_and_the_timeline_are_written_on_demand() {
     let folder = tempfile::tempdir().expect("a folder");

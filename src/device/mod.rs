@@ -1,5 +1,6 @@
 //! What a device can do and what it costs: the measured profile, the catalogued data sheet, the price list.
 
+mod capped;
 mod check;
 pub mod matching;
 mod measured;

@@ -144,6 +144,7 @@ impl Calibration {
             request_token_s: 0.0,
             first_s: 0.0,
             two_shot: 1.0,
+            gather_s: 0.0,
             waves: 0.0,
             waves_older: 0.0,
             first_older_s: 0.0,

@@ -315,7 +315,7 @@ impl Compiled {
         if self.setup.limits.older {
             (self.engine.waves, self.engine.first_s) = (constants.waves_older, constants.first_older_s);
         }
-        self.machine.two_shot = constants.two_shot;
+        (self.machine.two_shot, self.machine.gather_s) = (constants.two_shot, constants.gather_s);
         self
     }
 

@@ -92,6 +92,10 @@ pub struct EngineConstants {
     pub first_s: f64,
     /// Efficiency of a two-shot all-reduce relative to the library's.
     pub two_shot: f64,
+    /// What a gather of all data-parallel ranks' tokens, or a scatter, takes beyond the library's own, s: tensors sent one
+    /// by one, ranks of unequal load.
+    #[serde(default)]
+    pub gather_s: f64,
     /// Share of the requests whose prompts come all at once: schedulers that keep a wave of requests together.
     pub waves: f64,
     /// The same of older releases.
@@ -203,6 +207,14 @@ pub struct Shared {
     pub link_one_shot: f64,
     /// Share of the link a two-shot collective reaches.
     pub link_two_shot: f64,
+    /// Latency of an all-gather or a reduce-scatter of the library over a switched link, s.
+    pub gather_s: f64,
+    /// Added per rank, s.
+    pub gather_rank_s: f64,
+    /// Share of the link it reaches.
+    pub gather_link: f64,
+    /// What it takes over PCI Express beyond half an all-reduce, s.
+    pub pcie_gather_s: f64,
     /// Extra latency of a two-shot collective, s.
     pub link_two_shot_s: f64,
     /// Share of the link that an all-reduce reaches whose sums are made in the switch, each rank sending its data once; 0

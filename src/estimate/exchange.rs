@@ -141,6 +141,32 @@ mod tests {
         }
     }
 
+    /// NCCL's all-gathers (aiconfigurator-core 0.12.0), us: the constants are read off all of its rows.
+    #[test]
+    fn gathers_take_what_was_measured() {
+        for (device, ranks, bytes, published) in [
+            ("h100-sxm-80gb", 8, 8_388_608.0, 44.9),
+            ("b200", 8, 8_388_608.0, 44.2),
+            ("b200", 4, 524_288.0, 13.0),
+            ("rtx-pro-6000", 8, 8_388_608.0, 338.6),
+            ("rtx-pro-6000", 2, 131_072.0, 10.3),
+        ] {
+            let machine = machine(device, ranks);
+            let found = machine.gather(Bytes::new(bytes), ranks as f64).0.get() * 1e6;
+            assert!((found / published - 1.0).abs() < 0.4, "{device} x {ranks}: {found:.1} against {published}");
+        }
+    }
+
+    /// Over PCI Express, and up to eight ranks anywhere, nothing is sent by copies.
+    #[test]
+    fn copies_need_a_switch_or_a_network_and_many_ranks() {
+        let sends = |device, ranks| machine(device, ranks).sends_copies();
+        assert_eq!(
+            [sends("h800", 8), sends("h800", 16), sends("gb200", 16), sends("rtx-pro-6000", 16)],
+            [false, true, true, false]
+        );
+    }
+
     /// DeepEP README @0297fc8, V2 on Blackwell: 726 and 740 GB/s logical over NVLink at EP8 (64 units), 643 and 675
     /// (24 units); 8,192 tokens. Nothing was read off these.
     #[test]

@@ -19,6 +19,9 @@ const PCIE_DOMAIN: u64 = 16;
 /// A link slower than this is a bridge that collectives gain nothing from.
 const SLOW_LINK: Bandwidth = Bandwidth::new(100e9);
 
+/// Ranks up to which engines gather tokens instead of sending each expert its own.
+const GATHERING: f64 = 8.0;
+
 /// Bandwidth per compute unit of a device whose data sheet names no units; those of the catalogue have 10 to
 /// 25 GB/s.
 const BANDWIDTH_PER_UNIT: Bandwidth = Bandwidth::new(15e9);
@@ -60,6 +63,8 @@ pub struct Machine {
     pub network: Bandwidth,
     /// Efficiency of a two-shot all-reduce relative to the library's.
     pub two_shot: f64,
+    /// What the engine's gathers and scatters take beyond those of the library, s.
+    pub gather_s: f64,
     /// Constants that belong to no engine and no kernel family.
     pub shared: Shared,
 }
@@ -132,6 +137,7 @@ impl Machine {
             wire,
             network,
             two_shot: engine.two_shot,
+            gather_s: engine.gather_s,
             shared: *shared,
         })
     }
@@ -149,6 +155,13 @@ impl Machine {
     /// Share of PCI Express that the way through the host leaves.
     const fn through_host(&self) -> f64 {
         if matches!(self.wire, Wire::Host(_)) { self.shared.pcie_host } else { 1.0 }
+    }
+
+    /// Each expert is sent its own tokens by kernels that write into other devices' memory (DeepEP, TensorRT-LLM's
+    /// MnnvlMoe), which need a switched link or a network. Up to eight ranks, and over PCI Express, engines gather all
+    /// tokens everywhere and scatter the sums (vLLM's default `allgather_reducescatter`, SGLang's `none`).
+    pub fn sends_copies(&self) -> bool {
+        self.nodes > 1.0 || self.ranks > GATHERING && matches!(self.wire, Wire::Switch(_) | Wire::Ethernet(_))
     }
 
     /// How the devices of one instance reach each other; `None` for one device.
@@ -229,6 +242,28 @@ impl Machine {
         let hop = self.far();
         let between = hop * 2.0 + size * (2.0 / self.reach) / (self.network * s.network_share);
         (two + between, if between > two { Bound::Network } else { Bound::Link })
+    }
+
+    /// Time in which every one of so many neighbouring ranks gets what all have, `size` together, or in which their sums
+    /// are scattered (all-gather and reduce-scatter of NCCL): what an all-reduce sends in half of its way.
+    pub fn gather(&self, size: Bytes, ranks: f64) -> (Seconds, Bound) {
+        let s = &self.shared;
+        let n = ranks;
+        if n <= 1.0 {
+            return (Seconds::ZERO, Bound::Link);
+        }
+        let own = Seconds::new(self.gather_s);
+        match self.wire {
+            Wire::Switch(_) | Wire::Ethernet(_) if n <= self.reach => {
+                let network = if matches!(self.wire, Wire::Ethernet(_)) { s.network_s } else { 0.0 };
+                let latency = Seconds::new(s.gather_s + s.gather_rank_s * n + network);
+                (own + latency + size * ((n - 1.0) / n) / (self.link_rate() * s.gather_link), Bound::Link)
+            }
+            _ => {
+                let (seconds, over) = self.reduce(size, n);
+                (own + Seconds::new(s.pcie_gather_s) + seconds / 2.0, over)
+            }
+        }
     }
 
     /// Time in which hidden vectors, of which one rank sends `size`, pass from stage to stage through the pipeline:

@@ -13,7 +13,7 @@ mod collectives;
 mod compiled;
 pub mod constants;
 pub mod cost;
-mod exchange;
+pub mod exchange;
 mod forward;
 mod layer;
 pub mod llama;

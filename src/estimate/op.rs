@@ -109,8 +109,8 @@ pub enum Work {
     },
     /// A collective of next to nothing over the same ranks.
     Tiny,
-    /// Gathering or scattering around experts whose ranks have tokens of their own: by half an all-reduce, or by
-    /// sending each token to its experts or back, whichever is faster.
+    /// Gathering or scattering around experts whose ranks have tokens of their own: all tokens everywhere, or each token
+    /// to its experts and back where that can be and is faster.
     Exchange {
         /// Bytes of one token's vector in 16 bit.
         bytes_per_token: f64,

@@ -71,11 +71,12 @@ impl Op {
             Work::Tiny => Some(Timed::sent(Bytes::ZERO, (machine.latency_of(machine.tp), Bound::Link))),
             Work::Exchange { bytes_per_token, exchange } => {
                 let size = Bytes::new(step.instance.0 * bytes_per_token);
-                let sent = machine.exchange(step.instance.0 / machine.ranks, exchange, step.prompts.0 > 0.0);
-                // Half an all-reduce gathers, the other half scatters.
-                let (reduce, over) = machine.reduce(size, machine.ranks);
-                let reduce = (reduce / 2.0, over);
-                Some(Timed::sent(size, if sent.0 < reduce.0 { sent } else { reduce }))
+                let all = machine.gather(size, machine.ranks);
+                // Whoever holds the busiest experts receives, and sends back, as many more.
+                let tokens = step.instance.0 / machine.ranks * machine.expert_imbalance;
+                let copies = || machine.exchange(tokens, exchange, step.prompts.0 > 0.0);
+                let sent = if machine.sends_copies() { Some(copies()) } else { None };
+                Some(Timed::sent(size, sent.filter(|sent| sent.0 < all.0).unwrap_or(all)))
             }
             Work::Send { bytes_per_token } => {
                 let size = Bytes::new(step.tokens().0 * bytes_per_token);

@@ -285,6 +285,8 @@ pub struct ContenderDraft {
     pub memory: Option<Bytes>,
     /// Electrical power of one device under load.
     pub power: Option<Watts>,
+    /// Limit its driver holds the board under, where that is lower than the board's own power: steps slow down.
+    pub power_limit: Option<Watts>,
     /// Carbon intensity of its electricity, where it differs from the scenario's.
     pub grid: Option<GramPerKwh>,
 }

@@ -210,7 +210,8 @@ impl Lookup<'_> {
             }
             None => None,
         };
-        let power = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
+        let drawn = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
+        let power = typed.power_limit.map_or(drawn, |limit| Some(drawn.map_or(limit.get(), |w| w.min(limit.get()))));
         let pue = checks::pue(self.source, typed, at)?;
         let grid = typed.grid.or(self.grid).map(|g| g.get());
         let gram_per_hour = power.zip(grid).map(|(watts, grams)| watts / 1000.0 * pue * grams);
@@ -279,6 +280,16 @@ impl Lookup<'_> {
             return Err(self.source.error_at(&format!("{at}.link"), message).hint(hint));
         }
         hardware.way = typed.link;
+        if let Some(limit) = typed.power_limit {
+            let field = format!("{at}.power_limit");
+            if hardware.measured.is_some() || name == "local" {
+                let message = "a device measured here was measured under its own limit";
+                return Err(self.source.error_at(&field, message).hint("set the limit, then measure it again"));
+            }
+            let capped = hardware.sheet.capped(limit).map_err(|why| self.source.error_at(&field, why))?;
+            hardware.sheet = Arc::new(capped);
+            hardware.provenance = hardware.provenance.weakest(Provenance::Assumed);
+        }
         if let Some(memory) = typed.memory {
             Arc::make_mut(&mut hardware.sheet).memory = memory;
             hardware.memory_known = true;

@@ -253,6 +253,7 @@ impl Replica {
 
     fn leave_done(&mut self, now: f64, flights: &mut Flights, out: &mut Vec<(u32, Outcome, f64)>) {
         while let Some(member) = self.batch.done() {
+            self.keep_answer(member.slot, flights);
             self.drop_memory(member.slot, flights);
             out.push((member.slot, Outcome::Finished, now));
         }

@@ -77,6 +77,7 @@ fn serving() -> Vec<Serving> {
         first(all("first_s", |c| &mut c.first_s, 1e-4, 0.4, |e| if e == Engine::Sglang { 0.12 } else { 0.04 })),
         first(all("waves", |c| &mut c.waves, 0.001, 1.0, |_| 0.1)),
         Serving { only: Some(Engine::Vllm), ..all("two_shot", |c| &mut c.two_shot, 0.2, 1.0, |_| 0.9) },
+        Serving { only: Some(Engine::Vllm), ..all("gather_s", |c| &mut c.gather_s, 1e-7, 1e-4, |_| 1e-5) },
         first(all("waves_older", |c| &mut c.waves_older, 0.001, 1.0, |_| 0.5)),
         first(all(
             "first_older_s",

@@ -9,6 +9,7 @@ use crate::diagnostic::Diagnostic;
 use crate::estimate::bound::Class;
 use crate::estimate::calibration::Calibration;
 use crate::estimate::constants::{EngineConstants, Kernel, KernelEntry, Kind};
+use crate::estimate::exchange::Exchange;
 use crate::estimate::machine::Machine;
 use crate::estimate::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
 use crate::estimate::path::{self, Family, Path};
@@ -212,9 +213,10 @@ fn work(row: &KernelRow, path: Path, cache: Precision) -> Result<(Option<Kind>, 
         "comm_all_reduce" | "custom_allreduce" => {
             (None, Work::Reduce { bytes_per_token: need(row.bytes, "bytes")? }, tokens(1.0))
         }
-        // Half of an all-reduce, each.
         "comm_all_gather" | "comm_reduce_scatter" | "comm_alltoall" => {
-            (None, Work::Reduce { bytes_per_token: need(row.bytes, "bytes")? / 2.0 }, tokens(1.0))
+            let bytes_per_token = need(row.bytes, "bytes")?;
+            let exchange = Exchange { bytes: bytes_per_token, topk: 1.0, reach: 1.0 };
+            (None, Work::Exchange { bytes_per_token, exchange }, tokens(1.0))
         }
         other => return Err(format!("the operation \"{other}\" is not known")),
     })

@@ -94,6 +94,16 @@ impl Replica {
         self.blocks.give(own + unused * self.blocks.need_shared(self.rules.named_tokens));
     }
 
+    /// A finished answer stays in the cache behind its prompt, but for its last token, which nobody has read.
+    pub(super) fn keep_answer(&mut self, slot: u32, flights: &Flights) {
+        let at = slot as usize;
+        let names = self.names(slot, flights);
+        let Some(last) = names.last() else { return };
+        let cached = u64::from(flights.input[at]) + u64::from(flights.output[at]) - 1;
+        let filled = (cached / self.rules.named_tokens).saturating_sub(names.len() as u64);
+        self.prefix.answered(*last, filled as u32);
+    }
+
     /// Cached blocks without a user have what nobody else needs.
     pub(super) fn shrink_cache(&mut self) {
         if self.prefix.idle() > 0 {
