@@ -171,12 +171,22 @@ pub(super) fn load(point: &Point, concurrency: f64) -> Result<Load, String> {
 }
 
 fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
-    let load = load(point, need(point.concurrency, "concurrency")?)?;
+    let given = need(point.concurrency, "concurrency")?;
+    let load = load(point, given)?;
     if compiled.shortage(&load).is_some() {
         return Err("does not fit in memory".to_owned());
     }
     let answered = in_loop(point, compiled, &load, compiled.situation());
-    Ok(Prediction { ttft_ms: answered.ttft_ms.filter(|_| !point.queued()), ..answered })
+    // A mean of requests in flight need not be whole; throughput goes with it.
+    let share = if answered.saturated { 1.0 } else { given.max(1.0) / load.concurrency as f64 };
+    let scaled = |tokens: Option<f64>| tokens.map(|t| t * share);
+    Ok(Prediction {
+        ttft_ms: answered.ttft_ms.filter(|_| !point.queued()),
+        input_tok_s_per_device: scaled(answered.input_tok_s_per_device),
+        output_tok_s_per_device: scaled(answered.output_tok_s_per_device),
+        total_tok_s_per_device: scaled(answered.total_tok_s_per_device),
+        ..answered
+    })
 }
 
 /// Mean time to the first token of a run, which may have begun with all prompts at once.

@@ -216,7 +216,7 @@ pub fn serving_constants(
         if rows.len() < 30 {
             continue;
         }
-        let (constants, named) = fit_engine(engine, &rows, calibration.engine(engine), 25);
+        let (constants, named) = fit_engine(engine, &rows, calibration.engine(engine), 100);
         calibration.set_engine(engine, constants);
         fitted.extend(named);
         progress.step(engine.name());
