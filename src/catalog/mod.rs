@@ -4,6 +4,8 @@
 //! `prices.toml`, `calibration.toml`. Its devices and models replace embedded ones of the same name; its prices come on top, its
 //! constants replace the embedded ones.
 
+pub mod names;
+
 use crate::diagnostic::{Diagnostic, suggest};
 use include_dir::{Dir, include_dir};
 use std::borrow::Cow;

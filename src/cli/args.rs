@@ -1,6 +1,12 @@
 //! What can be typed.
 //!
-//! Longer than other files: every command and option stands in one place.
+//! Longer than other files: nearly every command and option stands in one place.
+
+mod from;
+mod schema;
+
+pub use from::{From, ScenarioCommand};
+pub use schema::{SchemaArgs, SchemaOf};
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -83,6 +89,9 @@ pub enum Command {
     Breakeven(Breakeven),
     /// Any fields of a scenario as axes: every combination, on all cores.
     Sweep(Sweep),
+    /// Write a scenario: from the command line of a server.
+    #[command(subcommand)]
+    Scenario(ScenarioCommand),
     /// Render saved runs again; nothing is computed.
     Report(ReportArgs),
     /// Serve a trace or an arrival process: waiting times, goodput, cost at the real load.
@@ -232,8 +241,8 @@ pub struct Scenario {
     /// Change a field before it is read; contenders are addressed by name. Repeatable.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub edits: Vec<String>,
-    /// Own measurements that correct the estimate: a CSV of points, or a result file of vLLM, SGLang or AIPerf for one
-    /// contender. Repeatable.
+    /// Own measurements that correct the estimate: a CSV of points, or for one contender a result file of vLLM's or
+    /// SGLang's serving benchmark, AIPerf, GenAI-Perf, llama-bench or InferenceX. Repeatable.
     #[arg(long = "anchor", value_name = "[CONTENDER=]FILE")]
     pub anchors: Vec<String>,
     #[command(flatten)]
@@ -353,11 +362,18 @@ pub struct Simulate {
 #[derive(Debug, Args)]
 pub struct Validate {
     /// A CSV of measured points, or of measured kernels with --kernels; scenarios/validation/README.md names the columns.
+    /// Or a result file of vLLM's or SGLang's serving benchmark, AIPerf, GenAI-Perf, llama-bench or InferenceX.
     pub points: PathBuf,
+    /// The scenario whose contender was measured, for a result file that does not say on what it ran.
+    #[arg(long, value_name = "SCENARIO", conflicts_with = "kernels")]
+    pub on: Option<PathBuf>,
+    /// The contender that was measured; the scenario's only one where absent.
+    #[arg(long, value_name = "NAME", requires = "on")]
+    pub contender: Option<String>,
     /// The file holds kernel times instead of serving runs.
     #[arg(long)]
     pub kernels: bool,
-    /// Smallest slice that is shown.
+    /// Smallest slice of points whose errors are summed up.
     #[arg(long, default_value_t = 30, value_name = "POINTS")]
     pub smallest: usize,
 }
@@ -373,67 +389,6 @@ pub struct Calibrate {
     /// Fit again without each device-model pair, each model and each device, and say what the fit is worth there.
     #[arg(long)]
     pub cross_validate: bool,
-}
-
-/// `schema`.
-#[derive(Debug, Args)]
-pub struct SchemaArgs {
-    /// Which format.
-    #[arg(default_value = "scenario")]
-    pub of: SchemaOf,
-}
-
-/// Formats that have a schema.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SchemaOf {
-    /// A scenario file.
-    Scenario,
-    /// What every command writes as JSON.
-    Run,
-    /// A row of `compare`.
-    Compare,
-    /// A row of `explain`.
-    Explain,
-    /// The row of kind `answer` of `breakeven`.
-    Answer,
-    /// A row of kind `part` of a saved `compare`: what a kernel class costs.
-    Part,
-    /// A row of kind `roofline` of a saved `compare`: an operation under its device's roof.
-    Roofline,
-    /// A row of kind `rung` of a saved `compare`: a measured kernel under its adapter's roof.
-    Rung,
-    /// A row of kind `assumption` of a saved `compare`.
-    Assumption,
-    /// A row of `simulate`.
-    Simulate,
-    /// A row of kind `distribution` of `simulate`: how times are spread over the requests.
-    Distribution,
-    /// A row of kind `timeline` of `simulate`: what went on in a piece of time.
-    Timeline,
-    /// A row of `model`.
-    Model,
-    /// A row of `catalog devices`.
-    Device,
-    /// A point of `validate`.
-    Point,
-    /// A slice of errors of `validate`.
-    Slice,
-    /// A row of kind `case` of `bench`.
-    Bench,
-    /// A row of kind `ladder` of `bench`.
-    Ladder,
-    /// A row of `compare-adapters`, and of kind `beside` of `bench --adapter all`.
-    Adapters,
-    /// A row of `bench --shapes`.
-    Shapes,
-    /// A row of `bench --step`.
-    Step,
-    /// A row of `duel`.
-    Duel,
-    /// A row of `verify`.
-    Verify,
-    /// A row of `devices`.
-    Devices,
 }
 
 /// `completions`.

@@ -7,6 +7,7 @@ mod calibrate;
 mod context;
 mod evidence;
 mod failure;
+mod from;
 mod isa;
 mod local;
 mod measuring;
@@ -47,7 +48,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli, options: &Options) -> Result<(), Failure> {
-    let output = Output::new(options, matches!(cli.command, Command::Calibrate(_)))?;
+    let output = Output::new(options, matches!(cli.command, Command::Calibrate(_) | Command::Scenario(_)))?;
     let catalog = match &cli.common.catalog {
         Some(folder) => Catalog::with_overlay(folder)?,
         None => Catalog::embedded(),
@@ -57,6 +58,7 @@ fn run(cli: &Cli, options: &Options) -> Result<(), Failure> {
         Command::Explain(args) => answers::explain(args, options, &catalog, &output),
         Command::Breakeven(args) => answers::breakeven(args, options, &catalog, &output),
         Command::Sweep(args) => sweep::sweep(args, options, &catalog, &output),
+        Command::Scenario(command) => from::scenario(command, options, &catalog),
         Command::Report(args) => reports::report(args, &output),
         Command::Simulate(args) => simulate::simulate(args, options, &catalog, &output),
         Command::Model(args) => show::model(args, &catalog, &output),

@@ -23,9 +23,9 @@ impl Output {
     ///
     /// # Errors
     /// When a file name does not tell its format.
-    pub fn new(options: &Options, constants: bool) -> Result<Self, Failure> {
-        // Fitted constants are no run; `calibrate` writes them itself.
-        let runs = options.outputs.iter().filter(|path| !(constants && path.extension().is_some_and(|e| e == "toml")));
+    pub fn new(options: &Options, toml: bool) -> Result<Self, Failure> {
+        // Fitted constants and scenarios are no runs; their commands write them themselves.
+        let runs = options.outputs.iter().filter(|path| !(toml && path.extension().is_some_and(|e| e == "toml")));
         let files: Result<Vec<_>, Failure> = runs.map(|path| Ok((path.clone(), format_of(path)?))).collect();
         let terminal = std::io::stdout().is_terminal();
         let width = terminal.then(terminal_width).flatten();

@@ -7,6 +7,7 @@ mod checks;
 mod date;
 pub mod draft;
 mod edit;
+pub mod from;
 mod layout;
 pub mod plan;
 mod price;
