@@ -15,8 +15,33 @@ pub struct Published {
 
 /// Words that change neither shapes nor formats: tuning, packaging, publishers, releases.
 const SAYS_NOTHING: &[&str] = &[
-    "instruct", "it", "chat", "hf", "base", "pt", "gguf", "ud", "dynamic", "block", "quantized", "meta", "nvidia", "exp",
-    "terminus", "preview", "v0.1", "v2", "17b", "16e", "128e", "original", "unsloth", "bnb", "qat", "moe", "mtp",
+    "instruct",
+    "it",
+    "chat",
+    "hf",
+    "base",
+    "pt",
+    "gguf",
+    "ud",
+    "dynamic",
+    "block",
+    "quantized",
+    "meta",
+    "nvidia",
+    "exp",
+    "terminus",
+    "preview",
+    "v0.1",
+    "v2",
+    "17b",
+    "16e",
+    "128e",
+    "original",
+    "unsloth",
+    "bnb",
+    "qat",
+    "moe",
+    "mtp",
 ];
 
 /// Words that name a format, and the format in the spelling of scenarios. NVIDIA calls NVFP4 `FP4`.

@@ -6,11 +6,13 @@ use super::failure::Failure;
 use super::options::Options;
 use super::output::{self, Output};
 use super::progress::Bar;
+use super::ready::measured;
 use crate::catalog::{self, Catalog};
 use crate::device::{Device, PriceList};
 use crate::estimate::Calibration;
+use crate::scenario::{Local, Plan, Source, resolve};
 use crate::stats;
-use crate::validate::{self, Fitted, Fold, Point, Slice};
+use crate::validate::{self, Fitted, Fold, Point, Prediction, Slice};
 use serde::Serialize;
 use std::path::Path;
 
@@ -20,8 +22,7 @@ pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(
     if args.kernels {
         return kernels(args, catalog, &calibration, output);
     }
-    let points = read(&args.points)?;
-    let predictions = validate::answer(&points, catalog, &calibration);
+    let (points, predictions) = predicted(args, catalog, &calibration)?;
     let rows = validate::point_rows(&points, &predictions, &calibration);
     let mut slices = validate::slices(&points, &rows);
     slices.retain(|s| s.points >= args.smallest);
@@ -33,6 +34,9 @@ pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(
         points.len()
     );
     let mut notes = reasons(&rows);
+    if points.len() <= MOST_ROWS {
+        notes.extend(points.iter().filter(|p| p.notes.contains("in flight")).map(|p| format!("{}: {}", p.id, p.notes)));
+    }
     notes.extend(validate::coverage(&points, &rows));
     let prices = PriceList::load(catalog)?;
     for family in ["silicon", "inferencex"] {
@@ -40,8 +44,52 @@ pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(
         let known: Vec<_> = own.filter_map(|(p, outcome)| Some((p, *outcome.as_ref().ok()?))).collect();
         notes.extend(validate::decisions(family, &known, &prices).map(|d| chosen(&d)));
     }
-    let run = context::finished("validate", context::here(), sentence, notes, &slices)?;
-    output.write_with_details(&run, &crate::run::rows(&rows)?)
+    let mut run = context::finished("validate", context::here(), sentence, notes, &slices)?;
+    let details = crate::run::rows(&rows)?;
+    if !output.is_for_people() {
+        run.rows.splice(..0, details.iter().cloned());
+    } else if rows.len() <= MOST_ROWS {
+        run.rows.clone_from(&details);
+    }
+    output.write_with_details(&run, &details)
+}
+
+/// Rows that a person reads one by one; of more, a screen has the errors by slice, and files have every one.
+const MOST_ROWS: usize = 100;
+
+/// Points with their predictions: of a CSV, or of a tool's result file.
+fn predicted(
+    args: &Validate,
+    catalog: &Catalog,
+    calibration: &Calibration,
+) -> Result<(Vec<Point>, Vec<Result<Prediction, String>>), Failure> {
+    let entry = catalog::read(&args.points)?;
+    if validate::is_points(&entry.text) {
+        if args.on.is_some() {
+            return Err(Failure::Usage("--on: a CSV of points says itself on what they were measured".to_owned()));
+        }
+        let points = validate::read(&entry.file, &entry.text)?;
+        let predictions = validate::answer(&points, catalog, calibration);
+        return Ok((points, predictions));
+    }
+    let plan = args.on.as_ref().map(|path| plan(path, catalog)).transpose()?;
+    let on = plan.as_ref().map(|plan| measured(plan, args.contender.as_deref())).transpose();
+    let on = on.map_err(|why| Failure::Usage(format!("--on: {why}; name it with --contender NAME")))?;
+    let rows = validate::read_results(&entry.file, &entry.text, on, catalog)?;
+    Ok(rows
+        .into_iter()
+        .map(|(point, described)| {
+            let hint = |why: String| if on.is_none() { format!("{why}; give --on SCENARIO") } else { why };
+            let prediction = described.map_err(hint).and_then(|d| validate::predict(&point, &d, calibration));
+            (point, prediction)
+        })
+        .unzip())
+}
+
+/// The scenario a result file was measured on.
+fn plan(path: &Path, catalog: &Catalog) -> Result<Plan, Failure> {
+    let source = Source::read(path, &[])?;
+    Ok(resolve(&source, &source.draft()?, catalog, Local::Pending)?)
 }
 
 /// How many points are not answered, by reason.

@@ -33,6 +33,11 @@ impl Output {
         Ok(Self { format: options.format, files: files?, style, quiet: options.quiet })
     }
 
+    /// Standard output is read by a person.
+    pub fn is_for_people(&self) -> bool {
+        matches!(self.format, Format::Table | Format::Md)
+    }
+
     /// Writes the run to standard output, and every row of `details` to the files: what is too much for a screen.
     ///
     /// # Errors

@@ -1,16 +1,17 @@
 //! A scenario made ready to be answered: read, looked up, this machine measured where it asks for that, and the
 //! constants of the estimate with the user's own measurements in them.
 
-use super::failure::Failure;
+use super::failure::{Failure, complain};
 use super::options::Question;
 use super::{context, measuring};
 use crate::catalog::{self, Catalog};
 use crate::device::Profile;
 use crate::diagnostic::Diagnostic;
 use crate::estimate::Calibration;
+use crate::estimate::anchor::Anchor;
 use crate::run::Context;
 use crate::scenario::{Draft, Local, Offer, Plan, Source, resolve};
-use crate::validate;
+use crate::validate::{self, On};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ pub fn prepare(question: &Question, quiet: bool, catalog: &Catalog) -> Result<Re
     let draft = source.draft()?;
     let (plan, profile) = resolved(&draft, question, quiet, |local| resolve(&source, &draft, catalog, local))?;
     let context = context_of(&source, &plan, profile.as_deref());
-    let calibration = calibration(question, &plan, catalog)?;
+    let calibration = calibration(question, &plan, quiet, catalog)?;
     Ok(Ready { plan, calibration, context, profile })
 }
 
@@ -66,35 +67,60 @@ pub fn context_of(source: &Source, plan: &Plan, profile: Option<&Profile>) -> Co
 }
 
 /// The constants of the estimate, with the user's own measurements in them.
-pub fn calibration(question: &Question, plan: &Plan, catalog: &Catalog) -> Result<Calibration, Failure> {
+pub fn calibration(question: &Question, plan: &Plan, quiet: bool, catalog: &Catalog) -> Result<Calibration, Failure> {
     let mut calibration = Calibration::load(catalog)?;
-    for anchor in &question.anchors {
-        add_anchor(anchor, plan, catalog, &mut calibration)?;
-    }
+    // Each is compared with the estimate as it is without any.
+    let read = |anchor: &String| anchors(anchor, plan, quiet, catalog, &calibration);
+    let all: Vec<Anchor> = question.anchors.iter().map(read).collect::<Result<Vec<_>, _>>()?.concat();
+    calibration.add_anchors(all);
     Ok(calibration)
 }
 
-/// Reads `[CONTENDER=]FILE` and adds what it measured.
-fn add_anchor(text: &str, plan: &Plan, catalog: &Catalog, calibration: &mut Calibration) -> Result<(), Failure> {
+/// Reads `[CONTENDER=]FILE`: what it measured.
+fn anchors(
+    text: &str,
+    plan: &Plan,
+    quiet: bool,
+    catalog: &Catalog,
+    calibration: &Calibration,
+) -> Result<Vec<Anchor>, Failure> {
     let (name, path) = text.split_once('=').map_or((None, text), |(name, path)| (Some(name), path));
     let entry = catalog::read(Path::new(path))?;
-    let anchors = if path.ends_with(".csv") {
+    let found = if validate::is_points(&entry.text) {
         let points = validate::read(&entry.file, &entry.text)?;
         validate::anchors_of_points(&points, catalog, calibration)
     } else {
-        let named = plan.contenders.iter().find(|c| Some(c.name.as_str()) == name);
-        let Some(Offer::Devices { setup, prefill, .. }) = named.map(|c| &c.offer) else {
-            let message =
-                format!("--anchor {text}: a result file is of one contender; write --anchor CONTENDER={path}");
-            return Err(Failure::Usage(message));
-        };
-        validate::anchors_of_results(&entry.file, &entry.text, setup, *prefill, calibration)?
+        let on = measured(plan, name)
+            .map_err(|why| Failure::Usage(format!("--anchor {text}: {why}; write --anchor CONTENDER={path}")))?;
+        validate::anchors_of_results(&entry.file, &entry.text, on, catalog, calibration)?
     };
-    if anchors.is_empty() {
-        return Err(Failure::Usage(format!("--anchor {text}: the file holds no run with TTFT and TPOT")));
+    if found.anchors.is_empty() {
+        let why = found.unused.first().map_or("the file holds no run with TTFT and TPOT", String::as_str);
+        return Err(Failure::Usage(format!("--anchor {text}: no row is used: {why}")));
     }
-    calibration.add_anchors(anchors);
-    Ok(())
+    if !quiet {
+        found.unused.iter().for_each(|why| complain(&format!("--anchor {path}: not used: {why}")));
+        found.notes.iter().for_each(|note| complain(&format!("--anchor {path}: {note}")));
+    }
+    Ok(found.anchors)
+}
+
+/// The contender that a result file is of: the one named, or the only one.
+pub fn measured<'a>(plan: &'a Plan, name: Option<&str>) -> Result<On<'a>, String> {
+    let mut devices = plan.contenders.iter().filter_map(|c| match &c.offer {
+        Offer::Devices { setup, prefill, .. } => Some((c.name.as_str(), On { setup, prefill: *prefill })),
+        Offer::Api { .. } => None,
+    });
+    match name {
+        Some(name) => {
+            let found = devices.find(|(own, _)| *own == name).map(|(_, on)| on);
+            found.ok_or_else(|| format!("there is no contender \"{name}\" with devices"))
+        }
+        None => match (devices.next(), devices.next()) {
+            (Some((_, on)), None) => Ok(on),
+            _ => Err("a result file is of one contender".to_owned()),
+        },
+    }
 }
 
 fn sources(plan: &Plan) -> Vec<String> {

@@ -46,7 +46,7 @@ pub fn simulate(args: &Simulate, options: &Options, catalog: &Catalog, output: &
     let draft = source.draft()?;
     let ((plan, traffic), profile) =
         ready::resolved(&draft, &question, options.quiet, |local| resolve_in_time(&source, &draft, catalog, local))?;
-    let calibration = ready::calibration(&question, &plan, catalog)?;
+    let calibration = ready::calibration(&question, &plan, options.quiet, catalog)?;
     // A second handler is refused where measuring set one: its Ctrl-C then ends the program at once.
     let stop = interruptible().unwrap_or_default();
     let files = Files::create(args)?;

@@ -49,6 +49,11 @@ pub fn find<'a>(profile: &Profile, sheets: &'a [Device]) -> Match<'a> {
     }
 }
 
+/// Data sheets of a name as drivers tell it, where nothing else is known of the adapter.
+pub fn named<'a>(name: &str, sheets: &'a [Device]) -> Vec<&'a Device> {
+    sheets.iter().filter(|sheet| same_name(name, &sheet.name)).collect()
+}
+
 /// The words up to the model number all occur, and the suffixes behind it are the same.
 fn same_name(adapter: &str, sheet: &str) -> bool {
     let (own, theirs) = (tokens(adapter), tokens(sheet));

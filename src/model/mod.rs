@@ -14,6 +14,7 @@ pub mod parallel;
 mod row;
 pub mod spec;
 
+pub use config::without_bare_floats;
 pub use count::{Class, Phase, Weights};
 pub use families::FAMILIES;
 pub use row::ModelRow;
@@ -42,7 +43,7 @@ impl ModelSpec {
     /// Names the field that is unknown, missing or wrong, with its place.
     pub fn parse(entry: &Entry) -> Result<Self, Diagnostic> {
         let source = entry.text.trim_start_matches('\u{feff}');
-        let text = config::without_bare_floats(source);
+        let text = without_bare_floats(source);
         let outer = Config::parse(&entry.file, &text, source)?;
         let architecture = architecture(&outer)?;
         let Some((_, family)) = FAMILIES.iter().find(|(name, _)| *name == architecture) else {

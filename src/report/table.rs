@@ -113,6 +113,23 @@ const SIMULATE: &[(&str, &str, Shape)] = &[
     ("reason", "why not", Shape::Text),
 ];
 
+const POINTS: &[(&str, &str, Shape)] = &[
+    ("id", "point", Shape::Text),
+    ("model", "model", Shape::Text),
+    ("device", "device", Shape::Text),
+    ("concurrency", "requests", Shape::Count),
+    ("ttft_ms", "TTFT ms", Shape::Number),
+    ("pred_ttft_ms", "predicted", Shape::Band),
+    ("error_ttft", "error", Shape::Number),
+    ("tpot_ms", "TPOT ms", Shape::Number),
+    ("pred_tpot_ms", "predicted", Shape::Band),
+    ("error_tpot", "error", Shape::Number),
+    ("output_tok_s_per_device", "output tok/s/dev", Shape::Number),
+    ("pred_output_tok_s_per_device", "predicted", Shape::Band),
+    ("error_throughput", "error", Shape::Number),
+    ("reason", "why not", Shape::Text),
+];
+
 const MODEL: &[(&str, &str, Shape)] = &[
     ("model", "model", Shape::Text),
     ("parameters_total", "parameters", Shape::Big),
@@ -233,6 +250,7 @@ pub fn columns(command: &str, rows: &[&Row], all: bool) -> Vec<Column> {
         "compare-adapters" => BESIDE,
         "bench-shapes" => SHAPES,
         "isa" => ISA,
+        "validate" if rows.iter().any(|row| kind(row) == Some("point")) => POINTS,
         _ => &[],
     };
     if all || listed.is_empty() {

@@ -1,79 +1,132 @@
-//! Reads a user's own measurements: result files of vLLM, SGLang and AIPerf, or points as CSV.
+//! A user's own measurements as anchors: how far runs were from their estimates, from points as CSV or from the result
+//! file of a tool.
 //!
 //! A CSV names device and model itself; a result file is of the contender it is given for.
 
-use super::Point;
 use super::describe::{Described, Describer};
+use super::results::{self, On};
+use super::{Point, Prediction, answer};
 use crate::catalog::Catalog;
 use crate::diagnostic::Diagnostic;
+use crate::estimate::Calibration;
 use crate::estimate::anchor::{Anchor, Correction};
-use crate::estimate::{Calibration, Compiled, Pools};
-use crate::setup::{Layout, Load, Setup};
-use serde_json::Value;
+use crate::setup::Setup;
 
-/// A run: the load and what was measured.
-#[derive(Debug, Clone, Copy)]
-struct Run {
-    load: Load,
-    ttft_ms: f64,
-    tpot_ms: f64,
+/// Anchors, and why rows beside them are none.
+#[derive(Debug, Clone, Default)]
+pub struct Anchors {
+    /// One a run.
+    pub anchors: Vec<Anchor>,
+    /// A sentence a row that is not used.
+    pub unused: Vec<String>,
+    /// How the load of a row was told, where it had to be derived.
+    pub notes: Vec<String>,
 }
 
 /// Anchors from points that served requests; others say nothing about serving.
-pub fn anchors_of_points(points: &[Point], catalog: &Catalog, calibration: &Calibration) -> Vec<Anchor> {
+pub fn anchors_of_points(points: &[Point], catalog: &Catalog, calibration: &Calibration) -> Anchors {
     let mut describer = Describer::new(catalog);
-    let one = |point: &Point, describer: &mut Describer<'_>| {
-        let Described::One(setup) = describer.point(point).ok()? else { return None };
-        let load = super::answer::load(point, point.concurrency?).ok()?;
-        anchor(&setup, None, Run { load, ttft_ms: point.ttft_ms?, tpot_ms: point.tpot_ms? }, calibration)
-    };
-    points.iter().filter(|p| p.phase == "serve").filter_map(|point| one(point, &mut describer)).collect()
+    let mut all = Anchors::default();
+    for point in points {
+        if point.phase != "serve" {
+            all.unused.push(format!("{}: a point of phase {} says nothing about serving", point.id, point.phase));
+            continue;
+        }
+        let made = describer.point(point).and_then(|described| one(point, &described, calibration));
+        match made {
+            Ok(anchor) => all.anchors.push(anchor),
+            Err(why) => all.unused.push(format!("{}: {why}", point.id)),
+        }
+    }
+    all
 }
 
-/// Anchors from a result file: one JSON object, or one a line, of runs on `setup`, whose prompts may have
-/// a pool of their own.
+/// Anchors from a result file of runs on a contender.
+///
+/// Rows of llama-bench hold a prompt or an answer: all of them together are one anchor.
 ///
 /// # Errors
-/// When the file is no result of vLLM, SGLang or AIPerf.
+/// When the file is of no known tool.
 pub fn anchors_of_results(
     file: &str,
     text: &str,
-    setup: &Setup,
-    prefill: Option<Layout>,
+    on: On<'_>,
+    catalog: &Catalog,
     calibration: &Calibration,
-) -> Result<Vec<Anchor>, Diagnostic> {
-    let whole = serde_json::from_str::<Value>(text).map(|v| vec![v]);
-    let objects = match whole {
-        Ok(objects) => objects,
-        Err(_) => {
-            let lines = text.lines().filter(|l| !l.trim().is_empty()).map(serde_json::from_str::<Value>);
-            lines.collect::<Result<Vec<_>, _>>().map_err(|e| Diagnostic::from_json(file, text, &e))?
+) -> Result<Anchors, Diagnostic> {
+    let mut all = Anchors::default();
+    let (mut prompts, mut answers) = (Vec::new(), Vec::new());
+    for (point, described) in results::read(file, text, Some(on), catalog)? {
+        let ratios = described.and_then(|described| ratios(&point, &described, calibration).map(|r| (r, described)));
+        match (ratios, point.phase.as_str()) {
+            (Err(why), _) => all.unused.push(format!("{}: {why}", point.id)),
+            (Ok(((ttft, _), _)), "prefill") => prompts.extend(ttft),
+            (Ok(((_, tpot), _)), "decode") => answers.extend(tpot),
+            (Ok(_), "both") => all.unused.push(format!("{}: prompt and answer are not told apart", point.id)),
+            (Ok(((ttft, tpot), described)), _) => match correction(ttft, tpot) {
+                Ok(correction) => {
+                    all.anchors.push(anchor(&described, correction));
+                    all.notes.push(format!("{}: {}", point.id, point.notes));
+                }
+                Err(why) => all.unused.push(format!("{}: {why}", point.id)),
+            },
         }
-    };
-    let runs: Option<Vec<Run>> =
-        objects.iter().map(|object| serving_bench(object).or_else(|| aiperf(object))).collect();
-    let runs = runs.filter(|r| !r.is_empty()).ok_or_else(|| {
-        Diagnostic::new(file, "this is no result file of vLLM, SGLang or AIPerf").hint(
-            "`vllm bench serve --save-result`, `sglang.bench_serving --output-file` and AIPerf's \
-             profile_export_aiperf.json are read, or a CSV of points",
-        )
-    })?;
-    Ok(runs.into_iter().filter_map(|run| anchor(setup, prefill, run, calibration)).collect())
+    }
+    if !prompts.is_empty() || !answers.is_empty() {
+        match correction(mean(&prompts), mean(&answers)) {
+            Ok(correction) => all.anchors.push(anchor(&described_of(on), correction)),
+            Err(why) => all.unused.push(why),
+        }
+    }
+    Ok(all)
 }
 
-fn anchor(setup: &Setup, prefill: Option<Layout>, run: Run, calibration: &Calibration) -> Option<Anchor> {
-    let state = match prefill {
-        Some(layout) => {
-            let Pools { prefill, decode, transfer } = Pools::new(setup.clone(), layout, calibration).ok()?;
-            let [prefill, decode] = [prefill, decode].map(|pool| pool.corrected(None));
-            Pools { prefill, decode, transfer }.closed_loop(&run.load)
-        }
-        None => Compiled::new(setup.clone(), calibration).ok()?.corrected(None).closed_loop(&run.load),
+fn described_of(on: On<'_>) -> Described {
+    Described::One(Box::new(on.setup.clone()))
+}
+
+/// Geometric mean; `None` of nothing.
+fn mean(ratios: &[f64]) -> Option<f64> {
+    let sum: f64 = ratios.iter().map(|r| r.ln()).sum();
+    (!ratios.is_empty()).then(|| (sum / ratios.len() as f64).exp())
+}
+
+fn one(point: &Point, described: &Described, calibration: &Calibration) -> Result<Anchor, String> {
+    let (ttft, tpot) = ratios(point, described, calibration)?;
+    Ok(anchor(described, correction(ttft, tpot)?))
+}
+
+/// Measured over estimated: of the time to the first token and of the time per further token.
+fn ratios(
+    point: &Point,
+    described: &Described,
+    calibration: &Calibration,
+) -> Result<(Option<f64>, Option<f64>), String> {
+    let Prediction { ttft_ms, tpot_ms, saturated, .. } = answer::predict(point, described, calibration)?;
+    if saturated {
+        return Err("more requests than fit: times are those of a queue".to_owned());
+    }
+    let usable = |ratio: f64| ratio.is_finite() && ratio > 0.0;
+    let ratio = |measured: Option<f64>, estimate: Option<f64>| Some(measured? / estimate?).filter(|r| usable(*r));
+    Ok((ratio(point.ttft_ms, ttft_ms), ratio(point.tpot_ms, tpot_ms)))
+}
+
+fn correction(ttft: Option<f64>, tpot: Option<f64>) -> Result<Correction, String> {
+    let lacks = |what: &str, how: &str| format!("an anchor needs the time {what} as well: {how}");
+    Ok(Correction {
+        ttft: ttft
+            .ok_or_else(|| lacks("to the first token", "a prompt (llama-bench -p 512), or a run that streams"))?,
+        tpot: tpot
+            .ok_or_else(|| lacks("per further token", "an answer (llama-bench -n 128), or a run that streams"))?,
+    })
+}
+
+fn anchor(described: &Described, correction: Correction) -> Anchor {
+    let (setup, prefill): (&Setup, _) = match described {
+        Described::One(setup) => (setup, None),
+        Described::Pools { prefill, decode } => (decode, Some(prefill.layout)),
     };
-    let correction =
-        Correction { ttft: run.ttft_ms / 1e3 / state.ttft?.get(), tpot: run.tpot_ms / 1e3 / state.tpot.get() };
-    let usable = |f: f64| f.is_finite() && f > 0.0;
-    (usable(correction.ttft) && usable(correction.tpot)).then(|| Anchor {
+    Anchor {
         device: setup.hardware.sheet.id.clone(),
         model: setup.model.name.clone(),
         engine: setup.engine,
@@ -81,61 +134,5 @@ fn anchor(setup: &Setup, prefill: Option<Layout>, run: Run, calibration: &Calibr
         layout: setup.layout,
         prefill,
         correction,
-    })
-}
-
-fn number(object: &Value, path: &[&str]) -> Option<f64> {
-    path.iter().try_fold(object, |at, key| at.get(key))?.as_f64().filter(|v| v.is_finite() && *v > 0.0)
-}
-
-/// vLLM's and SGLang's serving benchmarks write the same names.
-fn serving_bench(object: &Value) -> Option<Run> {
-    let completed = number(object, &["completed"])?;
-    let mean = |name: &str| Some(number(object, &[name])? / completed);
-    let concurrency = number(object, &["max_concurrency"]).or_else(|| number(object, &["concurrency"]))?;
-    Some(Run {
-        load: Load {
-            input_tokens: mean("total_input_tokens")?,
-            output_tokens: mean("total_output_tokens")?,
-            concurrency: concurrency.round() as u64,
-            prefix_hit: 0.0,
-        },
-        ttft_ms: number(object, &["mean_ttft_ms"])?,
-        tpot_ms: number(object, &["mean_tpot_ms"])?,
-    })
-}
-
-fn aiperf(object: &Value) -> Option<Run> {
-    let average = |name: &str| number(object, &[name, "avg"]);
-    let concurrency = number(object, &["input_config", "loadgen", "concurrency"])?;
-    Some(Run {
-        load: Load {
-            input_tokens: average("input_sequence_length")?,
-            output_tokens: average("output_sequence_length")?,
-            concurrency: concurrency.round() as u64,
-            prefix_hit: 0.0,
-        },
-        ttft_ms: average("time_to_first_token")?,
-        tpot_ms: average("inter_token_latency")?,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn result_files_of_three_tools_are_read() {
-        let vllm = json!({ "completed": 10, "total_input_tokens": 10000, "total_output_tokens": 2000,
-            "max_concurrency": 4, "mean_ttft_ms": 50.0, "mean_tpot_ms": 9.0 });
-        let run = serving_bench(&vllm).expect("a run");
-        assert_eq!((run.load.input_tokens, run.load.output_tokens, run.load.concurrency), (1000.0, 200.0, 4));
-        let aiperf_file = json!({ "input_config": { "loadgen": { "concurrency": 8 } },
-            "input_sequence_length": { "avg": 512.0 }, "output_sequence_length": { "avg": 128.0 },
-            "time_to_first_token": { "avg": 40.0 }, "inter_token_latency": { "avg": 7.5 } });
-        let run = aiperf(&aiperf_file).expect("a run");
-        assert_eq!((run.tpot_ms, run.load.concurrency), (7.5, 8));
-        assert!(serving_bench(&json!({ "completed": 0 })).is_none() && aiperf(&json!({})).is_none());
     }
 }

@@ -191,7 +191,8 @@ fn serve(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
 
 /// Mean time to the first token of a run, which may have begun with all prompts at once.
 fn first(point: &Point, state: &Loop) -> Option<Seconds> {
-    match describe::rounds(&point.family) {
+    let own = point.requests.zip(point.concurrency).map(|(all, slots)| (all / slots).max(1.0));
+    match own.or_else(|| describe::rounds(&point.family)) {
         Some(rounds) => state.ttft_in_run(rounds),
         None => state.ttft,
     }

@@ -16,8 +16,35 @@ pub struct PointRow {
     pub kind: &'static str,
     /// Name of the point.
     pub id: String,
-    /// Collection it belongs to.
+    /// Collection it belongs to, or the tool that measured it.
     pub family: String,
+    /// The model.
+    pub model: String,
+    /// The device.
+    pub device: String,
+    /// `prefill`, `decode`, `both`, `serve` or `offline`.
+    pub phase: String,
+    /// Tokens of a prompt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tokens: Option<f64>,
+    /// Tokens of an answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<f64>,
+    /// Requests in flight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<f64>,
+    /// Measured mean time to the first token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttft_ms: Option<f64>,
+    /// Measured mean time per further token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tpot_ms: Option<f64>,
+    /// Measured prompt tokens per second and device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_tok_s_per_device: Option<f64>,
+    /// Measured answer tokens per second and device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_tok_s_per_device: Option<f64>,
     /// Predicted mean time to the first token.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pred_ttft_ms: Option<f64>,
@@ -134,6 +161,16 @@ fn row(point: &Point, outcome: &Result<Prediction, String>, calibration: &Calibr
         kind: "point",
         id: point.id.clone(),
         family: point.family.clone(),
+        model: point.model.clone(),
+        device: point.device.clone(),
+        phase: point.phase.clone(),
+        input_tokens: point.input_tokens,
+        output_tokens: point.output_tokens,
+        concurrency: point.concurrency,
+        ttft_ms: point.ttft_ms,
+        tpot_ms: point.tpot_ms,
+        input_tok_s_per_device: point.input_tok_s_per_device,
+        output_tok_s_per_device: point.output_tok_s_per_device,
         pred_ttft_ms: p.ttft_ms,
         pred_ttft_ms_low: ttft.0,
         pred_ttft_ms_high: ttft.1,

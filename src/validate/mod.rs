@@ -11,8 +11,9 @@ mod file;
 mod fit;
 mod kernels;
 mod point;
+mod results;
 
-pub use anchors::{anchors_of_points, anchors_of_results};
+pub use anchors::{Anchors, anchors_of_points, anchors_of_results};
 pub use answer::{Prediction, answer, predict};
 pub use bands::bands;
 pub use calibrate::{Fitted, Fold, Unseen, cross_validate, kernel_constants, llama_constants, serving_constants};
@@ -22,3 +23,4 @@ pub use errors::{PointRow, Slice, coverage, point_rows, slices};
 pub use file::with_constants;
 pub use kernels::{KernelRow, Timing, predict_kernels, read_kernels, timings};
 pub use point::{Point, read};
+pub use results::{On, Row as ResultRow, is_points, read as read_results};

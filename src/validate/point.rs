@@ -1,10 +1,10 @@
 //! A measured point as the CSV files write it, and what it asks of the estimate.
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, suggest};
 use serde::Deserialize;
 
 /// One measurement of somebody. An empty cell is absent.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Point {
     /// Name of the row.
     pub id: String,
@@ -41,6 +41,8 @@ pub struct Point {
     pub output_tokens: Option<f64>,
     /// Requests in flight.
     pub concurrency: Option<f64>,
+    /// Requests of the run, where they are known and all that may be in flight began at one moment.
+    pub requests: Option<f64>,
     /// Sequences of a static batch, per device for decode.
     pub batch: Option<f64>,
     /// Tokens already cached in decode.
@@ -77,12 +79,54 @@ impl Point {
     }
 }
 
+/// Columns that say where a point comes from, or what nothing is predicted of.
+const UNUSED: [&str; 6] = ["trust", "e2e_ms", "power_w_per_device", "usd_per_mtok", "source", "run"];
+/// Columns that are used.
+const USED: [&str; 31] = [
+    "id",
+    "family",
+    "engine",
+    "engine_kind",
+    "model",
+    "precision",
+    "device",
+    "devices",
+    "tp",
+    "ep",
+    "dp",
+    "pp",
+    "disagg",
+    "phase",
+    "input_tokens",
+    "output_tokens",
+    "concurrency",
+    "requests",
+    "batch",
+    "context_tokens",
+    "prefix_hit",
+    "spec_decode",
+    "ttft_ms",
+    "tpot_ms",
+    "input_tok_s_per_device",
+    "output_tok_s_per_device",
+    "total_tok_s_per_device",
+    "date",
+    "notes",
+    "suspect",
+    "",
+];
+
 /// Reads a file of points.
 ///
 /// # Errors
-/// Names the line that is no point.
+/// Names the column that is not known, or the line that is no point.
 pub fn read(file: &str, text: &str) -> Result<Vec<Point>, Diagnostic> {
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
+    let columns = reader.headers().cloned().unwrap_or_default();
+    if let Some(column) = columns.iter().find(|c| !USED.contains(c) && !UNUSED.contains(c)) {
+        let near = suggest(column, USED.iter().copied().filter(|name| !name.is_empty()));
+        return Err(Diagnostic::new(file, format!("the column `{column}` is not known")).hint(near));
+    }
     let mut points = Vec::new();
     for row in reader.deserialize() {
         points.push(row.map_err(|error: csv::Error| {

@@ -16,7 +16,7 @@ pub enum ScenarioCommand {
 #[derive(Debug, Args)]
 pub struct From {
     /// The command line: quoted as one word, as words behind `--`, or `-` to read it from standard input.
-    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(required = true, value_name = "COMMAND")]
     pub command: Vec<String>,
     /// The device, which a command line does not say: a catalogue name, or the path of a device TOML or a profile.json.
     #[arg(long, value_name = "NAME")]

@@ -72,7 +72,11 @@ fn command(words: &[String], at: usize, server: Server, length: usize) -> Result
     let (flags, rest) = behind.split_at(end);
     if let Some(second) = (0..behind.len()).find(|at| self::server(&behind[*at..]).is_some()) {
         let message = "the command line starts two servers";
-        return Err(Problem::at(&behind[second], message, "give one at a time; separate pools are `prefill` and `decode`"));
+        return Err(Problem::at(
+            &behind[second],
+            message,
+            "give one at a time; separate pools are `prefill` and `decode`",
+        ));
     }
     let name = |w: &str| w.split_once('=').is_some_and(|(n, _)| is_name(n));
     let (environment, front) = words[..at].iter().cloned().partition::<Vec<_>, _>(|w| name(w));

@@ -183,7 +183,8 @@ pub fn read(table: &'static [Group], words: &[String]) -> Result<Read, Problem> 
         }
         let values = &words[from..at];
         let value = glued.clone().or_else(|| (!values.is_empty()).then(|| values.join(" ")));
-        let typed = std::iter::once(word.as_str()).chain(values.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
+        let typed =
+            std::iter::once(word.as_str()).chain(values.iter().map(String::as_str)).collect::<Vec<_>>().join(" ");
         let path = found.as_ref().and_then(|f| f.path.clone());
         let flag = Flag { typed, value, path, negated: found.as_ref().is_some_and(|f| f.negated) };
         match found.map(|f| f.group.says) {
@@ -308,16 +309,22 @@ mod tests {
                     --speculative-config.num_speculative_tokens 1 --served-model-name a b --port 80 --what 3 -x";
         let all = read(TABLE, &words(text)).expect("flags");
         let values: Vec<_> = all.fields.iter().map(|(f, flag)| (*f, flag.value.as_deref(), flag.negated)).collect();
-        assert_eq!(values, [
-            (Field::Tensor, Some("8"), false),
-            (Field::Tensor, Some("4"), false),
-            (Field::Tensor, Some("2"), false),
-            (Field::PrefixCache, None, true),
-            (Field::Speculation, Some("1"), false),
-        ]);
+        assert_eq!(
+            values,
+            [
+                (Field::Tensor, Some("8"), false),
+                (Field::Tensor, Some("4"), false),
+                (Field::Tensor, Some("2"), false),
+                (Field::PrefixCache, None, true),
+                (Field::Speculation, Some("1"), false),
+            ]
+        );
         assert_eq!(all.fields[4].1.path.as_deref(), Some("num_speculative_tokens"));
         let others: Vec<_> = all.others.iter().map(|(says, flag)| (says.is_some(), flag.typed.as_str())).collect();
-        assert_eq!(others, [(true, "--served-model-name a b"), (true, "--port 80"), (false, "--what 3"), (false, "-x")]);
+        assert_eq!(
+            others,
+            [(true, "--served-model-name a b"), (true, "--port 80"), (false, "--what 3"), (false, "-x")]
+        );
         assert_eq!(all.words, ["org/model"]);
         assert!(read(TABLE, &words("m -tp --port 8")).is_err(), "a flag is no value");
         assert_eq!(read(TABLE, &words("-tp -1")).expect("a number").fields[0].1.value.as_deref(), Some("-1"));

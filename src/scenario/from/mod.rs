@@ -94,13 +94,15 @@ fn scenario(text: &str, command: &Command, given: &Given, catalog: &Catalog) -> 
     let draft = draft(server, &serving, given, &mut told);
     let device = given.device.clone().unwrap_or_else(|| {
         let name = if engine == Engine::LlamaCpp { DESK_DEVICE } else { SERVER_DEVICE };
-        told.placeholders.push(format!("device = \"{name}\"; give --device NAME (`underdog catalog devices` lists them)"));
+        told.placeholders
+            .push(format!("device = \"{name}\"; give --device NAME (`underdog catalog devices` lists them)"));
         name.to_owned()
     });
     if let Some(how) = &served.unknown {
         told.placeholders.push(format!("model.config = \"{}\" is {how}", served.config));
     }
-    let weights = serving.weights.as_deref().or(served.format.as_deref());
+    let unsaid = || of_repository(&read, &served, &mut told);
+    let weights = serving.weights.clone().or_else(|| served.format.clone()).or_else(unsaid);
     let alone = (server == Server::LlamaCli).then_some("1");
     let parts = text::Parts {
         command: text,
@@ -109,7 +111,7 @@ fn scenario(text: &str, command: &Command, given: &Given, catalog: &Catalog) -> 
         layout,
         config: &served.config,
         id: &served.id,
-        weights,
+        weights: weights.as_deref(),
         workload,
         concurrency: given.concurrency.as_deref().or(alone),
         device: &device,
@@ -121,14 +123,29 @@ fn scenario(text: &str, command: &Command, given: &Given, catalog: &Catalog) -> 
 
 /// The id of the model, and the words that are neither it nor of a flag.
 fn model_of(read: &Read) -> Result<(String, Vec<String>), Problem> {
-    let of = |wanted: Field| read.fields.iter().rev().find(|(f, _)| *f == wanted).and_then(|(_, flag)| flag.value.clone());
+    let of =
+        |wanted: Field| read.fields.iter().rev().find(|(f, _)| *f == wanted).and_then(|(_, flag)| flag.value.clone());
     let flagged = of(Field::Repository).or_else(|| of(Field::Model));
     let mut words = read.words.clone();
     match flagged {
         Some(id) => Ok((id, words)),
-        None if words.is_empty() => Err(Problem::new("the command line names no model", "write its id behind the server's name")),
+        None if words.is_empty() => {
+            Err(Problem::new("the command line names no model", "write its id behind the server's name"))
+        }
         None => Ok((words.remove(0), words)),
     }
+}
+
+/// The format of a repository of GGUF files of which the command names none: llama.cpp takes Q4_K_M, and the first file
+/// where there is no such one, as of models that are published in 4 bits (`tools/server/README.md`, `--hf-repo`).
+fn of_repository(read: &Read, served: &Served, told: &mut Translation) -> Option<String> {
+    let given = |wanted: Field| read.fields.iter().any(|(field, _)| *field == wanted);
+    let wide = served.spec.as_ref().is_none_or(|spec| spec.main_format().bits() >= 16.0);
+    (given(Field::Repository) && !given(Field::Model) && wide).then(|| {
+        let what = "what llama.cpp takes of a repository where the command names no file";
+        told.placeholders.push(format!("model.precision = \"q4_k_m\": {what}"));
+        "q4_k_m".to_owned()
+    })
 }
 
 /// What stands around the server and its flags.
@@ -185,15 +202,18 @@ fn workload(serving: &Serving, server: Server, given: &Given, told: &mut Transla
         (Some(most), None) => TOKENS.min(most / 2).max(1),
         (None, _) => TOKENS,
     };
-    let chosen = [given.input_tokens.unwrap_or_else(|| fitting(output)), output.unwrap_or_else(|| fitting(given.input_tokens))];
+    let chosen =
+        [given.input_tokens.unwrap_or_else(|| fitting(output)), output.unwrap_or_else(|| fitting(given.input_tokens))];
     if let Some(most) = most.filter(|most| chosen[0] + chosen[1] > *most) {
-        let message = format!("{} tokens of prompt and {} of answer exceed the {most} that the server takes", chosen[0], chosen[1]);
+        let message = format!(
+            "{} tokens of prompt and {} of answer exceed the {most} that the server takes",
+            chosen[0], chosen[1]
+        );
         return Err(Problem::new(message, "shorten --in or --out"));
     }
-    for (key, flag, absent) in [
-        ("input_tokens", "--in", given.input_tokens.is_none()),
-        ("output_tokens", "--out", output.is_none()),
-    ] {
+    for (key, flag, absent) in
+        [("input_tokens", "--in", given.input_tokens.is_none()), ("output_tokens", "--out", output.is_none())]
+    {
         if absent {
             told.placeholders.push(format!("workload.{key}: how long the users' texts are; give {flag} TOKENS"));
         }

@@ -73,7 +73,9 @@ impl Serving {
     pub fn take(&mut self, server: Server, field: Field, flag: &Flag, model: &Served) -> Result<Meant, Problem> {
         match field {
             Field::Model | Field::Repository => used(format!("model.config = \"{}\"", model.config)),
-            Field::Tensor | Field::Pipeline | Field::Data | Field::Experts | Field::SpreadExperts => self.spread(field, flag),
+            Field::Tensor | Field::Pipeline | Field::Data | Field::Experts | Field::SpreadExperts => {
+                self.spread(field, flag)
+            }
             Field::DataAttention => {
                 self.data_attention = !flag.negated;
                 if flag.value.is_some() {
@@ -121,7 +123,9 @@ impl Serving {
             Field::Chunks if flag.negated => no_field("the estimate cuts prompts into chunks"),
             Field::Chunks => no_cost("prompts are cut into chunks, as is estimated"),
             Field::Speculation => self.speculation(flag),
-            Field::Method | Field::Guesses | Field::Depth | Field::Breadth | Field::DraftModel => self.guessing(field, flag),
+            Field::Method | Field::Guesses | Field::Depth | Field::Breadth | Field::DraftModel => {
+                self.guessing(field, flag)
+            }
             Field::MaxLength => {
                 let tokens = if flag.value.as_deref() == Some("auto") { 0 } else { count(flag)? };
                 self.max_length = Some(tokens).filter(|t| *t > 0);
@@ -149,7 +153,9 @@ impl Serving {
             Field::Pipeline => self.pipeline = Some(count(flag)?),
             Field::Data => self.data = Some(count(flag)?),
             Field::Experts => self.experts = Some(count(flag)?),
-            _ if flag.value.as_deref() == Some("none") => return no_cost("experts exchange nothing besides the reduction"),
+            _ if flag.value.as_deref() == Some("none") => {
+                return no_cost("experts exchange nothing besides the reduction");
+            }
             _ => self.spread_experts = !flag.negated,
         }
         used(match field {
@@ -211,7 +217,9 @@ impl Serving {
             Field::Method => self.method.clone_from(&flag.value),
             Field::Guesses => self.guesses = Some(count(flag)?),
             Field::Depth => self.depth = Some(count(flag)?),
-            Field::Breadth if flag.value.as_deref() == Some("1") => return no_cost("guesses are a chain, as is estimated"),
+            Field::Breadth if flag.value.as_deref() == Some("1") => {
+                return no_cost("guesses are a chain, as is estimated");
+            }
             Field::Breadth => return no_field("guesses are a tree, a scenario has a chain of them"),
             _ => self.draft_model = true,
         }
@@ -227,7 +235,11 @@ impl Serving {
                 Value::from_iter([(key.clone(), value)])
             }
             None => serde_json::from_str(value).map_err(|e| {
-                Problem::at(value, format!("this is no JSON: {e}"), "quote the object for the shell: '{\"method\": \"mtp\"}'")
+                Problem::at(
+                    value,
+                    format!("this is no JSON: {e}"),
+                    "quote the object for the shell: '{\"method\": \"mtp\"}'",
+                )
             })?,
         };
         let keys = object.as_object().ok_or_else(|| Problem::at(value, "this is no JSON object", "write { ... }"))?;
@@ -252,7 +264,8 @@ impl Serving {
     }
 
     fn listed_devices(&mut self, flag: &Flag) -> Result<Meant, Problem> {
-        let names: Vec<&str> = flag.value.as_deref().unwrap_or_default().split([',', '/']).filter(|n| !n.is_empty()).collect();
+        let names: Vec<&str> =
+            flag.value.as_deref().unwrap_or_default().split([',', '/']).filter(|n| !n.is_empty()).collect();
         if names == ["none"] {
             return no_field(why::HOST);
         }
@@ -274,9 +287,8 @@ const MOST_GUESSES: u64 = 1000;
 /// The format of a method of quantisation, and whether the checkpoint is stored in it.
 fn format_of(method: &str) -> Option<(&'static str, bool)> {
     Some(match method {
-        "fp8" | "w8a8_fp8" | "modelopt" | "modelopt_fp8" | "fbgemm_fp8" | "ptpc_fp8" | "fp8_per_tensor" | "fp8_per_block" => {
-            ("fp8", false)
-        }
+        "fp8" | "w8a8_fp8" | "modelopt" | "modelopt_fp8" | "fbgemm_fp8" | "ptpc_fp8" | "fp8_per_tensor"
+        | "fp8_per_block" => ("fp8", false),
         "modelopt_fp4" | "nvfp4" | "petit_nvfp4" => ("fp4", false),
         "mxfp4" => ("mxfp4", false),
         "awq" | "awq_marlin" | "gptq" | "gptq_marlin" | "moe_wna16" | "auto-round" | "auto_round" => ("int4", true),

@@ -34,7 +34,11 @@ pub fn write(parts: &Parts<'_>, told: &Translation) -> String {
     };
     list(&mut out, "Used:", flags(|m| if let Meant::Used(what) = m { Some(what) } else { None }));
     list(&mut out, "Changes no cost:", flags(|m| if let Meant::NoCost(why) = m { Some(why) } else { None }));
-    list(&mut out, "May change a cost, and has no field:", flags(|m| if let Meant::NoField(why) = m { Some(why) } else { None }));
+    list(
+        &mut out,
+        "May change a cost, and has no field:",
+        flags(|m| if let Meant::NoField(why) = m { Some(why) } else { None }),
+    );
     let unknown = told.flags.iter().filter(|f| f.meant.is_none()).map(|f| f.typed.clone()).collect();
     list(&mut out, "Not known:", unknown);
     // Writing to text cannot fail.
@@ -57,7 +61,12 @@ fn fields(out: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
     if let Some(users) = parts.concurrency {
         writeln!(out, "concurrency = {}", quoted(users))?;
     }
-    writeln!(out, "\n[[contender]]\nname = \"server\"\ndevice = {}\ncount = {}", quoted(parts.device), layout.devices())?;
+    writeln!(
+        out,
+        "\n[[contender]]\nname = \"server\"\ndevice = {}\ncount = {}",
+        quoted(parts.device),
+        layout.devices()
+    )?;
     let Layout { tp, pp, dp, ep, .. } = *layout;
     let ranks = [("tp", tp), ("pp", pp), ("dp", dp), ("ep", ep)];
     let ranks: Vec<String> =
