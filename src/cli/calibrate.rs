@@ -30,8 +30,9 @@ pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(
     let lacking =
         rows.iter().filter(|r| r.reason.as_deref().is_some_and(|why| why.starts_with("the row has no"))).count();
     let sentence = format!(
-        "{answered} of {} points are answered; {lacking} more lack what they would be answered from.",
-        points.len()
+        "{answered} of {} points are answered{}; {lacking} more lack what they would be answered from.",
+        points.len(),
+        medians(&rows)
     );
     let mut notes = reasons(&rows);
     if points.len() <= MOST_ROWS {
@@ -89,7 +90,28 @@ fn predicted(
 /// The scenario a result file was measured on.
 fn plan(path: &Path, catalog: &Catalog) -> Result<Plan, Failure> {
     let source = Source::read(path, &[])?;
-    Ok(resolve(&source, &source.draft()?, catalog, Local::Pending)?)
+    let draft = source.draft()?;
+    if draft.needs_local() {
+        let message = "--on: this machine would have to be measured first; name its profile.json as the device";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    Ok(resolve(&source, &draft, catalog, Local::Pending)?)
+}
+
+/// How far off a few rows are; many are told by slice.
+fn medians(rows: &[validate::PointRow]) -> String {
+    if rows.len() > MOST_ROWS {
+        return String::new();
+    }
+    type Error = fn(&validate::PointRow) -> Option<f64>;
+    let quantities: [(&str, Error); 3] =
+        [("TTFT", |r| r.error_ttft), ("TPOT", |r| r.error_tpot), ("throughput", |r| r.error_throughput)];
+    let told = quantities.iter().filter_map(|(name, error)| {
+        let off: Vec<f64> = rows.iter().filter_map(|r| error(r).map(f64::abs)).collect();
+        Some(format!("{name} {:.0} %", stats::median(&off)? * 100.0))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { String::new() } else { format!(", off in the median by {}", told.join(", ")) }
 }
 
 /// How many points are not answered, by reason.

@@ -9,18 +9,27 @@ use serde_json::Value;
 /// A server as it is configured.
 #[derive(Debug, Clone, Default)]
 pub struct Serving {
+    /// Ranks that share every matrix.
     pub tensor: Option<u64>,
+    /// Stages.
     pub pipeline: Option<u64>,
+    /// Ranks or replicas with their own requests.
     pub data: Option<u64>,
+    /// Ranks over which experts are spread.
     pub experts: Option<u64>,
     /// Experts are spread over all ranks of an instance.
     pub spread_experts: bool,
     /// The data-parallel ranks are among the tensor-parallel ones.
     pub data_attention: bool,
+    /// Most requests at a time.
     pub max_sequences: Option<u64>,
+    /// Most tokens of a step.
     pub batch_tokens: Option<u64>,
+    /// Most tokens of whole prompts in a step.
     pub prompt_tokens: Option<u64>,
+    /// Share of the memory.
     pub memory_fraction: Option<f64>,
+    /// Tokens of the cache.
     pub cache_tokens: Option<u64>,
     /// Format of the weights.
     pub weights: Option<String>,
@@ -28,13 +37,21 @@ pub struct Serving {
     pub cache: Option<String>,
     /// Format of the cached values, where it is given apart.
     pub cached_values: Option<String>,
+    /// No captured graphs.
     pub eager: bool,
+    /// Cached prompts are found again.
     pub prefix_cache: Option<bool>,
+    /// Tokens guessed a step.
     pub guesses: Option<u64>,
+    /// Guesses that rest on one another.
     pub depth: Option<u64>,
+    /// Method of guessing.
     pub method: Option<String>,
+    /// A draft model guesses.
     pub draft_model: bool,
+    /// Most tokens of a prompt and its answer.
     pub max_length: Option<u64>,
+    /// Tokens of an answer.
     pub answer: Option<u64>,
     /// How llama.cpp divides a model among devices.
     pub division: Option<String>,

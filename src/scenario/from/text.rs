@@ -7,15 +7,25 @@ use std::fmt::Write;
 
 /// Everything a scenario is written from.
 pub struct Parts<'a> {
+    /// The command line.
     pub command: &'a str,
+    /// Which engine it starts.
     pub engine: Engine,
+    /// How it is configured.
     pub serving: &'a Serving,
+    /// On which devices.
     pub layout: Layout,
+    /// What the scenario calls the model.
     pub config: &'a str,
+    /// What the command line calls it.
     pub id: &'a str,
+    /// Format of the weights; as published where absent.
     pub weights: Option<&'a str>,
+    /// Tokens of a prompt and of an answer.
     pub workload: [u64; 2],
+    /// Requests in flight; the usual axis where absent.
     pub concurrency: Option<&'a str>,
+    /// Which device.
     pub device: &'a str,
     /// Tokens guessed a step, and the share of them that is accepted.
     pub draft: Option<(u64, f64)>,
