@@ -46,7 +46,8 @@ const STARTS: [&str; 12] =
 /// # Errors
 /// When a quote is not closed.
 pub fn split(text: &str) -> Result<Vec<String>, Problem> {
-    shlex::split(&text.replace("\r\n", "\n")).ok_or_else(|| {
+    let joined = text.replace("\r\n", "\n").replace("\\\n", "");
+    shlex::split(&joined).ok_or_else(|| {
         Problem::new("a quote or a backslash in the command line is not finished", "paste the whole command")
     })
 }

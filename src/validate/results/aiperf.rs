@@ -6,6 +6,9 @@ use crate::catalog::names::published;
 use crate::validate::Point;
 use serde_json::{Map, Value, json};
 
+/// The older of the two tools.
+const GENAI: &str = "genai-perf";
+
 /// Reads a run; `None` where the object is of another tool.
 pub fn read(object: &Value, known: &[String]) -> Option<Result<Measured, String>> {
     let own = ["request_latency", "time_to_first_token", "request_throughput", "inter_token_latency"];
@@ -39,9 +42,12 @@ fn run(object: &Value, known: &[String]) -> Result<Measured, String> {
     };
     // Without a configuration, as in the CSV, the load is not told: Little's law holds of any.
     let told = object.get("input_config").is_some();
-    let flight = Offered { paced: offered.paced || !told, ..offered }.in_flight()?;
-    let genai = object.pointer("/input_config/perf_analyzer").is_some() || object.get("genai-perf").is_some();
-    let tool = if genai { "genai-perf" } else { "aiperf" };
+    let mut flight = Offered { paced: offered.paced || !told, ..offered }.in_flight()?;
+    if !told {
+        flight.how = flight.how.replacen("paced open load", "the load is not told", 1);
+    }
+    let genai = object.pointer("/input_config/perf_analyzer").is_some() || object.get(GENAI).is_some();
+    let tool = if genai { GENAI } else { "aiperf" };
     let names = ["/input_config/endpoint/model_names", "/input_config/model_names", "/input_config/model"];
     let id = names.iter().find_map(|path| first_name(object.pointer(path)?));
     let rate = |tokens: f64| per_second.map(|rate| rate * tokens);
@@ -104,6 +110,10 @@ pub fn of_csv(file_text: &str) -> Option<Value> {
         }
         // Thousands are apart in GenAI-Perf's tables.
         let value = record.get(column?)?.replace(',', "").parse::<f64>().ok();
+        // The two write the same table but for this.
+        if name.starts_with("Time To First Token") {
+            metrics.insert(GENAI.to_owned(), Value::Bool(true));
+        }
         let (name, unit) = name.split_once(" (").map_or((name, ""), |(name, unit)| (name, unit.trim_end_matches(')')));
         if let Some(average) = value {
             metrics.insert(name.to_lowercase().replace(' ', "_"), json!({ "avg": average, "unit": unit }));

@@ -52,7 +52,19 @@ pub fn read(file: &str, text: &str, on: Option<On<'_>>, catalog: &Catalog) -> Re
         let measured = read.map_err(|why| Diagnostic::new(file, format!("result {}: {why}", number + 1)))?;
         rows.push(row(measured, on, catalog, &mut describer));
     }
+    tell_apart(&mut rows);
     Ok(rows)
+}
+
+/// Numbers rows of one name.
+fn tell_apart(rows: &mut [Row]) {
+    let names: Vec<String> = rows.iter().map(|(point, _)| point.id.clone()).collect();
+    for (at, (point, _)) in rows.iter_mut().enumerate() {
+        if names.iter().filter(|name| **name == point.id).count() > 1 {
+            let nth = names[..=at].iter().filter(|name| **name == names[at]).count();
+            point.id = format!("{} {nth}", names[at]);
+        }
+    }
 }
 
 fn row(measured: Measured, on: Option<On<'_>>, catalog: &Catalog, describer: &mut Describer<'_>) -> Row {
@@ -92,12 +104,10 @@ fn objects(file: &str, text: &str) -> Result<Vec<Value>, Diagnostic> {
         return Ok(vec![run]);
     }
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(text.as_bytes());
-    let mut rows = Vec::new();
-    for row in reader.deserialize::<Map<String, Value>>() {
-        let row = row.map_err(|error| Diagnostic::new(file, error.to_string()).hint(KNOWN))?;
-        rows.push(Value::Object(row));
-    }
-    some(file, rows)
+    let rows =
+        reader.deserialize::<Map<String, Value>>().map(|row| row.map(Value::Object)).collect::<Result<Vec<_>, _>>();
+    // What is no table with a header is of no tool.
+    rows.map_err(|_| unknown(file, &Value::Null)).and_then(|rows| some(file, rows))
 }
 
 fn some(file: &str, rows: Vec<Value>) -> Result<Vec<Value>, Diagnostic> {
