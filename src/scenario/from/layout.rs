@@ -7,7 +7,7 @@ use crate::setup::Layout;
 
 /// The layout of a server on so many devices; `count` is the user's, where the command cannot tell.
 ///
-/// vLLM's data-parallel ranks hold a whole model of no experts each, and share the experts of one that has them; experts
+/// vLLM's data-parallel ranks hold a whole model of no experts each, and share the experts of one that has them; these
 /// are divided like all matrices unless `--enable-expert-parallel`. SGLang counts data-parallel attention inside its
 /// tensor-parallel ranks. llama.cpp divides layers among the devices that it finds.
 ///

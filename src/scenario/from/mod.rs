@@ -1,7 +1,7 @@
 //! From a server's command line to a scenario: which model, on how many devices, configured how.
 //!
-//! Every flag is accounted for: a field of the scenario has it, no cost depends on it, no field says it, or it is not
-//! known. What a scenario needs and a command line never says, such as the device and the load, is a placeholder that is
+//! Every flag is accounted for: a field of the scenario has it, no cost depends on it, no field says it, or it is
+//! unknown. What a scenario needs and a command line never says, such as the device and the load, is a placeholder that is
 //! named as one.
 
 mod command;
@@ -244,4 +244,20 @@ fn draft(server: Server, serving: &Serving, given: &Given, told: &mut Translatio
         share
     });
     Some((tokens, acceptance))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_flag_means_two_things() {
+        for server in [Server::Vllm, Server::Sglang, Server::Trtllm, Server::LlamaServer] {
+            let mut seen = BTreeSet::new();
+            for name in table(server).0.iter().flat_map(|group| group.names.split(' ')) {
+                assert!(name.starts_with('-') && seen.insert(name), "{server:?}: {name}");
+            }
+        }
+    }
 }

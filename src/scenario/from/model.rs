@@ -51,7 +51,8 @@ impl Served {
                 Ok(Self { spec, ..own(name.clone(), None) })
             }
             None => {
-                let how = "not in the catalogue: the path of its config.json, or an id whose file lies in the local hub cache";
+                let how =
+                    "not in the catalogue: give the path of its config.json, or an id that lies in the local hub cache";
                 Ok(own(id.to_owned(), Some(how.to_owned())))
             }
         }

@@ -1,6 +1,6 @@
 //! llama-bench (ggml-org/llama.cpp@08d0baa: `tools/llama-bench/README.md`): its JSON, JSON lines, CSV and Markdown.
 //!
-//! A row is a prompt (`pp512`), an answer (`tg128`), both one after the other (`pp512+tg128`), each behind a cache of so
+//! A row is a prompt (`pp512`), an answer (`tg128`), or both one after the other (`pp512+tg128`), behind a cache of so
 //! many tokens (`@ d4096`).
 
 use super::measured::{Measured, flag, number, text};
