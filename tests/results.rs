@@ -142,6 +142,8 @@ fn fields_that_matter_are_used_or_refused_by_name() {
         ("llama-bench.json", None, "\"n_cpu_moe\": 0", "\"n_cpu_moe\": 8", "n_cpu_moe"),
         ("llama-bench.json", None, "\"type_v\": \"f16\"", "\"type_v\": \"q8_0\"", "type_v"),
         ("llama-bench.json", None, "\"no_kv_offload\": false", "\"no_kv_offload\": true", "no_kv_offload"),
+        ("llama-bench.json", None, "\"backends\": \"CUDA\"", "\"backends\": \"BLAS,CPU\"", "backends"),
+        ("llama-bench.json", None, "\"tensor_split\": \"0.00\"", "\"tensor_split\": \"3.00/1.00\"", "tensor_split"),
         ("llama-bench.md", Some("rtx-4080.toml"), "| ngl |", "| foo |", "foo"),
         (
             "vllm-closed.json",

@@ -72,10 +72,16 @@ fn row(object: &Value, known: &[String], sheets: &[Device]) -> Result<Measured, 
         output_tok_s,
         weights,
         kv_cache: cache(object)?,
-        micro_batch: Some(number(object, &["n_ubatch"]).map_or(MICRO_BATCH, |n| n as u64)),
+        micro_batch: Some(micro_batch(object)),
         accepted: None,
         not_predicted,
     })
+}
+
+/// Tokens of a micro-batch, which no batch is smaller than.
+fn micro_batch(object: &Value) -> u64 {
+    let given = |key: &str| number(object, &[key]).map(|n| n as u64);
+    given("n_ubatch").unwrap_or(MICRO_BATCH).min(given("n_batch").unwrap_or(u64::MAX))
 }
 
 /// What is not predicted, by the column that says it.
@@ -87,8 +93,17 @@ fn refuse(object: &Value) -> Result<(), String> {
     if let Some((key, why)) = flags.into_iter().find(|(key, _)| flag(object, key)) {
         return Err(format!("`{key}`: {why}, which is not predicted"));
     }
-    if number(object, &["n_cpu_moe"]).is_some() {
-        return Err("`n_cpu_moe`: experts on the host are not predicted".to_owned());
+    let numbers = [("n_cpu_moe", "experts lie on the host"), ("fit_target", "what does not fit lies on the host")];
+    if let Some((key, why)) = numbers.into_iter().find(|(key, _)| number(object, &[key]).is_some()) {
+        return Err(format!("`{key}`: {why}, which is not predicted"));
+    }
+    let backends: Vec<&str> =
+        text(object, &["backends"]).unwrap_or_default().split([',', '+']).map(str::trim).collect();
+    if backends != [""] && backends.iter().all(|b| HOST.contains(b)) || backends.contains(&"RPC") {
+        let which = backends.join(",");
+        return Err(format!(
+            "`backends`: {which}: what the host's processor or another host computes is not predicted"
+        ));
     }
     if text(object, &["tensor_buft_overrides"]).is_some_and(|t| t != "none") {
         return Err("`tensor_buft_overrides`: tensors on the host are not predicted".to_owned());
@@ -103,6 +118,9 @@ fn refuse(object: &Value) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+/// Backends that compute on the host's processor.
+const HOST: [&str; 2] = ["CPU", "BLAS"];
 
 /// So many layers are all of them: deeper models (Llama-3.1-405B has 126) are run with -1 or 99 as well.
 const MANY_LAYERS: i64 = 99;
@@ -137,8 +155,18 @@ fn cache(object: &Value) -> Result<Option<Precision>, String> {
 fn cards(object: &Value) -> Result<Option<f64>, String> {
     let names: Vec<&str> =
         text(object, &["gpu_info"]).unwrap_or_default().split(", ").filter(|n| !n.is_empty()).collect();
+    let shares = text(object, &["tensor_split"]).unwrap_or_default().split('/').filter_map(|s| s.parse::<f64>().ok());
+    let shares: Vec<f64> = shares.filter(|share| *share > 0.0).collect();
+    if shares.iter().any(|share| *share != shares[0]) {
+        return Err("`tensor_split`: a model divided unevenly is not predicted".to_owned());
+    }
     if text(object, &["split_mode"]) == Some("none") {
         return Ok(Some(1.0));
+    }
+    match text(object, &["devices"]).unwrap_or("auto") {
+        "auto" => {}
+        "none" => return Err("`devices`: none: a run on the host's processor is not predicted".to_owned()),
+        chosen => return Ok(Some(chosen.split('/').count() as f64)),
     }
     match names.iter().find(|name| **name != names[0]) {
         Some(other) => Err(format!("`gpu_info`: {} beside {other} in one engine is not predicted", names[0])),
@@ -179,7 +207,7 @@ const COLUMNS: [(&str, &str); 18] = [
     ("backend", "backends"),
     ("threads", ""),
     ("ngl", "n_gpu_layers"),
-    ("n_batch", ""),
+    ("n_batch", "n_batch"),
     ("n_ubatch", "n_ubatch"),
     ("type_k", "type_k"),
     ("type_v", "type_v"),
