@@ -180,6 +180,7 @@ fn a_file_of_something_else_is_no_measurement_of_the_contender() {
     for (file, scenario, edit, named) in [
         ("vllm-closed.json", "h100.toml", "model.config=llama-3.1-70b", "model"),
         ("llama-bench.json", "rtx-4080.toml", "contender.desk.device=rtx-4090", "device"),
+        ("llama-bench.json", "rtx-4080.toml", "contender.desk.count=2", "number of devices"),
         ("llama-bench.json", "rtx-4080.toml", "contender.desk.engine=vllm", "engine"),
         ("llama-bench.json", "rtx-4080.toml", "model.precision=q8_0", "weights"),
         ("llama-bench.json", "rtx-4080.toml", "model.kv_cache=q8_0", "cache"),

@@ -94,6 +94,10 @@ fn agree(measured: &Measured, setup: &Setup, catalog: &Catalog) -> Result<(), St
     if benched != (setup.engine == Engine::LlamaCpp) && !point.engine_kind.is_empty() {
         return differs("engine", &point.engine_kind, setup.engine.name());
     }
+    let devices = setup.layout.devices();
+    if let Some(count) = point.devices.filter(|count| *count != devices as f64 && point.disagg.is_none()) {
+        return differs("number of devices", &count.to_string(), &devices.to_string());
+    }
     let main = main_format(setup);
     match measured.weights {
         Some(weights) if weights != main => differs("weights are in another format:", weights.name(), main.name()),

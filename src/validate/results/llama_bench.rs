@@ -170,7 +170,7 @@ fn cards(object: &Value) -> Result<Option<f64>, String> {
     }
     match names.iter().find(|name| **name != names[0]) {
         Some(other) => Err(format!("`gpu_info`: {} beside {other} in one engine is not predicted", names[0])),
-        None => Ok(Some(names.len().max(1) as f64)),
+        None => Ok(Some(names.len() as f64).filter(|n| *n > 0.0)),
     }
 }
 
