@@ -19,13 +19,23 @@ pub struct QuantityError(String);
 /// One row of a unit table: spelling and factor to the SI unit.
 type Unit = (&'static str, f64);
 
-fn parse(text: &str, what: &str, example: &str, units: &[Unit]) -> Result<f64, QuantityError> {
-    let text = text.trim();
-    let split = text
+/// Hours of a year, leap years included.
+pub const HOURS_PER_YEAR: f64 = 8766.0;
+
+/// Where the number at the start of a text ends and its unit begins.
+pub fn split(text: &str) -> (&str, &str) {
+    let ends = text
         .char_indices()
         .find(|&(at, c)| !(c.is_ascii_digit() || matches!(c, '.' | '_' | '+' | '-') || is_exponent(text, at)))
         .map_or(text.len(), |(at, _)| at);
-    let (number, unit) = (text[..split].replace('_', ""), text[split..].trim());
+    let (number, unit) = text.split_at(ends);
+    (number, unit.trim())
+}
+
+fn parse(text: &str, what: &str, example: &str, units: &[Unit]) -> Result<f64, QuantityError> {
+    let text = text.trim();
+    let (number, unit) = split(text);
+    let number = number.replace('_', "");
     let spelling = || {
         let names: Vec<&str> = units.iter().map(|u| u.0).collect();
         format!("write {what} like \"{example}\" (units: {})", names.join(", "))
@@ -206,16 +216,17 @@ quantity!(
     Usd, "an amount of money", "25000 USD", [("USD", 1.0), ("kUSD", 1e3)]
 );
 quantity!(
-    /// A price per hour in US dollars.
-    UsdPerHour, "a price per hour", "2.29 USD/h", [("USD/h", 1.0)]
+    /// A price per hour in US dollars. A month is a twelfth of a year of 8766 hours.
+    UsdPerHour, "a price per hour", "2.29 USD/h", [("USD/h", 1.0), ("USD/hr", 1.0), ("USD/hour", 1.0), ("USD/s", 3600.0),
+        ("USD/min", 60.0), ("USD/day", 1.0 / 24.0), ("USD/month", 12.0 / HOURS_PER_YEAR), ("USD/year", 1.0 / HOURS_PER_YEAR)]
 );
 quantity!(
     /// A price per million tokens in US dollars.
-    UsdPerMtok, "a price per million tokens", "0.55 USD/Mtok", [("USD/Mtok", 1.0)]
+    UsdPerMtok, "a price per million tokens", "0.55 USD/Mtok", [("USD/Mtok", 1.0), ("USD/MTok", 1.0), ("USD/ktok", 1e3), ("USD/token", 1e6)]
 );
 quantity!(
     /// A price per kilowatt-hour in US dollars.
-    UsdPerKwh, "a price of electricity", "0.08 USD/kWh", [("USD/kWh", 1.0)]
+    UsdPerKwh, "a price of electricity", "0.08 USD/kWh", [("USD/kWh", 1.0), ("USD/MWh", 1e-3)]
 );
 quantity!(
     /// Grams of CO2 per kWh of electricity.
@@ -223,7 +234,8 @@ quantity!(
 );
 quantity!(
     /// A rate of events per second.
-    PerSecond, "a rate", "4 /s", [("/s", 1.0), ("/min", 1.0 / 60.0), ("/h", 1.0 / 3600.0)]
+    PerSecond, "a rate", "4 /s", [("/s", 1.0), ("/min", 1.0 / 60.0), ("/h", 1.0 / 3600.0), ("/day", 1.0 / 86_400.0),
+        ("/month", 12.0 / HOURS_PER_YEAR / 3600.0)]
 );
 
 impl Div<Bandwidth> for Bytes {

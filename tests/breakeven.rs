@@ -6,10 +6,9 @@ use serde_json::Value;
 use std::path::Path;
 use underdog::catalog::Catalog;
 use underdog::estimate::Calibration;
-use underdog::scenario::{Local, Offer, Plan, Source, resolve};
+use underdog::scenario::{Local, Offer, Parts, Plan, Source, resolve};
 use underdog::solve::breakeven::{Answer, Ask, Unknown, breakeven};
 use underdog::solve::{sensitivity, waterfall};
-use underdog::units::UsdPerHour;
 
 const CUT: &str = "scenarios/h800-vs-h100.toml";
 
@@ -116,7 +115,7 @@ proptest! {
         let mut scaled = base.clone();
         for contender in &mut scaled.contenders {
             let Offer::Devices { price, .. } = &mut contender.offer else { continue };
-            price.usd_per_hour = price.usd_per_hour.map(|p| UsdPerHour::new(p.get() * by));
+            price.parts = price.parts.map(|p| Parts::hourly(p.standing * by));
         }
         let (a, b) = (solve(&base, Unknown::Debt).answer, solve(&scaled, Unknown::Debt).answer);
         prop_assert_eq!(a.answer, b.answer);

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use underdog::catalog::Catalog;
+use underdog::device::prices::Tier;
 use underdog::device::{Device, DeviceRow, PriceList};
 use underdog::precision::Precision;
 
@@ -52,12 +53,25 @@ fn export_control_figures_are_those_of_the_rule() {
 fn prices_are_the_newest_on_demand_rents() {
     let list = PriceList::load(&Catalog::embedded()).unwrap();
     assert_eq!(list.rows().len(), 151);
-    let offer = list.on_demand("h100-sxm-80gb").unwrap();
+    let offer = list.offer("h100-sxm-80gb", Tier::OnDemand).unwrap();
     // 2.29, 2.95, 2.99, 3.49, 3.49 and 3.99 USD/h in 2026.
     assert_eq!((offer.count, offer.date.as_str()), (6, "2026"));
     assert_eq!((offer.low.get(), offer.high.get()), (2.29, 3.99));
     assert!((offer.median.get() - 3.24).abs() < 1e-9);
-    assert_eq!(list.on_demand("h800"), None, "DeepSeek assumed a rent; nobody offered one");
+    assert_eq!(list.offer("h800", Tier::OnDemand), None, "DeepSeek assumed a rent; nobody offered one");
+}
+
+/// MI355X has no on-demand rent here, B200 has: what both have is the contract, 2.10 and 2.60 USD/h of August 2026.
+#[test]
+fn devices_are_compared_at_a_tier_all_of_them_have() {
+    let list = PriceList::load(&Catalog::embedded()).unwrap();
+    assert_eq!(list.offer("mi355x", Tier::OnDemand), None);
+    let tier = list.shared_tier(["mi355x", "b200"].into_iter()).unwrap();
+    assert_eq!(tier, Tier::Contract);
+    let rent = |device| list.offer(device, tier).map(|o| (o.median.get(), o.date)).unwrap();
+    assert_eq!((rent("mi355x"), rent("b200")), ((2.1, "2026-08".to_owned()), (2.6, "2026-08".to_owned())));
+    assert_eq!(list.shared_tier(["h100-sxm-80gb", "b200"].into_iter()), Some(Tier::OnDemand));
+    assert_eq!(list.shared_tier(["h800"].into_iter()), None);
 }
 
 #[test]
@@ -78,8 +92,9 @@ fn a_users_folder_lies_over_the_embedded_one() {
     assert_eq!(load("h200-sxm").name, "H200 SXM");
     assert_eq!(catalog.devices().len(), 138);
     let list = PriceList::load(&catalog).unwrap();
-    assert_eq!(list.on_demand("h100-sxm-80gb").map(|o| (o.count, o.median.get())), Some((1, 1.0)));
-    assert!(list.on_demand("h200-sxm").is_some());
+    let offer = list.offer("h100-sxm-80gb", Tier::OnDemand);
+    assert_eq!(offer.map(|o| (o.count, o.median.get())), Some((1, 1.0)));
+    assert!(list.offer("h200-sxm", Tier::OnDemand).is_some());
     assert!(Catalog::with_overlay(&dir.path().join("devices")).is_err());
 }
 

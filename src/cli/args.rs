@@ -238,9 +238,13 @@ pub struct CatalogArgs {
 pub struct Scenario {
     /// The scenario file.
     pub scenario: PathBuf,
-    /// Change a field before it is read; contenders are addressed by name. Repeatable.
+    /// Change a field before it is read; contenders are addressed by name, all that run on devices by `*`. Repeatable.
     #[arg(long = "set", value_name = "PATH=VALUE")]
     pub edits: Vec<String>,
+    /// Devices of every contender that runs on devices: a number, or `auto` for the fewest that serve the load within the
+    /// targets. The same as --set 'contender.*.count=auto'.
+    #[arg(long, value_name = "N|auto")]
+    pub count: Option<String>,
     /// Own measurements that correct the estimate: a CSV of points, or for one contender a result file of vLLM's or
     /// SGLang's serving benchmark, AIPerf, GenAI-Perf, llama-bench or InferenceX. Repeatable.
     #[arg(long = "anchor", value_name = "[CONTENDER=]FILE")]

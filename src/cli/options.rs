@@ -64,9 +64,10 @@ pub struct Question {
 
 impl From<&args::Scenario> for Question {
     fn from(typed: &args::Scenario) -> Self {
+        let count = typed.count.as_ref().map(|count| format!("contender.*.count={count}"));
         Self {
             scenario: typed.scenario.clone(),
-            edits: typed.edits.clone(),
+            edits: typed.edits.iter().cloned().chain(count).collect(),
             anchors: typed.anchors.clone(),
             adapter: selector(&typed.measure),
             budget: typed.budget,

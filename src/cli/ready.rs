@@ -11,6 +11,7 @@ use crate::estimate::Calibration;
 use crate::estimate::anchor::Anchor;
 use crate::run::Context;
 use crate::scenario::{Draft, Local, Offer, Plan, Source, resolve};
+use crate::solve;
 use crate::validate::{self, On};
 use std::path::Path;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub fn prepare(question: &Question, quiet: bool, catalog: &Catalog) -> Result<Re
     let (plan, profile) = resolved(&draft, question, quiet, |local| resolve(&source, &draft, catalog, local))?;
     let context = context_of(&source, &plan, profile.as_deref());
     let calibration = calibration(question, &plan, quiet, catalog)?;
+    let plan = solve::sized(&plan, &calibration)?;
     Ok(Ready { plan, calibration, context, profile })
 }
 

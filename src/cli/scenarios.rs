@@ -32,8 +32,14 @@ fn optimized(args: &Compare, ready: Ready, catalog: &Catalog, output: &Output) -
     // The sentence and its verdict come from the same rows and rules as those of a comparison.
     let rows: Vec<_> = found.rows.iter().map(|r| r.row.clone()).collect();
     let (sentence, mut notes) = solve::answer(&found.plan, &rows, &ready.calibration);
+    let load = &ready.plan.workload;
+    let loads = match (load.users(), load.rate) {
+        (Some(users), _) => format!("Every layout is offered the {users} requests at a time of the scenario."),
+        (None, Some(_)) => "Every layout has as many copies as the scenario's requests take.".to_owned(),
+        _ => "The search chooses its own concurrencies.".to_owned(),
+    };
     notes.push(format!(
-        "{} layouts fit; rows marked pareto are those that no other beats both in tokens/s per device and per user. The search chooses its own concurrencies.",
+        "{} layouts fit; rows marked pareto are those that no other beats both in tokens/s per device and per user. {loads}",
         found.tried
     ));
     let run = context::finished("compare", ready.context, sentence, notes, &found.rows)?;

@@ -86,6 +86,29 @@ pub enum Tier {
     Output,
 }
 
+impl Tier {
+    /// Kinds of rents, those first that are taken where a contender names none: what anybody may rent now, then what is
+    /// signed for years, then what is printed without saying which, and last what may be taken away.
+    const RENTS: [Self; 4] = [Self::OnDemand, Self::Contract, Self::Retail, Self::Spot];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OnDemand => "on-demand",
+            Self::Spot => "spot",
+            Self::Contract => "3-year contract",
+            Self::Retail => "retail",
+            Self::Assumed => "assumed",
+            Self::Hyperscaler => "hyperscaler",
+            Self::Neocloud => "neocloud",
+            Self::Unspecified => "unspecified",
+            Self::Input => "input",
+            Self::CachedInput => "cached input",
+            Self::Output => "output",
+        }
+    }
+}
+
 /// A date as the source gives it: `2026`, `2026-04`, `2026-04-30`, or years as `2024-2026`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct When(String);
@@ -122,6 +145,8 @@ impl<'de> Deserialize<'de> for When {
 /// What a device rents for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Offer {
+    /// Which kind of rent.
+    pub tier: Tier,
     /// The median of all offers.
     pub median: UsdPerHour,
     /// The cheapest.
@@ -130,7 +155,7 @@ pub struct Offer {
     pub high: UsdPerHour,
     /// How many there are.
     pub count: usize,
-    /// The year they are of.
+    /// The year they are of; of other tiers than on-demand the date.
     pub date: String,
 }
 
@@ -169,13 +194,25 @@ impl PriceList {
         replace(&mut self.api, over.api);
     }
 
-    /// The median of the newest on-demand rents of a device, with count, range and year; see the module for "newest".
-    pub fn on_demand(&self, device: &str) -> Option<Offer> {
-        let mine = || self.rent.iter().filter(|q| q.of == device && q.tier == Some(Tier::OnDemand) && q.usable());
-        let year = mine().map(|q| q.date.year()).max()?;
-        let values: Vec<f64> = mine().filter(|q| q.date.year() == year).map(|q| q.value.get()).collect();
+    /// The median of the newest rents of one tier of a device, with count, range and date; see the module for "newest".
+    pub fn offer(&self, device: &str, tier: Tier) -> Option<Offer> {
+        let mine = || self.rent.iter().filter(|q| q.of == device && q.tier == Some(tier) && q.usable());
+        let dated = |date: &When| if tier == Tier::OnDemand { date.year().to_owned() } else { date.to_string() };
+        let newest = mine().map(|q| dated(&q.date)).max()?;
+        let values: Vec<f64> = mine().filter(|q| dated(&q.date) == newest).map(|q| q.value.get()).collect();
         let at = |share| stats::quantile(&values, share).map(UsdPerHour::new);
-        Some(Offer { median: at(0.5)?, low: at(0.0)?, high: at(1.0)?, count: values.len(), date: year.to_owned() })
+        Some(Offer { tier, median: at(0.5)?, low: at(0.0)?, high: at(1.0)?, count: values.len(), date: newest })
+    }
+
+    /// The tiers a device is rented at, in the order in which they are taken.
+    pub fn tiers(&self, device: &str) -> Vec<Tier> {
+        Tier::RENTS.into_iter().filter(|tier| self.offer(device, *tier).is_some()).collect()
+    }
+
+    /// The first tier at which all of these devices are rented; those that are not rented at all do not count.
+    pub fn shared_tier<'d>(&self, devices: impl Iterator<Item = &'d str>) -> Option<Tier> {
+        let known: Vec<Vec<Tier>> = devices.map(|d| self.tiers(d)).filter(|tiers| !tiers.is_empty()).collect();
+        Tier::RENTS.into_iter().find(|tier| !known.is_empty() && known.iter().all(|own| own.contains(tier)))
     }
 }
 

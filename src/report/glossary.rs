@@ -49,6 +49,16 @@ const TERMS: &[(&str, &str, &str)] = &[
         "What a price counts: rent, own (purchase, power, hosting over the hours in use), electricity alone, or api (somebody's price per token). A verdict compares one basis and one year.",
     ),
     (
+        "tier",
+        "price_tier",
+        "What kind of rent a price is: on-demand, spot (may be taken away), a contract of years, retail (what a customer pays, the tier not said); batch, of a service, is answered within hours.",
+    ),
+    (
+        "busy",
+        "\"utilisation\":",
+        "Share of the hours that are paid in which devices have work. Hours without work are paid by the tokens of the others.",
+    ),
+    (
         "rests on",
         "provenance",
         "measured: timed and verified here; interpolated: between measured points; anchored: corrected by own measurements; catalogued: from a data sheet or price list; calibrated: through constants fitted on others' measurements; roofline: a bound; assumed: somebody's assumption.",

@@ -49,7 +49,10 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("usd_per_mtok_output", "$/Mtok output", Shape::Band),
     ("usd_per_mtok_total", "$/Mtok total", Shape::Number),
     ("gram_co2_per_mtok_output", "g CO2/Mtok output", Shape::Number),
+    ("usd_per_month", "$/month", Shape::Number),
     ("price_basis", "basis", Shape::Text),
+    ("price_tier", "tier", Shape::Text),
+    ("utilisation", "busy", Shape::Number),
     ("price_date", "price of", Shape::Text),
     ("binding", "binds", Shape::Text),
     ("provenance", "rests on", Shape::Text),
@@ -109,6 +112,7 @@ const SIMULATE: &[(&str, &str, Shape)] = &[
     ("usd_per_mtok_input", "$/Mtok input", Shape::Number),
     ("usd_per_mtok_output", "$/Mtok output", Shape::Number),
     ("price_basis", "basis", Shape::Text),
+    ("price_tier", "tier", Shape::Text),
     ("provenance", "rests on", Shape::Text),
     ("reason", "why not", Shape::Text),
 ];

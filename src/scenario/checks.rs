@@ -1,6 +1,7 @@
 //! What a contender's single values must be beside their types: a price's date, an engine's limits, a PUE, a context.
 
 use super::draft::{ContenderDraft, Draft, LimitsDraft, Tokens};
+use super::money::Currency;
 use super::{Source, date};
 use crate::diagnostic::Diagnostic;
 use crate::model::ModelSpec;
@@ -11,11 +12,23 @@ const BLOCK: u64 = 16;
 
 /// The date of a contender's price.
 pub fn price_date(source: &Source, typed: &ContenderDraft, at: &str) -> Result<Option<String>, Diagnostic> {
-    let Some(text) = &typed.price_date else { return Ok(None) };
-    match date::refused(text, jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()) {
+    let Some(date::Dated(text)) = &typed.price_date else { return Ok(None) };
+    match date::refused(text, today()) {
         Some(why) => Err(source.error_at(&format!("{at}.price_date"), why).hint(date::ACCEPTED)),
         None => Ok(Some(text.clone())),
     }
+}
+
+/// The currency of the scenario, its rate of a day that exists.
+pub fn currency(source: &Source, typed: Option<&Currency>) -> Result<Option<Currency>, Diagnostic> {
+    match typed.and_then(|currency| date::refused(&currency.date.0, today())) {
+        Some(why) => Err(source.error_at("currency.date", why).hint(date::ACCEPTED)),
+        None => Ok(typed.cloned()),
+    }
+}
+
+fn today() -> jiff::civil::Date {
+    jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
 }
 
 /// Limits that an engine would start with.
@@ -49,7 +62,7 @@ pub fn limits(source: &Source, typed: LimitsDraft, engine: Engine, at: &str) -> 
 
 /// Facility power over device power; 1 where none is given.
 pub fn pue(source: &Source, typed: &ContenderDraft, at: &str) -> Result<f64, Diagnostic> {
-    let pue = typed.own.and_then(|own| own.pue).map_or(1.0, |p| p.get());
+    let pue = typed.own.as_ref().and_then(|own| own.pue).map_or(1.0, |p| p.get());
     if pue >= 1.0 {
         return Ok(pue);
     }

@@ -1,6 +1,31 @@
 //! The date of a price as it is typed: a year, a month or a day that exists and is not far ahead.
 
 use jiff::civil::Date;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+/// A date as it is typed: `"2026-08"`, `2026-08-15` with or without quotes, or `2026`. Whether it is one is checked where
+/// the day that counts as now is known.
+#[derive(Debug, Clone, PartialEq, Eq, JsonSchema)]
+#[schemars(with = "String")]
+pub struct Dated(pub String);
+
+impl<'de> Deserialize<'de> for Dated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a date is 2026, \"2026-08\" or 2026-08-31")]
+        enum Written {
+            Text(String),
+            Year(i64),
+            Day(toml::value::Datetime),
+        }
+        Ok(Self(match Written::deserialize(deserializer)? {
+            Written::Text(text) => text,
+            Written::Year(year) => year.to_string(),
+            Written::Day(day) => day.to_string(),
+        }))
+    }
+}
 
 /// What is accepted.
 pub const ACCEPTED: &str = "write 2026, 2026-08 or 2026-08-31";

@@ -3,6 +3,8 @@
 //! Longer than other files: the whole schema stands in one place.
 
 use super::axis::Axis;
+use super::date::Dated;
+use super::money::{Currency, Money};
 use crate::precision::Precision;
 use crate::setup::{Engine, Way};
 use crate::units::{
@@ -26,6 +28,8 @@ pub struct Draft {
     /// Targets and what is minimised.
     #[serde(default)]
     pub objective: ObjectiveDraft,
+    /// The currency that prices may be typed in besides US dollars, with its dated rate.
+    pub currency: Option<Currency>,
     /// Carbon intensity of the electricity, such as "350 g/kWh": rows then say grams of CO2 per million tokens, of the
     /// accelerators, times `own.pue` where that is given.
     pub grid: Option<GramPerKwh>,
@@ -80,8 +84,16 @@ pub struct WorkloadDraft {
     pub output_tokens: Option<Tokens>,
     /// Requests in flight over the whole contender: a number, a list or a range such as "32-4096*2".
     pub concurrency: Option<Axis>,
+    /// Requests that come on average, day and night, such as "20000 /day": who rents or owns devices pays for the hours
+    /// without work too. `simulate` lets them come at random.
+    pub rate: Option<PerSecond>,
     /// Share of the prompt found in the prefix cache.
     pub prefix_hit: Option<Fraction>,
+    /// Share of the prompt written to the prefix cache, for services that charge for it; all that is not found there,
+    /// where absent.
+    pub prefix_write: Option<Fraction>,
+    /// Share of the answer's tokens that are reasoning: computed and paid as the others, and shown to nobody.
+    pub reasoning: Option<Fraction>,
     /// A file of requests in time.
     pub trace: Option<String>,
     /// An arrival process.
@@ -109,6 +121,37 @@ pub struct Count(pub u64);
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         counted(deserializer, "a count", 1, 1_000_000).map(Self)
+    }
+}
+
+/// How many devices a contender has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(untagged)]
+pub enum Devices {
+    /// So many.
+    Given(Count),
+    /// The fewest that serve the load within the targets.
+    #[schemars(with = "String")]
+    Auto,
+}
+
+impl<'de> Deserialize<'de> for Devices {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl serde::de::Visitor<'_> for Either {
+            type Value = Devices;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a number of devices, or \"auto\" for the fewest that serve the load")
+            }
+            fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<Devices, E> {
+                Count::deserialize(serde::de::value::I64Deserializer::new(value)).map(Devices::Given)
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Devices, E> {
+                let other = || E::invalid_value(serde::de::Unexpected::Str(text), &self);
+                (text == "auto").then_some(Devices::Auto).ok_or_else(other)
+            }
+        }
+        deserializer.deserialize_any(Either)
     }
 }
 
@@ -244,8 +287,8 @@ pub struct ContenderDraft {
     pub api: Option<ApiDraft>,
     /// This contender's own model, where it differs from the scenario's.
     pub model: Option<ModelDraft>,
-    /// Devices in all.
-    pub count: Option<Count>,
+    /// Devices in all, or "auto" for the fewest that serve the load within the targets.
+    pub count: Option<Devices>,
     /// How one instance is spread over devices; what is left of `count` are replicas.
     pub parallel: Option<ParallelDraft>,
     /// A pool of devices for prefill alone; needs `decode`.
@@ -267,16 +310,21 @@ pub struct ContenderDraft {
     pub scheduler: Option<SchedulerDraft>,
     /// Speed relative to the calibrated or measured state: a number, or one per kernel class.
     pub speed: Option<SpeedDraft>,
-    /// Rent per device.
-    pub price: Option<UsdPerHour>,
+    /// Rent per device, such as "$2.49/hr" or "700 EUR/month".
+    pub price: Option<Money<UsdPerHour>>,
     /// When `price` or `own` was valid: year, month or day, such as "2026-08".
-    pub price_date: Option<String>,
-    /// What kind of offer `price` is, such as "on-demand" or "3-year contract".
+    pub price_date: Option<Dated>,
+    /// What kind of offer `price` is, such as "on-demand" or "spot"; without `price`, which of the catalogue's it is.
     pub price_tier: Option<String>,
+    /// Share of the rented hours in which the devices have work; all are paid. Where absent it follows from
+    /// `workload.rate`, all hours being rented; without that it is 1, as with a rent by the second of work.
+    pub utilisation: Option<Fraction>,
+    /// People who look after the contender, such as "4000 USD/month": for all of its devices together.
+    pub people: Option<Money<UsdPerHour>>,
     /// Costs of a device one owns.
     pub own: Option<OwnDraft>,
     /// Price of electricity, where nothing else is to be counted.
-    pub electricity: Option<UsdPerKwh>,
+    pub electricity: Option<Money<UsdPerKwh>>,
     /// How the devices of a host reach each other: `nvlink`, `pcie-p2p` from device to device, or `pcie-host` through the
     /// host's memory. Where absent, the scale-up link of the data sheet, else PCI Express as its maker's driver allows,
     /// with a wider band.
@@ -292,15 +340,19 @@ pub struct ContenderDraft {
 }
 
 /// Prices per million tokens of somebody's service.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiDraft {
     /// A prompt token that has to be computed.
-    pub input: UsdPerMtok,
+    pub input: Money<UsdPerMtok>,
     /// A prompt token found in the cache; the price of `input` where absent.
-    pub cached_input: Option<UsdPerMtok>,
+    pub cached_input: Option<Money<UsdPerMtok>>,
+    /// A prompt token written to the cache; the price of `input` where absent.
+    pub cache_write: Option<Money<UsdPerMtok>>,
     /// A token of the answer.
-    pub output: UsdPerMtok,
+    pub output: Money<UsdPerMtok>,
+    /// What is taken off every price, those of the cache too, where answers may take hours: 0.5 is half the price.
+    pub batch_discount: Option<Fraction>,
 }
 
 /// Degrees of parallelism of one instance.
@@ -382,20 +434,20 @@ pub struct ClassSpeed {
 }
 
 /// Costs of a device one owns.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnDraft {
     /// Purchase of one device with its share of the server.
-    pub purchase: Usd,
+    pub purchase: Money<Usd>,
     /// Years until it is written off.
     pub years: Factor,
     /// Facility power over device power; 1 where absent.
     pub pue: Option<Factor>,
     /// Price of electricity; nothing where absent.
-    pub electricity: Option<UsdPerKwh>,
-    /// Space, network and staff, per device.
-    pub hosting: Option<UsdPerHour>,
-    /// Share of the hours the device has work.
+    pub electricity: Option<Money<UsdPerKwh>>,
+    /// Space and network, per device.
+    pub hosting: Option<Money<UsdPerHour>>,
+    /// Share of the hours the device has work; where absent it follows from `workload.rate`, and is 1 without that.
     pub utilisation: Option<Fraction>,
 }
 

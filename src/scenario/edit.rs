@@ -1,6 +1,7 @@
 //! `--set path=value`: an edit of the scenario's text before it is read, so that one parser judges both.
 //!
-//! A path names tables by key and contenders by name: `contender.weaker.count=64`, `model.precision=fp8`.
+//! A path names tables by key and contenders by name: `contender.weaker.count=64`, `model.precision=fp8`; `contender.*`
+//! is every contender that runs on devices.
 
 use crate::diagnostic::Diagnostic;
 use std::ops::Range;
@@ -18,10 +19,20 @@ pub fn apply(file: &str, text: &str, edits: &[String]) -> Result<String, Diagnos
         let (path, value) = edit
             .split_once('=')
             .ok_or_else(|| plain(file, format!("--set {edit}: there is no \"=\"; write --set path=value")))?;
-        set(document.as_table_mut(), path.trim(), value.trim())
-            .map_err(|why| plain(file, format!("--set {edit}: {why}")))?;
+        for path in every(&document, path.trim()) {
+            set(document.as_table_mut(), &path, value.trim())
+                .map_err(|why| plain(file, format!("--set {edit}: {why}")))?;
+        }
     }
     Ok(document.to_string())
+}
+
+/// The paths that are meant: of `list.*.key` one for every entry of the list that runs on devices.
+fn every(document: &DocumentMut, path: &str) -> Vec<String> {
+    let Some((list, key)) = path.split_once(".*.") else { return vec![path.to_owned()] };
+    let all = document.get(list).and_then(Item::as_array_of_tables);
+    let devices = all.into_iter().flatten().filter(|table| table.contains_key("device"));
+    devices.map(|table| format!("{list}.{}.{key}", name_of(table))).collect()
 }
 
 fn syntax(file: &str, text: &str, error: &toml_edit::TomlError) -> Diagnostic {
@@ -124,6 +135,13 @@ mod tests {
             text.contains("count = 64") && text.contains("tpot = \"50 ms\"") && text.contains("config = \"llama\""),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_star_is_every_contender_with_a_device() {
+        let text = "[[contender]]\nname = \"a\"\ndevice = \"d\"\n[[contender]]\nname = \"b\"\napi = {}\n";
+        let edited = apply("s.toml", text, &["contender.*.count=auto".to_owned()]).unwrap_or_default();
+        assert_eq!(edited.matches("count = \"auto\"").count(), 1, "{edited}");
     }
 
     #[test]

@@ -9,13 +9,16 @@ pub mod draft;
 mod edit;
 pub mod from;
 mod layout;
+pub mod money;
 pub mod plan;
 mod price;
+mod pricing;
 mod resolve;
 mod source;
 pub mod traffic;
 
 pub use draft::Draft;
-pub use plan::{Basis, Contender, Offer, Parts, Plan, Power, Price};
+pub use plan::{Contender, Fewest, Offer, Plan, Power};
+pub use price::{Basis, Busy, Parts, Price, TokenPrices};
 pub use resolve::{Local, resolve, resolve_in_time};
 pub use source::Source;

@@ -1,19 +1,20 @@
 //! `resolve(draft, catalogue, profile) -> Plan`: every name looked up, every field checked against the others.
 
-use super::draft::{ContenderDraft, Draft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
+use super::draft::Devices;
+use super::draft::{ContenderDraft, Count, Draft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
 use super::layout::spread;
-use super::plan::{Basis, Contender, Objective, Offer, Plan, Power, Price, TokenPrices, Workload};
+use super::plan::{Contender, Fewest, Objective, Offer, Plan, Power, Workload};
+use super::pricing::{Pricing, Typed};
 use super::traffic::{self, Traffic};
-use super::{Source, checks, price};
+use super::{Source, checks};
 use crate::catalog::Catalog;
 use crate::device::matching::{self, Match};
+use crate::device::prices::Tier;
 use crate::device::{Device, PriceList, Profile};
 use crate::diagnostic::Diagnostic;
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
-use crate::provenance::Provenance;
 use crate::setup::{Engine, Formats, Hardware, Limits, Setup, Speculation, Speed, Way};
-use crate::units::GramPerKwh;
 use std::sync::Arc;
 
 /// This machine, for contenders whose device is `local`.
@@ -79,8 +80,16 @@ pub fn resolve_in_time(
 }
 
 fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) -> Result<Plan, Diagnostic> {
-    let prices = PriceList::load(catalog)?;
-    let lookup = Lookup { source, catalog, prices: &prices, local, grid: draft.grid };
+    let list = PriceList::load(catalog)?;
+    let currency = checks::currency(source, draft.currency.as_ref())?;
+    let pricing = Pricing {
+        source,
+        list: &list,
+        currency: currency.as_ref(),
+        rate: draft.workload.rate.map(|r| r.get()),
+        shared: shared_tier(source, draft, catalog, &list),
+    };
+    let lookup = Lookup { source, catalog, pricing, local, draft };
     if draft.contender.is_empty() {
         return Err(source
             .error(None, "there is no contender")
@@ -106,15 +115,25 @@ fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) 
     }
     let objective =
         Objective { tpot: draft.objective.tpot, ttft: draft.objective.ttft, minimize: draft.objective.minimize };
-    Ok(Plan { name: draft.name.clone(), contenders, workload, objective })
+    Ok(Plan { name: draft.name.clone(), contenders, workload, objective, currency: currency.clone() })
+}
+
+/// The tier of the catalogue at which all contenders are rented that name no price, so that unlike rents do not meet
+/// where like ones are known. A device that is not known is an error later on.
+fn shared_tier(source: &Source, draft: &Draft, catalog: &Catalog, list: &PriceList) -> Option<Tier> {
+    let own = draft.contender.iter().filter(|c| c.catalogued() && c.price_tier.is_none());
+    let named = own.filter_map(|c| c.device.as_deref()).filter(|name| *name != "local" && !name.ends_with(".json"));
+    let ids: Vec<String> =
+        named.filter_map(|name| Some(Device::load(catalog, name, &source.folder).ok()?.id.clone())).collect();
+    list.shared_tier(ids.iter().map(String::as_str))
 }
 
 struct Lookup<'a> {
     source: &'a Source,
     catalog: &'a Catalog,
-    prices: &'a PriceList,
+    pricing: Pricing<'a>,
     local: Local<'a>,
-    grid: Option<GramPerKwh>,
+    draft: &'a Draft,
 }
 
 /// A model with the formats it is served in.
@@ -135,8 +154,31 @@ impl Lookup<'_> {
             input_tokens: tokens(typed.input_tokens, "input_tokens")?,
             output_tokens: tokens(typed.output_tokens, "output_tokens")?,
             concurrency: typed.concurrency.as_ref().map_or(DEFAULT_CONCURRENCY.to_vec(), |axis| axis.0.clone()),
+            concurrency_given: typed.concurrency.is_some(),
+            rate: self.rate()?,
             prefix_hit: typed.prefix_hit.map_or(0.0, |f| f.get()),
+            reasoning: self.reasoning()?,
         })
+    }
+
+    fn rate(&self) -> Result<Option<f64>, Diagnostic> {
+        match self.draft.workload.rate.map(|r| r.get()) {
+            Some(0.0) => {
+                let hint = "write how many requests come, such as rate = \"20000 /day\"";
+                Err(self.source.error_at("workload.rate", "a load of no requests has no cost per token").hint(hint))
+            }
+            rate => Ok(rate),
+        }
+    }
+
+    fn reasoning(&self) -> Result<f64, Diagnostic> {
+        match self.draft.workload.reasoning.map_or(0.0, |f| f.get()) {
+            1.0 => Err(self
+                .source
+                .error_at("workload.reasoning", "an answer that is all reasoning shows nothing")
+                .hint("write the share of output_tokens that is reasoning, below 1")),
+            share => Ok(share),
+        }
     }
 
     fn model(&self, typed: &ModelDraft, at: &str) -> Result<Served, Diagnostic> {
@@ -162,19 +204,9 @@ impl Lookup<'_> {
         let (offer, profile) = match (&typed.device, &typed.api) {
             (Some(device), None) => self.devices(typed, device, at, shared)?,
             (None, Some(api)) => {
-                let tokens = TokenPrices {
-                    input: api.input,
-                    cached_input: api.cached_input.unwrap_or(api.input),
-                    output: api.output,
-                };
-                let price = Price {
-                    basis: Basis::Api,
-                    usd_per_hour: None,
-                    date: checks::price_date(self.source, typed, at)?,
-                    origin: "price list given in the scenario".to_owned(),
-                    provenance: Provenance::Assumed,
-                    parts: None,
-                };
+                let date = checks::price_date(self.source, typed, at)?;
+                let typed = Typed { draft: typed, at };
+                let (tokens, price) = self.pricing.of_tokens(typed, api, &self.draft.workload, date)?;
                 (Offer::Api { tokens, price }, None)
             }
             _ => {
@@ -184,7 +216,30 @@ impl Lookup<'_> {
                 ));
             }
         };
-        Ok(Contender { name: typed.name.clone(), offer, profile })
+        Ok(Contender { name: typed.name.clone(), offer, profile, fewest: self.fewest(typed, at)? })
+    }
+
+    /// Whether the fewest devices are to be found, and in which layouts.
+    fn fewest(&self, typed: &ContenderDraft, at: &str) -> Result<Option<Fewest>, Diagnostic> {
+        if typed.count != Some(Devices::Auto) {
+            return Ok(None);
+        }
+        let refuse = |why: &str, hint: &str| Err(self.source.error_at(&format!("{at}.count"), why).hint(hint));
+        let load = &self.draft.workload;
+        if load.trace.is_some() || load.arrivals.is_some() {
+            return refuse(
+                "the fewest devices are found in a steady state",
+                "`underdog simulate --size` finds them in time",
+            );
+        }
+        if typed.prefill.is_some() || typed.decode.is_some() {
+            return refuse("the pools have counts of their own", "leave out count");
+        }
+        if load.rate.is_none() && load.concurrency.as_ref().is_none_or(|axis| axis.0.len() != 1) {
+            let hint = "write concurrency = 200, the users at a time, or rate = \"20000 /day\"";
+            return refuse("the fewest devices serve a load, and there is not one", hint);
+        }
+        Ok(Some(if typed.parallel.is_some() { Fewest::Instances } else { Fewest::Layouts }))
     }
 
     fn devices(
@@ -213,11 +268,10 @@ impl Lookup<'_> {
         let drawn = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
         let power = typed.power_limit.map_or(drawn, |limit| Some(drawn.map_or(limit.get(), |w| w.min(limit.get()))));
         let pue = checks::pue(self.source, typed, at)?;
-        let grid = typed.grid.or(self.grid).map(|g| g.get());
+        let grid = typed.grid.or(self.draft.grid).map(|g| g.get());
         let gram_per_hour = power.zip(grid).map(|(watts, grams)| watts / 1000.0 * pue * grams);
-        let price =
-            price::of_devices(self.prices, typed, &hardware.sheet, power, checks::price_date(self.source, typed, at)?)
-                .map_err(|why| self.source.error_at(at, why))?;
+        let date = checks::price_date(self.source, typed, at)?;
+        let price = self.pricing.of_devices(Typed { draft: typed, at }, &hardware.sheet, power, date)?;
         let communication_units = self.communication_units(typed, &hardware.sheet, at)?;
         let limits = Limits { communication_units, ..checks::limits(self.source, typed.limits, engine, at)? };
         let setup = Setup {
@@ -312,10 +366,13 @@ impl Lookup<'_> {
     /// Devices of a contender and how one instance is spread: of its decode pool where it has pools.
     fn own_devices(&self, typed: &ContenderDraft, at: &str) -> Result<(u64, ParallelDraft), Diagnostic> {
         match (typed.prefill, typed.decode) {
-            (None, None) => Ok((typed.count.map_or(1, |c| c.0), typed.parallel.unwrap_or_default())),
+            (None, None) => {
+                let parallel = typed.parallel.unwrap_or_default();
+                Ok((devices_of(typed.count, parallel), parallel))
+            }
             (Some(prefill), Some(decode)) => {
                 let both = prefill.count.0 + decode.count.0;
-                if typed.parallel.is_some() || typed.count.is_some_and(|c| c.0 != both) {
+                if typed.parallel.is_some() || typed.count.is_some_and(|c| c != Devices::Given(Count(both))) {
                     let message = format!("the pools have {both} devices and layouts of their own");
                     return Err(self.source.error_at(at, message).hint("leave out count and parallel"));
                 }
@@ -327,6 +384,16 @@ impl Lookup<'_> {
                 Err(self.source.error_at(&format!("{at}.{key}"), message))
             }
         }
+    }
+}
+
+/// Devices that are typed; of a number that is to be found, one instance.
+fn devices_of(count: Option<Devices>, parallel: ParallelDraft) -> u64 {
+    let get = |c: Option<Count>| c.map_or(1, |c| c.0);
+    match count {
+        Some(Devices::Given(count)) => count.0,
+        Some(Devices::Auto) => get(parallel.tp) * get(parallel.pp) * get(parallel.dp),
+        None => 1,
     }
 }
 

@@ -154,6 +154,11 @@ pub fn of(source: &Source, draft: &Draft, concurrency: &[u64]) -> Result<Traffic
             .error_at("workload.arrivals", "there is a trace and an arrival process")
             .hint("requests come from one of them; --rate and --speed scale a trace"));
     }
+    if typed.rate.is_some() && (typed.trace.is_some() || typed.arrivals.is_some()) {
+        return Err(source
+            .error_at("workload.rate", "requests come as the trace or the arrivals say")
+            .hint("leave out one of the two"));
+    }
     let spec = |tokens: Option<Tokens>, shape: Option<LengthDraft>, key: &str| {
         let shape = length_shape(shape).map_err(|why| source.error_at(&format!("workload.{key}"), why))?;
         Ok(LengthSpec { mean: tokens.map_or(1.0, |t| t.0 as f64), shape })
@@ -172,7 +177,12 @@ fn arrivals(source: &Source, typed: &WorkloadDraft, concurrency: &[u64]) -> Resu
     if let Some(trace) = &typed.trace {
         return Ok(Arrivals::Trace(source.folder.join(trace)));
     }
-    let Some(a) = &typed.arrivals else { return Ok(Arrivals::Closed(concurrency.to_vec(), DEFAULT_REQUESTS)) };
+    let Some(a) = &typed.arrivals else {
+        return Ok(match typed.rate {
+            Some(rate) => Arrivals::Open(Shape::Poisson { rate: rate.get() }, DEFAULT_REQUESTS),
+            None => Arrivals::Closed(concurrency.to_vec(), DEFAULT_REQUESTS),
+        });
+    };
     let requests = a.requests.map_or(DEFAULT_REQUESTS, |c| c.0);
     let wrong = |key: &str, message: String| source.error_at(&format!("workload.arrivals.{key}"), message);
     let foreign = |key: &str, given: bool| {

@@ -189,6 +189,9 @@ pub struct SimulateRow {
     /// What the price counts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price_basis: Option<Basis>,
+    /// What kind of offer it is, such as `on-demand` or `spot`; absent where nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_tier: Option<String>,
     /// When the price was valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price_date: Option<String>,

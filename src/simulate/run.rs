@@ -11,7 +11,7 @@ use crate::estimate::cost::Flow;
 use crate::provenance::Provenance;
 use crate::scenario::plan::Objective;
 use crate::scenario::traffic::{Process, Traffic};
-use crate::scenario::{Basis, Price};
+use crate::scenario::{Basis, Busy, Price};
 
 /// Power of an accelerator that holds a model and does nothing, as a share of its power at work. Assumed: data-centre
 /// GPUs with a loaded model draw 60 to 130 W of 300 to 700 W.
@@ -106,7 +106,8 @@ fn blank(case: &Case<'_>) -> SimulateRow {
         model: setup.model.name.clone(),
         fits: setup.hardware.memory_known.then(|| case.system.shortage().is_none()),
         software: setup.hardware.software,
-        usd_per_device_hour: case.price.usd_per_hour.map(|p| p.get()),
+        usd_per_device_hour: hourly(case),
+        price_tier: case.price.tier.clone(),
         price_basis: Some(case.price.basis),
         price_date: case.price.date.clone(),
         ttft_ms_target: case.targets.ttft.map(|s| s * 1e3),
@@ -162,6 +163,16 @@ fn utilisation(case: &Case<'_>, tally: &Tally<'_>, seconds: f64) -> f64 {
     busy / (seconds * (reading + writing))
 }
 
+/// US dollars per device-hour of the run. Where the busy share follows from the requests that come, the run has the hours
+/// without work in it; a share that is given is that of such runs in all hours.
+fn hourly(case: &Case<'_>) -> Option<f64> {
+    let share = match case.price.busy {
+        Busy::Share(share) => share,
+        Busy::Rate(_) => 1.0,
+    };
+    case.price.per_hour(case.system.devices() as f64, share)
+}
+
 /// Cost and energy at the load as it was: every second is paid, whether there was work or not. Separate pools pay
 /// their own tokens.
 fn money(row: &mut SimulateRow, case: &Case<'_>, tally: &Tally<'_>, seconds: f64) {
@@ -181,15 +192,15 @@ fn money(row: &mut SimulateRow, case: &Case<'_>, tally: &Tally<'_>, seconds: f64
     row.device_hours_per_mtok = Some(flow.device_hours_per_mtok());
     row.device_hours_per_mtok_saturated = Some(full.device_hours_per_mtok());
     let busy = row.utilisation.unwrap_or(1.0);
-    if let Some(price) = case.price.usd_per_hour {
-        let cost = flow.cost(price.get());
+    if let Some(price) = hourly(case) {
+        let cost = flow.cost(price);
         row.usd_per_mtok_input = Some(cost.input);
         row.usd_per_mtok_output = Some(cost.output);
         row.usd_per_mtok_total = Some(cost.total);
         row.usd_per_mtok_output_all = Some(cost.output_all);
         row.usd_per_mtok_output_busy =
             Some(cost.output * tally.decoding_s / (seconds * case.system.engines_by_pool()[1]));
-        row.usd_per_mtok_output_saturated = Some(full.cost(price.get()).output);
+        row.usd_per_mtok_output_saturated = Some(full.cost(price).output);
     }
     if let Some(watts) = case.power {
         let mean = watts * (busy + IDLE_POWER * (1.0 - busy));

@@ -21,7 +21,8 @@ pub fn of(plan: &Plan, rows: &[SimulateRow], size: bool) -> String {
     if parts.is_empty() {
         return "There is nothing to simulate: no contender has devices.".to_owned();
     }
-    parts.join("; ") + "."
+    let currency = plan.currency.as_ref().map(|c| format!(" Prices in {} are counted in US dollars, {c}.", c.code));
+    parts.join("; ") + "." + &currency.unwrap_or_default()
 }
 
 fn named(row: &SimulateRow) -> String {
@@ -67,7 +68,8 @@ fn sized(row: &SimulateRow) -> String {
 /// What an output token costs, and what kind of price that is; nothing for a software adapter.
 fn cost(row: &SimulateRow) -> Option<String> {
     let usd = row.usd_per_mtok_output.filter(|_| !row.software)?;
-    let basis = row.price_basis.map(|basis| format!(" ({basis})")).unwrap_or_default();
+    let tier = row.price_tier.as_ref().map(|tier| format!(", {tier}")).unwrap_or_default();
+    let basis = row.price_basis.map(|basis| format!(" ({basis}{tier})")).unwrap_or_default();
     Some(format!("${} per Mtok output{basis}", digits(usd)))
 }
 

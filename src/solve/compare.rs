@@ -1,9 +1,9 @@
 //! Contenders side by side: one row per contender and concurrency, and the row each is judged by.
 
 use super::row::{CompareRow, device_row, metric, pool_row, service};
-use super::sentence;
+use super::{fewest, sentence};
 use crate::estimate::{Calibration, Compiled, Pools, Unanswerable};
-use crate::scenario::plan::{Objective, Workload};
+use crate::scenario::plan::Workload;
 use crate::scenario::{Contender, Offer, Plan};
 
 /// All rows, the sentence, and what a reader should know.
@@ -22,11 +22,12 @@ pub struct Comparison {
 /// # Errors
 /// When a data sheet lacks a number that a contender's layout needs.
 pub fn compare(plan: &Plan, calibration: &Calibration) -> Result<Comparison, Unanswerable> {
+    let plan = fewest::sized(plan, calibration)?;
     let mut rows = Vec::new();
     for contender in &plan.contenders {
-        rows.append(&mut judged(contender, plan, calibration)?);
+        rows.append(&mut judged(contender, &plan, calibration)?);
     }
-    let (sentence, notes) = answer(plan, &rows, calibration);
+    let (sentence, notes) = answer(&plan, &rows, calibration);
     Ok(Comparison { rows, sentence, notes })
 }
 
@@ -41,7 +42,7 @@ pub fn answer(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> (S
 /// When a data sheet lacks a number that the contender's layout needs.
 pub fn judged(contender: &Contender, plan: &Plan, calibration: &Calibration) -> Result<Vec<CompareRow>, Unanswerable> {
     let mut rows = rows_of(contender, &plan.workload, calibration)?;
-    choose(&mut rows, &plan.objective);
+    choose(&mut rows, plan);
     Ok(rows)
 }
 
@@ -65,23 +66,31 @@ fn rows_of(
     }
 }
 
-/// Marks the best row that meets the targets; the others say which target they miss.
-pub fn choose(rows: &mut [CompareRow], objective: &Objective) {
-    for row in rows.iter_mut().filter(|r| r.reason.is_none()) {
-        row.reason = missed(row, objective);
+/// Costs closer than this are the same cost.
+const SAME: f64 = 1e-9;
+
+/// Marks the best row that meets the targets; the others say which target they miss. Of rows that cost the same, as
+/// those do that pay for every hour of a day, the one is best that takes the least device time.
+pub fn choose(rows: &mut [CompareRow], plan: &Plan) {
+    for row in rows.iter_mut() {
+        row.bill(&plan.workload);
+        row.reason = row.reason.take().or_else(|| missed(row, plan));
     }
-    let best = rows
-        .iter()
-        .enumerate()
-        .filter(|(_, row)| row.reason.is_none())
-        .filter_map(|(index, row)| Some((index, metric(row, objective.minimize)?)))
-        .min_by(|a, b| a.1.total_cmp(&b.1));
-    if let Some((index, _)) = best {
+    let good = || rows.iter().enumerate().filter(|(_, row)| row.reason.is_none());
+    let cost = |row: &CompareRow| metric(row, plan.objective.minimize);
+    let least = good().filter_map(|(_, row)| cost(row)).min_by(f64::total_cmp);
+    let time = |row: &CompareRow| row.device_hours_per_mtok.unwrap_or(0.0);
+    let best = good()
+        .filter(|(_, row)| cost(row).zip(least).is_some_and(|(cost, least)| cost <= least * (1.0 + SAME)))
+        .min_by(|a, b| time(a.1).total_cmp(&time(b.1)))
+        .map(|(index, _)| index);
+    if let Some(index) = best {
         rows[index].chosen = true;
     }
 }
 
-fn missed(row: &CompareRow, objective: &Objective) -> Option<String> {
+fn missed(row: &CompareRow, plan: &Plan) -> Option<String> {
+    let objective = &plan.objective;
     let over =
         |name: &str, value: f64, target: f64| format!("{name} {value:.0} ms misses the target of {target:.0} ms");
     if row.saturated == Some(true) {
@@ -97,5 +106,11 @@ fn missed(row: &CompareRow, objective: &Objective) -> Option<String> {
     {
         return Some(over("TPOT", ms, target));
     }
-    None
+    let day = |rate: f64| sentence::digits(rate * 86_400.0);
+    match (row.requests_per_s, plan.workload.rate) {
+        (Some(most), Some(rate)) if most < rate => {
+            Some(format!("it serves {} requests a day at most, of {} that come", day(most), day(rate)))
+        }
+        _ => None,
+    }
 }

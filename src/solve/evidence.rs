@@ -200,10 +200,11 @@ fn workload(plan: &Plan) -> AssumptionRow {
         contender: None,
         about: "load",
         value: format!(
-            "{} input and {} output tokens a request, {:.0} % of the prompt cached, closed loop{}{}",
+            "{} input and {} output tokens a request, {:.0} % of the prompt cached, closed loop{}{}{}",
             w.input_tokens,
             w.output_tokens,
             w.prefix_hit * 100.0,
+            w.rate.map(|rate| format!(", {:.0} requests a day", rate * 86_400.0)).unwrap_or_default(),
             target("TPOT", plan.objective.tpot),
             target("TTFT", plan.objective.ttft)
         ),

@@ -4,6 +4,7 @@ pub mod breakeven;
 mod compare;
 pub mod evidence;
 mod explain;
+mod fewest;
 mod layouts;
 mod optimize;
 mod pooled;
@@ -15,6 +16,7 @@ mod waterfall;
 
 pub use compare::{Comparison, answer, compare};
 pub use explain::{ExplainRow, explain};
+pub use fewest::sized;
 pub use optimize::{LayoutRow, Layouts, optimize};
 pub use row::CompareRow;
 pub use sensitivity::{SensitivityRow, advice, sensitivity};

@@ -2,10 +2,13 @@
 //!
 //! Tensor and pipeline parallelism in powers of two inside a node, data-parallel attention with experts spread over
 //! all its ranks on whole nodes, up to 320 devices. Instances that share nothing behave alike, so one instance is
-//! estimated and repeated until nodes are full. Separate pools for prompts and answers are matched in `pooled`. Concurrencies are the search's own: doublings per device.
+//! estimated and repeated until nodes are full. Separate pools for prompts and answers are matched in `pooled`.
+//!
+//! Where the scenario says how many users there are at a time, or how many requests a day, they are what is served: by as
+//! many copies as that takes, on parts of a node too. Else concurrencies are the search's own: doublings per device.
 
 use super::compare;
-use super::layouts::{PER_DEVICE, layouts};
+use super::layouts::{MOST_DEVICES, PER_DEVICE, layouts};
 use super::pooled;
 use super::row::{CompareRow, device_row};
 use crate::estimate::{Calibration, Compiled, Unanswerable};
@@ -59,6 +62,7 @@ pub fn optimize(plan: &Plan, calibration: &Calibration) -> Result<Layouts, Unans
             }));
             continue;
         };
+        contender.fewest = None;
         let layouts = layouts(setup);
         let mut all: Vec<(Spread, CompareRow)> =
             layouts.par_iter().flat_map_iter(|layout| rows_of(contender, *layout, plan, calibration)).collect();
@@ -90,33 +94,48 @@ pub fn optimize(plan: &Plan, calibration: &Calibration) -> Result<Layouts, Unans
     Ok(found)
 }
 
-/// A layout at rising loads, until it holds no more.
+/// A layout at the loads that are looked at.
 fn rows_of(contender: &Contender, layout: Layout, plan: &Plan, calibration: &Calibration) -> Vec<(Spread, CompareRow)> {
     let Offer::Devices { setup, price, power, .. } = &contender.offer else { return Vec::new() };
     let mut setup = (**setup).clone();
     setup.layout = layout;
     // A layout that the data sheet cannot join is none.
     let Ok(compiled) = Compiled::new(setup, calibration) else { return Vec::new() };
-    let mut rows = Vec::new();
-    for each in PER_DEVICE {
-        let concurrency = (each * layout.devices() as f64).round().max(1.0) as u64;
-        let load = plan.workload.at(concurrency);
-        if compiled.shortage(&load).is_some() {
-            break;
-        }
+    let row = |replicas: u64, users: u64| {
+        let mut compiled = compiled.clone();
+        compiled.setup.layout.replicas = replicas;
+        let load = plan.workload.at(users);
         let row = device_row(&contender.name, &compiled, price, *power, &load);
-        if row.saturated == Some(true) {
-            break;
-        }
-        rows.push(((layout, None), row));
+        let held = row.fits != Some(false) && row.saturated == Some(false);
+        held.then_some(((compiled.setup.layout, None), row))
+    };
+    if let Some(users) = plan.workload.users() {
+        return copies(layout, users).filter_map(|replicas| row(replicas, users)).collect();
     }
-    rows
+    let instance = layout.instance() as f64;
+    if let Some(rate) = plan.workload.rate {
+        let one = PER_DEVICE.iter().map(|each| (each * instance).round() as u64).filter(|users| *users > 0);
+        let enough = |users: u64| {
+            let most = row(1, users)?.1.requests_per_s?;
+            let replicas = (rate / most).ceil() as u64;
+            (replicas * layout.instance() <= MOST_DEVICES).then(|| row(replicas, users * replicas))?
+        };
+        return one.filter_map(enough).collect();
+    }
+    let loads = PER_DEVICE.iter().map(|each| (each * layout.devices() as f64).round().max(1.0) as u64);
+    loads.map_while(|users| row(layout.replicas, users)).collect()
+}
+
+/// Numbers of copies that share so many users: doublings, within the most devices.
+fn copies(layout: Layout, users: u64) -> impl Iterator<Item = u64> {
+    let most = users.min(MOST_DEVICES / layout.instance());
+    std::iter::successors(Some(1), |copies| Some(copies * 2)).take_while(move |copies| *copies <= most)
 }
 
 /// Marks the best row that meets the targets and returns its layout.
 fn best(all: &mut [(Spread, CompareRow)], plan: &Plan) -> Option<Spread> {
     let mut rows: Vec<CompareRow> = all.iter().map(|(_, row)| row.clone()).collect();
-    compare::choose(&mut rows, &plan.objective);
+    compare::choose(&mut rows, plan);
     for ((_, row), judged) in all.iter_mut().zip(rows) {
         *row = judged;
     }

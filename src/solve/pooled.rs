@@ -68,7 +68,8 @@ pub fn rows(
     let row = |writer: &Writer| {
         let (pools, concurrency) = matched(reader, writer, plan, calibration)?;
         let both = (pools.prefill.setup.layout, pools.decode.setup.layout);
-        let row = pool_row(&contender.name, &pools, price, *power, &plan.workload.at(concurrency));
+        let users = plan.workload.users().unwrap_or(concurrency);
+        let row = pool_row(&contender.name, &pools, price, *power, &plan.workload.at(users));
         (row.saturated != Some(true)).then_some((both, row))
     };
     kept.par_iter().filter_map(row).collect()

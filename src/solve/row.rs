@@ -5,9 +5,10 @@ use crate::estimate::{Compiled, Loop, Pools, Quantity};
 use crate::model::{ModelSpec, Weights};
 use crate::provenance::Provenance;
 use crate::scenario::draft::Minimize;
-use crate::scenario::plan::{TokenPrices, Workload};
-use crate::scenario::{Basis, Power, Price};
+use crate::scenario::plan::Workload;
+use crate::scenario::{Basis, Busy, Power, Price, TokenPrices};
 use crate::setup::{Engine, Formats, Load, Setup};
+use crate::units::HOURS_PER_YEAR;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -113,11 +114,35 @@ pub struct CompareRow {
     /// US dollars per million cached input tokens of a service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_mtok_cached_input: Option<f64>,
-    /// Price of one device, US dollars per hour.
+    /// US dollars per million prompt tokens that are written to a service's cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_cache_write: Option<f64>,
+    /// US dollars per million tokens of the answer that are shown: those of its reasoning are paid for with them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_mtok_shown: Option<f64>,
+    /// US dollars per request, prompt and answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_request: Option<f64>,
+    /// US dollars a day, where the scenario says how many requests come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_day: Option<f64>,
+    /// US dollars a month of 730.5 hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usd_per_month: Option<f64>,
+    /// Requests per second while there is work, all devices together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_s: Option<f64>,
+    /// Share of the paid hours with work; absent where every hour is taken to have work.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub utilisation: Option<f64>,
+    /// Price of one device, US dollars per hour of work; it carries the hours without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd_per_device_hour: Option<f64>,
     /// What the price counts.
     pub price_basis: Basis,
+    /// What kind of offer it is, such as `on-demand` or `spot`; absent where nobody says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price_tier: Option<String>,
     /// When the price was valid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price_date: Option<String>,
@@ -190,8 +215,16 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         usd_per_mtok_total: None,
         usd_per_mtok_output_all: None,
         usd_per_mtok_cached_input: None,
-        usd_per_device_hour: price.usd_per_hour.map(|p| p.get()),
+        usd_per_mtok_cache_write: None,
+        usd_per_mtok_shown: None,
+        usd_per_request: None,
+        usd_per_day: None,
+        usd_per_month: None,
+        requests_per_s: None,
+        utilisation: None,
+        usd_per_device_hour: None,
         price_basis: price.basis,
+        price_tier: price.tier.clone(),
         price_date: price.date.clone(),
         joule_per_output_token: None,
         gram_co2_per_mtok_input: None,
@@ -208,13 +241,13 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
 
 /// A service costs the same at every load; its row stands at the smallest concurrency.
 pub fn service(name: &str, tokens: &TokenPrices, price: &Price, workload: &Workload) -> CompareRow {
-    let hit = workload.prefix_hit;
-    let input = tokens.input.get() * (1.0 - hit) + tokens.cached_input.get() * hit;
+    let input = tokens.prompt(workload.prefix_hit);
     let (i, o) = (workload.input_tokens as f64, workload.output_tokens as f64);
     let concurrency = workload.concurrency.iter().copied().min().unwrap_or(1);
     CompareRow {
         usd_per_mtok_input: Some(input),
         usd_per_mtok_cached_input: Some(tokens.cached_input.get()),
+        usd_per_mtok_cache_write: tokens.cache_write.map(|(price, _)| price.get()),
         usd_per_mtok_output: Some(tokens.output.get()),
         usd_per_mtok_total: Some((input * i + tokens.output.get() * o) / (i + o)),
         usd_per_mtok_output_all: Some((input * i + tokens.output.get() * o) / o),
@@ -245,7 +278,7 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
     }
     let state = compiled.closed_loop(load);
     let flow = Flow::of(&state, load, &setup.layout);
-    numbers(row, compiled, &state, &flow, price, power)
+    numbers(row, compiled, &state, &flow, load, price, power)
 }
 
 /// One contender with separate pools at one load, not yet judged.
@@ -269,11 +302,22 @@ pub fn pool_row(name: &str, pools: &Pools, price: &Price, power: Power, load: &L
     }
     let state = pools.closed_loop(load);
     let flow = Flow::of_pools(&state, load, &readers.layout, &writers.layout);
-    numbers(row, &pools.decode, &state, &flow, price, power)
+    numbers(row, &pools.decode, &state, &flow, load, price, power)
 }
 
-fn numbers(row: CompareRow, compiled: &Compiled, state: &Loop, flow: &Flow, price: &Price, power: Power) -> CompareRow {
-    let cost = price.usd_per_hour.map(|p| flow.cost(p.get()));
+fn numbers(
+    row: CompareRow,
+    compiled: &Compiled,
+    state: &Loop,
+    flow: &Flow,
+    load: &Load,
+    price: &Price,
+    power: Power,
+) -> CompareRow {
+    let requests = flow.output_tok_s / load.output_tokens;
+    let busy = price.utilisation(requests);
+    let per_hour = price.per_hour(flow.devices, busy);
+    let cost = per_hour.map(|usd| flow.cost(usd));
     let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
     let first = state.ttft.and_then(|t| ends(t.get() * 1e3, Quantity::Ttft));
     let token = ends(state.tpot.get() * 1e3, Quantity::Tpot);
@@ -314,11 +358,37 @@ fn numbers(row: CompareRow, compiled: &Compiled, state: &Loop, flow: &Flow, pric
         usd_per_mtok_output_high: cost.zip(share).map(|(c, b)| c.output / b.0),
         usd_per_mtok_total: cost.map(|c| c.total),
         usd_per_mtok_output_all: cost.map(|c| c.output_all),
+        requests_per_s: Some(requests),
+        utilisation: (price.busy != Busy::Share(1.0)).then_some(busy),
+        usd_per_device_hour: per_hour,
         joule_per_output_token: power.watts.map(|w| flow.joule_per_output_token(w)),
         gram_co2_per_mtok_input: grams.map(|g| g.input),
         gram_co2_per_mtok_output: grams.map(|g| g.output),
         gram_co2_per_mtok_total: grams.map(|g| g.total),
         ..row
+    }
+}
+
+impl CompareRow {
+    /// What a request costs, and with it a day and a month where the scenario says how many come and all are served.
+    pub(super) fn bill(&mut self, workload: &Workload) {
+        let (input, output) = (workload.input_tokens as f64, workload.output_tokens as f64);
+        self.usd_per_request = self.usd_per_mtok_total.map(|usd| usd * (input + output) / 1e6);
+        let shown = 1.0 - workload.reasoning;
+        self.usd_per_mtok_shown = self.usd_per_mtok_output.filter(|_| shown < 1.0).map(|usd| usd / shown);
+        let served = |rate: &f64| self.requests_per_s.is_none_or(|most| most >= *rate);
+        let day = workload.rate.filter(served).map(|rate| rate * 86_400.0);
+        self.usd_per_day = self.usd_per_request.zip(day).map(|(usd, requests)| usd * requests);
+        self.usd_per_month = self.usd_per_day.map(|usd| usd * HOURS_PER_YEAR / 12.0 / 24.0);
+    }
+
+    /// Device-hours of the tokens that are compared.
+    pub(super) fn device_hours(&self, minimize: Minimize) -> Option<f64> {
+        match minimize {
+            Minimize::UsdPerMtokInput => self.device_hours_per_mtok_input,
+            Minimize::UsdPerMtokOutput => self.device_hours_per_mtok_output,
+            Minimize::UsdPerMtokTotal | Minimize::DeviceHoursPerMtok => self.device_hours_per_mtok,
+        }
     }
 }
 

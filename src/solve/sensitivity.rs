@@ -8,9 +8,9 @@ use super::compare;
 use super::row::{CompareRow, metric};
 use crate::estimate::bound::Class;
 use crate::estimate::{Calibration, Unanswerable};
-use crate::scenario::{Contender, Offer, Plan};
+use crate::scenario::{Contender, Offer, Plan, Price};
 use crate::setup::{Hardware, Setup};
-use crate::units::{Bandwidth, FlopRate, UsdPerHour};
+use crate::units::{Bandwidth, FlopRate};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::sync::Arc;
@@ -143,11 +143,12 @@ fn lever(
 /// Price, power and utilisation: exact, because they scale the price of an hour alone.
 fn money(contender: &Contender, row: &CompareRow, cost: f64) -> Vec<SensitivityRow> {
     let Offer::Devices { price, .. } = &contender.offer else { return Vec::new() };
-    let Some(per_hour) = price.usd_per_hour.map(|p| p.get()) else { return Vec::new() };
+    let (Some(devices), Some(requests)) = (row.devices, row.requests_per_s) else { return Vec::new() };
+    let hour = |price: &Price| price.per_hour(devices as f64, price.utilisation(requests));
     let saved = |unknown: Unknown, factor: f64| -> Option<f64> {
         let now = unknown.now(contender)?;
         let Offer::Devices { price: changed, .. } = unknown.apply(contender, now * factor)?.offer else { return None };
-        Some(cost * (1.0 - changed.usd_per_hour.map(UsdPerHour::get)? / per_hour))
+        Some(cost * (1.0 - hour(&changed)? / hour(price)?))
     };
     [
         ("price", saved(Unknown::Price, 1.0 - STEP)),

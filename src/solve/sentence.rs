@@ -6,7 +6,8 @@
 use super::row::{CompareRow, metric};
 use crate::estimate::Calibration;
 use crate::scenario::draft::Minimize;
-use crate::scenario::{Basis, Offer, Plan, Price};
+use crate::scenario::money::Currency;
+use crate::scenario::{Basis, Contender, Fewest, Offer, Plan, Price};
 use std::collections::BTreeSet;
 
 /// A contender and the row it is judged by.
@@ -28,6 +29,7 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
     let Some(first) = judged.first() else {
         return format!("No contender can serve this within the targets: {}.", reasons(rows));
     };
+    let lead = fewest(plan, rows).map(|lead| lead + ". ").unwrap_or_default();
     let ranked = if judged.len() > MOST_PAIRWISE { ranking(&judged, plan, calibration) } else { None };
     let all = if ranked.is_some() { &judged[..0] } else { &judged[..] };
     let mut parts = vec![ranked.unwrap_or_else(|| alone(first, plan.objective.minimize))];
@@ -51,7 +53,44 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
         let own: Vec<CompareRow> = rows.iter().filter(|r| out.contains(&r.contender.as_str())).cloned().collect();
         parts.push(format!("{} cannot serve this within the targets ({})", out.join(" and "), reasons(&own)));
     }
-    parts.join("; ") + "."
+    let currency = plan.currency.as_ref().map(|c| format!(" {}.", counted(c))).unwrap_or_default();
+    format!("{lead}{}.{currency}", parts.join("; "))
+}
+
+/// How prices in the scenario's currency are counted.
+pub fn counted(currency: &Currency) -> String {
+    format!("Prices in {} are counted in US dollars, {currency}", currency.code)
+}
+
+/// The fewest devices of those contenders whose number was to be found.
+fn fewest(plan: &Plan, rows: &[CompareRow]) -> Option<String> {
+    let asked = |c: &&Contender| c.fewest == Some(Fewest::Found);
+    let row = |c: &Contender| rows.iter().find(|r| r.chosen && r.contender == c.name);
+    let found: Vec<&CompareRow> = plan.contenders.iter().filter(asked).filter_map(row).collect();
+    let load = match (plan.workload.rate, plan.workload.users()) {
+        (Some(rate), _) => format!("{} requests a day", digits(rate * 86_400.0)),
+        (None, Some(users)) => format!("{users} users"),
+        _ => return None,
+    };
+    let within: Vec<String> = [(plan.objective.ttft, "to the first token"), (plan.objective.tpot, "a token")]
+        .into_iter()
+        .filter_map(|(target, what)| Some(format!("{} ms {what}", digits(target?.get() * 1e3))))
+        .collect();
+    let within = if within.is_empty() { String::new() } else { format!(" within {}", within.join(" and ")) };
+    let spread = |row: &CompareRow| row.parallel.clone().unwrap_or_default();
+    match found.as_slice() {
+        [] => None,
+        [one] => Some(format!(
+            "The fewest {} that serve {load}{within} are {} ({})",
+            one.device,
+            one.devices.unwrap_or(0),
+            spread(one)
+        )),
+        many => {
+            let each = many.iter().map(|r| format!("{} {} ({})", r.devices.unwrap_or(0), r.device, spread(r)));
+            Some(format!("The fewest that serve {load}{within}: {}", each.collect::<Vec<_>>().join(", ")))
+        }
+    }
 }
 
 /// More contenders than this are ranked, not told pair by pair.
@@ -77,7 +116,7 @@ fn ranking(judged: &[Judged<'_>], plan: &Plan, calibration: &Calibration) -> Opt
         let one = |j: &&&Judged<'_>| format!("{} ({} times)", j.row.contender, digits(cost(j) / cost(best)));
         items.iter().map(one).collect::<Vec<_>>().join(", ")
     };
-    let mut text = format!("{} is the cheapest at {}", named(best.row), dollars(cost(best), minimize, best.price));
+    let mut text = format!("{} is the cheapest at {}", named(best.row), dollars(cost(best), minimize, best));
     if !near.is_empty() {
         text += &format!(
             "; not to be told apart from it, because the estimate may miss {:.0} %: {}",
@@ -122,8 +161,8 @@ fn alone(judged: &Judged<'_>, minimize: Minimize) -> String {
     let speed = rate(row).map(|r| format!(" makes {} output tokens/s", digits(r))).unwrap_or_default();
     let priced = judged.price.basis != Basis::None && !row.software;
     let money = match metric(row, minimize).filter(|_| priced) {
-        Some(usd) if row.devices.is_some() => format!(" at {}", dollars(usd, minimize, judged.price)),
-        Some(usd) => format!(" asks {}", dollars(usd, minimize, judged.price)),
+        Some(usd) if row.devices.is_some() => format!(" at {}", dollars(usd, minimize, judged)),
+        Some(usd) => format!(" asks {}", dollars(usd, minimize, judged)),
         None if row.software => String::new(),
         None => row
             .device_hours_per_mtok
@@ -133,8 +172,15 @@ fn alone(judged: &Judged<'_>, minimize: Minimize) -> String {
     named(row) + &speed + &money
 }
 
-fn dollars(usd: f64, minimize: Minimize, price: &Price) -> String {
-    format!("${} per Mtok {} ({})", digits(usd), label(minimize), price.basis)
+fn dollars(usd: f64, minimize: Minimize, judged: &Judged<'_>) -> String {
+    format!("${} per Mtok {} ({})", digits(usd), label(minimize), paid(judged.price, judged.row))
+}
+
+/// What a price counts: its basis, its tier, and the share of the paid hours with work.
+pub fn paid(price: &Price, row: &CompareRow) -> String {
+    let tier = price.tier.as_ref().map(|tier| format!(", {tier}")).unwrap_or_default();
+    let busy = row.utilisation.map(|share| format!(", busy {} % of the time", digits(share * 100.0)));
+    format!("{}{tier}{}", price.basis, busy.unwrap_or_default())
 }
 
 fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f64) -> String {
@@ -143,7 +189,8 @@ fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f6
     if let (Some(x), Some(y), false) = (priced(first), priced(other), a.software || b.software)
         && first.price.comparable(other.price)
     {
-        return format!("{} {} at {}", named(b), verdict(y / x, error), dollars(y, minimize, other.price));
+        let meet = meeting(first, other, minimize, error).unwrap_or_default();
+        return format!("{} {} at {}{meet}", named(b), verdict(y / x, error), dollars(y, minimize, other));
     }
     let speed = match (rate(a), rate(b)) {
         (Some(x), Some(y)) => format!(" ({} times as many)", digits(y / x)),
@@ -161,15 +208,36 @@ fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f6
     alone(other, minimize) + &speed + &unlike
 }
 
+/// Requests a day at which devices that are paid around the clock cost as much as a service that is paid by the token.
+fn meeting(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f64) -> Option<String> {
+    let (kept, service) = match (first.row.devices, other.row.devices) {
+        (Some(_), None) => (first, other),
+        (None, Some(_)) => (other, first),
+        _ => return None,
+    };
+    let row = kept.row;
+    let (devices, hours) = (row.devices? as f64, row.device_hours(minimize)?);
+    let target = metric(service.row, minimize)? / hours;
+    let day = |per_hour: f64| {
+        let share = kept.price.busy_enough(devices, per_hour)?;
+        Some((share, digits(share * row.requests_per_s? * 86_400.0)))
+    };
+    let Some((share, requests)) = day(target) else {
+        let always = kept.price.per_hour(devices, 1.0)?;
+        return (always > target).then(|| format!("; {} is dearer even when busy around the clock", row.contender));
+    };
+    // Where the dearer end of the estimate has no break-even, the band is open there.
+    let band = match (day(target * (1.0 + error)), day(target / (1.0 + error))) {
+        (Some((_, few)), Some((_, many))) => format!("{few} to {many}; "),
+        _ => String::new(),
+    };
+    Some(format!("; they break even at {requests} requests a day ({band}{} % busy)", digits(share * 100.0)))
+}
+
 /// What an hour of a device without a price may cost to be as cheap as the other.
 fn would_cost(first: &Judged<'_>, target: f64, minimize: Minimize) -> String {
     let row = first.row;
-    let hours = match minimize {
-        Minimize::UsdPerMtokInput => row.device_hours_per_mtok_input,
-        Minimize::UsdPerMtokOutput => row.device_hours_per_mtok_output,
-        Minimize::UsdPerMtokTotal | Minimize::DeviceHoursPerMtok => row.device_hours_per_mtok,
-    };
-    match hours {
+    match row.device_hours(minimize) {
         Some(hours) if hours > 0.0 => {
             format!("; {} is as cheap at ${} per device-hour", row.contender, digits(target / hours))
         }
@@ -249,8 +317,29 @@ pub fn notes(plan: &Plan, rows: &[CompareRow]) -> Vec<String> {
         }
         let own: Vec<CompareRow> = rows.iter().filter(|r| r.contender == contender.name).cloned().collect();
         if own.iter().all(|r| !r.chosen) {
-            notes.push(format!("{}: {}.", contender.name, reasons(&own)));
+            let none = if contender.fewest == Some(Fewest::None) {
+                "no number of devices serves this; of so many, "
+            } else {
+                ""
+            };
+            notes.push(format!("{}: {none}{}.", contender.name, reasons(&own)));
         }
     }
+    notes.extend(tiers(plan));
     notes
+}
+
+/// Rents of unlike tiers are no like prices: a spot device may be taken away, a contract binds for years.
+pub fn tiers(plan: &Plan) -> Option<String> {
+    let rents = plan.contenders.iter().filter_map(|c| match &c.offer {
+        Offer::Devices { price, .. } if price.basis == Basis::Rent => Some((c.name.as_str(), price.tier.as_deref())),
+        _ => None,
+    });
+    let rents: Vec<(&str, Option<&str>)> = rents.collect();
+    let unlike = rents.iter().any(|(_, tier)| *tier != rents[0].1);
+    let each = rents.iter().map(|(name, tier)| format!("{name} {}", tier.unwrap_or("of a tier that is not said")));
+    unlike.then(|| {
+        let each = each.collect::<Vec<_>>().join(", ");
+        format!("The rents are of unlike tiers: {each}. What may be taken away or binds for years is priced for it.")
+    })
 }

@@ -7,9 +7,8 @@
 use super::compare::judged;
 use super::row::{CompareRow, strict};
 use crate::estimate::{Calibration, Unanswerable};
-use crate::scenario::{Contender, Offer, Parts, Plan, Price};
+use crate::scenario::{Contender, Offer, Plan, Price};
 use crate::setup::Setup;
-use crate::units::UsdPerHour;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -132,12 +131,9 @@ fn steps(from: &Contender, to: &Contender) -> Vec<(&'static str, Contender)> {
     steps
 }
 
-/// The second price at the first one's utilisation; a rented device is paid while it works.
+/// The second price at the first one's utilisation.
 fn as_busy(price: &Price, like: &Price) -> Price {
-    let utilisation = like.parts.map_or(1.0, |p| p.utilisation);
-    let parts = price.parts.map(|p| Parts { utilisation, ..p });
-    let per_hour = parts.map(|p| UsdPerHour::new(p.per_hour())).or(price.usd_per_hour);
-    Price { parts, usd_per_hour: per_hour, ..price.clone() }
+    Price { busy: like.busy, ..price.clone() }
 }
 
 /// The steps that matter, in one sentence.

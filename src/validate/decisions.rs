@@ -3,6 +3,7 @@
 
 use super::{Point, Prediction};
 use crate::device::PriceList;
+use crate::device::prices::Tier;
 use crate::stats;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -54,7 +55,7 @@ pub fn decisions(slice: &str, rows: &[(&Point, Prediction)], prices: &PriceList)
         let (Some(measured), Some(predicted)) = (throughput(point), prediction.output_tok_s_per_device) else {
             continue;
         };
-        let price = prices.on_demand(&point.device).map_or(1.0, |offer| offer.median.get());
+        let price = prices.offer(&point.device, Tier::OnDemand).map_or(1.0, |offer| offer.median.get());
         let key = format!(
             "{} {} {} {:?} {:?} {:?} {:?}",
             point.engine_kind,

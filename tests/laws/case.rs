@@ -68,9 +68,9 @@ impl Case {
             price: self.price.clone(),
             power: self.power,
         };
-        let contenders = vec![Contender { name: "one".to_owned(), offer, profile: None }];
+        let contenders = vec![Contender { name: "one".to_owned(), offer, profile: None, fewest: None }];
         let (workload, objective) = (self.workload.clone(), self.objective);
-        let plan = Plan { name: "case".to_owned(), contenders, workload, objective };
+        let plan = Plan { name: "case".to_owned(), contenders, workload, objective, currency: None };
         Some(compare(&plan, self.calibration).ok()?.rows)
     }
 

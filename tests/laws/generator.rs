@@ -218,7 +218,8 @@ fn engine(r: &mut Draw<'_>, out: &mut String) {
 }
 
 fn price(r: &mut Draw<'_>, out: &mut String) {
-    if r.chance(0.5) {
+    let rents = r.chance(0.5);
+    if rents {
         line(out, format!("price = \"{:.2} USD/h\"\nprice_date = \"2026-08\"", r.log(0.1, 20.0)));
     } else if r.chance(0.3) {
         let (purchase, utilisation) = (r.log(300.0, 50_000.0), 0.1 + 0.9 * r.unit());
@@ -229,5 +230,15 @@ fn price(r: &mut Draw<'_>, out: &mut String) {
                 "own = {{ purchase = \"{purchase:.0} USD\", years = 4, pue = 1.3, electricity = \"0.1 USD/kWh\", utilisation = {utilisation:.2} }}"
             ),
         );
+    } else {
+        return;
+    }
+    if r.chance(0.3) {
+        line(out, format!("people = \"{:.0} USD/month\"", r.log(100.0, 50_000.0)));
+    }
+    if rents && r.chance(0.4) {
+        line(out, format!("utilisation = {:.2}", 0.01 + 0.99 * r.unit()));
+    } else if rents && r.chance(0.4) {
+        *out = out.replacen("[workload]\n", &format!("[workload]\nrate = \"{:.0} /day\"\n", r.log(1.0, 1e6)), 1);
     }
 }

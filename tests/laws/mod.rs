@@ -31,7 +31,7 @@ pub struct Law<'a> {
 type Judge = fn(&Case) -> Check;
 
 /// Laws of one case, in the order of the table.
-const OWN: [(&str, Judge); 34] = [
+const OWN: [(&str, Judge); 36] = [
     ("roof of arithmetic: rows against the data sheet", roofs::arithmetic),
     ("roof of memory: one user", roofs::memory_of_one_user),
     ("roof of memory: a step", roofs::memory_of_a_step),
@@ -58,6 +58,8 @@ const OWN: [(&str, Judge); 34] = [
     ("parts: money", rows::money),
     ("parts: device-hours", rows::device_hours),
     ("parts: none is free", rows::nothing_is_free),
+    ("an hour of work carries those without", rows::an_hour_of_work),
+    ("a day of requests", rows::a_day),
     ("twice the price", rows::twice_the_price),
     ("bands contain the value", rows::bands),
     ("numbers are finite", rows::numbers),

@@ -8,14 +8,19 @@ use super::check::Check;
 use super::sheet::Field;
 use underdog::estimate::Compiled;
 use underdog::estimate::step::{Step, Whole};
-use underdog::scenario::Price;
+use underdog::scenario::{Busy, Parts, Price};
 use underdog::setup::{Setup, Speed};
 use underdog::solve::CompareRow;
-use underdog::units::UsdPerHour;
 
 const TOLERANCE: f64 = 0.01;
 /// At a fixed batch nothing settles: only rounding is forgiven.
 const EXACT: f64 = 1e-6;
+
+/// So many times the price, people included.
+pub fn times(price: &Price, factor: f64) -> Price {
+    let parts = |p: Parts| Parts { standing: p.standing * factor, tariff: p.tariff * factor, ..p };
+    Price { parts: price.parts.map(parts), people: price.people * factor, ..price.clone() }
+}
 
 /// Something that gets better.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,12 +28,13 @@ pub enum Better {
     Sheet(Field),
     Speed,
     Price,
+    Busy,
 }
 
 impl Better {
     pub fn all() -> Vec<Self> {
         let sheet = Field::ALL.into_iter().map(Self::Sheet);
-        sheet.chain([Self::Speed, Self::Price]).collect()
+        sheet.chain([Self::Speed, Self::Price, Self::Busy]).collect()
     }
 
     pub const fn name(self) -> &'static str {
@@ -36,6 +42,7 @@ impl Better {
             Self::Sheet(field) => field.name(),
             Self::Speed => "speed",
             Self::Price => "price",
+            Self::Busy => "hours with work",
         }
     }
 
@@ -53,13 +60,20 @@ impl Better {
                 };
                 Some(Setup { speed, ..setup.clone() })
             }
-            Self::Price => Some(setup.clone()),
+            Self::Price | Self::Busy => Some(setup.clone()),
         }
     }
 
     fn price(self, price: &Price, factor: f64) -> Price {
-        let lower = if self == Self::Price { factor } else { 1.0 };
-        Price { usd_per_hour: price.usd_per_hour.map(|p| UsdPerHour::new(p.get() / lower)), ..price.clone() }
+        match self {
+            Self::Price => times(price, 1.0 / factor),
+            // Hours that had no work have some.
+            Self::Busy => match price.busy {
+                Busy::Share(share) => Price { busy: Busy::Share((share * factor).min(1.0)), ..price.clone() },
+                Busy::Rate(rate) => Price { busy: Busy::Rate(rate * factor), ..price.clone() },
+            },
+            _ => price.clone(),
+        }
     }
 
     /// The case with so many times as much of it; `None` where the device has none.

@@ -5,9 +5,9 @@ use super::check::Check;
 use serde_json::Value;
 use std::path::Path;
 use underdog::catalog::Catalog;
+use underdog::scenario::Busy;
 use underdog::setup::Engine;
 use underdog::solve::CompareRow;
-use underdog::units::UsdPerHour;
 
 const TOLERANCE: f64 = 0.01;
 const EXACT: f64 = 1e-9;
@@ -54,10 +54,46 @@ fn sums(check: &mut Check, row: &CompareRow, [input, output, total]: [f64; 3], p
     check.equal(parts, total * (read + written), TOLERANCE, || format!("{unit}: parts against total at {users} users"));
 }
 
+/// What is paid in an hour of work is what is paid around the clock over the share of hours with work, and the
+/// electricity of that hour.
+pub fn an_hour_of_work(case: &Case) -> Check {
+    let mut check = Check::default();
+    let Some(parts) = case.price.parts else { return check };
+    for row in case.numbered() {
+        let (Some(hour), Some(devices)) = (row.usd_per_device_hour, row.devices) else { continue };
+        let busy = row.utilisation.unwrap_or(1.0);
+        check.holds(busy > 0.0 && busy <= 1.0, || format!("busy {busy} of the time at {} users", row.concurrency));
+        let standing = parts.standing + case.price.people / devices as f64;
+        let paid = standing + busy * parts.kilowatts * parts.tariff;
+        check.equal(hour * busy, paid, EXACT, || format!("USD per hour around the clock at {} users", row.concurrency));
+    }
+    check
+}
+
+/// A day of the requests that come costs what the devices cost in a day.
+pub fn a_day(case: &Case) -> Check {
+    let mut check = Check::default();
+    // A share that is given is of the hours that are paid, which need not be all.
+    if !matches!(case.price.busy, Busy::Rate(_)) {
+        return check;
+    }
+    for row in case.numbered() {
+        let (Some(day), Some(hour), Some(devices)) = (row.usd_per_day, row.usd_per_device_hour, row.devices) else {
+            continue;
+        };
+        let busy = row.utilisation.unwrap_or(1.0);
+        let paid = 24.0 * hour * busy * devices as f64;
+        check.equal(day, paid, TOLERANCE, || format!("USD a day at {} users", row.concurrency));
+        let month = row.usd_per_month.unwrap_or(f64::NAN);
+        check.equal(month, day * 730.5 / 24.0, EXACT, || format!("USD a month at {} users", row.concurrency));
+    }
+    check
+}
+
 /// Twice the price is twice every cost, and nothing else.
 pub fn twice_the_price(case: &Case) -> Check {
     let mut check = Check::default();
-    let twice = case.with(|c| c.price.usd_per_hour = c.price.usd_per_hour.map(|p| UsdPerHour::new(2.0 * p.get())));
+    let twice = case.with(|c| c.price = super::monotone::times(&c.price, 2.0));
     for (row, dear) in case.rows.iter().zip(&twice.rows) {
         for (name, was, is) in differing(row, dear) {
             let (was, is) = (was.as_f64().unwrap_or(f64::NAN), is.as_f64().unwrap_or(f64::NAN));

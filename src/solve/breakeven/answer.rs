@@ -138,9 +138,12 @@ pub struct AnswerRow {
     /// Hours a day the device has work at equality.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours_per_day: Option<f64>,
-    /// Tokens a day, input and output, from which a purchase repays, millions.
+    /// Tokens a day, input and output, from which a purchase or a rent repays, millions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mtok_per_day: Option<f64>,
+    /// Requests a day of the scenario's lengths that are as many tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_day: Option<f64>,
     /// The arguments that put the value into the scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set: Option<String>,
@@ -231,6 +234,7 @@ impl AnswerRow {
             needed_price_ratio: None,
             hours_per_day: None,
             mtok_per_day: None,
+            requests_per_day: None,
             set: found.value.and_then(|v| game.unknown.edit(&game.weaker, v)),
             sentence: String::new(),
         };
@@ -246,8 +250,13 @@ impl AnswerRow {
         }
         let (_, price) = game.devices()?;
         self.needed_price_ratio = least.map(|l| game.target / l);
-        let usd = price.usd_per_hour.filter(|_| self.stronger_usd_per_mtok.is_some());
-        self.needed_usd_per_device_hour = self.needed_price_ratio.zip(usd).map(|(ratio, p)| ratio * p.get());
+        let row = game.now_row().filter(|_| self.stronger_usd_per_mtok.is_some());
+        let needed = |ratio: f64| {
+            let row = row?;
+            let busy = row.utilisation.unwrap_or(1.0);
+            price.hourly(row.devices? as f64, busy, row.usd_per_device_hour? * ratio)
+        };
+        self.needed_usd_per_device_hour = self.needed_price_ratio.and_then(needed);
         Ok(())
     }
 
@@ -259,6 +268,8 @@ impl AnswerRow {
             .now_row()
             .and_then(|r| Some((r.input_tok_s_per_device? + r.output_tok_s_per_device?) * r.devices? as f64));
         self.mtok_per_day = rate.map(|tok_s| tok_s * 86_400.0 * share / 1e6);
+        let requests = game.now_row().and_then(|r| r.requests_per_s);
+        self.requests_per_day = requests.map(|requests| requests * 86_400.0 * share);
     }
 }
 

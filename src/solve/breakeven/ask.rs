@@ -3,10 +3,10 @@
 use super::{Unknown, unknown};
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::draft::Minimize;
-use crate::scenario::{Contender, Offer, Plan, Price};
+use crate::scenario::{Busy, Contender, Offer, Plan, Price};
 use crate::setup::Setup;
-use crate::solve::compare;
 use crate::solve::row::{CompareRow, strict};
+use crate::solve::{compare, fewest};
 
 /// Most devices a count is looked for among: what a layout search covers too.
 const MOST_DEVICES: u64 = 320;
@@ -66,6 +66,7 @@ pub struct Match<'a> {
 impl<'a> Match<'a> {
     /// Finds the two contenders and their operating points.
     pub fn new(plan: &Plan, calibration: &'a Calibration, ask: &Ask) -> Result<Self, Unsolvable> {
+        let plan = &fewest::sized(plan, calibration)?;
         let weaker = pick(plan, ask.weaker.as_deref(), "weaker", None)?;
         let stronger = pick(plan, ask.stronger.as_deref(), "stronger", Some(&weaker.name))?;
         devices(weaker)?;
@@ -76,6 +77,10 @@ impl<'a> Match<'a> {
         if plan.objective.minimize == Minimize::DeviceHoursPerMtok && ask.unknown.is_money() {
             plan.objective.minimize = Minimize::UsdPerMtokTotal;
         }
+        if ask.unknown == Unknown::Utilisation {
+            // How many requests come is what is asked.
+            plan.workload.rate = None;
+        }
         let stronger_rows = compare::judged(stronger, &plan, calibration)?;
         let of = plan.objective.minimize;
         let target = stronger_rows.iter().find(|r| r.chosen).and_then(|r| strict(r, of)).ok_or_else(|| {
@@ -83,9 +88,12 @@ impl<'a> Match<'a> {
             Unsolvable::Question(format!("{} sets no cost to match: {why}", stronger.name))
         })?;
         let weaker_rows = compare::judged(weaker, &plan, calibration)?;
+        // What follows from the requests that come is told by the row.
+        let share = || weaker_rows.iter().find(|r| r.chosen).and_then(|r| r.utilisation);
+        let now = ask.unknown.now(weaker).or_else(|| share().filter(|_| ask.unknown == Unknown::Utilisation));
         Ok(Self {
             unknown: ask.unknown,
-            now: ask.unknown.now(weaker),
+            now,
             weaker: weaker.clone(),
             stronger: stronger.clone(),
             error: calibration.shared().pair_error,
@@ -191,9 +199,16 @@ fn by_time(unknown: Unknown, weaker: &Contender, stronger: &Contender) -> Result
             return Err(Unsolvable::Question(message.to_owned()));
         }
         if unknown == Unknown::Utilisation && own.parts.is_none_or(|p| p.standing == 0.0) {
-            let message =
-                format!("{} has no utilisation: only an owned device (own = {{ ... }}) stands idle", weaker.name);
+            let why = if own.parts.is_none() { "no price of it is known" } else { "it pays for hours of work alone" };
+            let message = format!("{} has no utilisation: {why}; give it price or own", weaker.name);
             return Err(Unsolvable::Question(message));
+        }
+        if unknown == Unknown::Utilisation
+            && matches!(own.busy, Busy::Rate(_))
+            && !matches!(stronger.offer, Offer::Api { .. })
+        {
+            let message = "all contenders carry the same workload.rate; leave it out and give utilisation, or name a service with --stronger";
+            return Err(Unsolvable::Question(message.to_owned()));
         }
         if unknown == Unknown::Electricity && own.parts.is_none_or(|p| p.kilowatts == 0.0) {
             let message = format!("{} pays for no electricity; give it own or electricity", weaker.name);

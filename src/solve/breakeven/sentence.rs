@@ -3,8 +3,9 @@
 use super::answer::{AnswerRow, Reach, Verdict};
 use super::ask::{Match, price_of};
 use super::unknown::Unknown;
+use crate::scenario::Price;
 use crate::solve::row::CompareRow;
-use crate::solve::sentence::{digits, named};
+use crate::solve::sentence::{self, digits, named, paid};
 
 /// One or two sentences.
 pub fn of(game: &Match<'_>, row: &AnswerRow) -> String {
@@ -16,7 +17,8 @@ pub fn of(game: &Match<'_>, row: &AnswerRow) -> String {
         Reach::At => meets(row),
         Reach::Impossible => impossible(row),
     };
-    format!("{stand} {answer}")
+    let currency = game.plan.currency.as_ref().map(|c| format!(" {}.", sentence::counted(c))).unwrap_or_default();
+    format!("{stand} {answer}{currency}")
 }
 
 /// The value is of money, and the two prices count different things.
@@ -25,7 +27,7 @@ fn unlike(game: &Match<'_>) -> bool {
 }
 
 fn row_priced(game: &Match<'_>) -> bool {
-    game.prices().0.usd_per_hour.is_some()
+    game.prices().0.parts.is_some()
 }
 
 /// Where two sums meet that no verdict may compare.
@@ -51,10 +53,16 @@ fn capital(word: &str) -> String {
 fn stand(game: &Match<'_>, row: &AnswerRow) -> String {
     let name = |r: Option<&CompareRow>, fallback: &str| r.map_or(fallback.to_owned(), named);
     let (weaker, stronger) = (name(game.now_row(), &row.weaker), name(game.stronger_row(), &row.stronger));
-    let money = |usd: f64| format!("${} per Mtok {}", digits(usd), row.of);
+    let money = |usd: f64, price: &Price, at: Option<&CompareRow>| {
+        let counted = at.map(|at| format!(" ({})", paid(price, at))).unwrap_or_default();
+        format!("${} per Mtok {}{counted}", digits(usd), row.of)
+    };
     let time = |hours: f64| format!("{} device-hours per Mtok", digits(hours));
+    let (price, rival) = game.prices();
     let (own, other) = match (row.stronger_usd_per_mtok, row.stronger_device_hours_per_mtok) {
-        (Some(usd), _) => (row.usd_per_mtok.map(money), money(usd)),
+        (Some(usd), _) => {
+            (row.usd_per_mtok.map(|own| money(own, price, game.now_row())), money(usd, rival, game.stronger_row()))
+        }
         (None, hours) => (row.device_hours_per_mtok.map(time), time(hours.unwrap_or(f64::NAN))),
     };
     let doubt = match row.verdict {
@@ -106,8 +114,9 @@ fn band(row: &AnswerRow) -> String {
 
 fn extra(row: &AnswerRow) -> String {
     let mut text = String::new();
-    if let (Some(hours), Some(mtok)) = (row.hours_per_day, row.mtok_per_day) {
-        text += &format!(", {} hours or {} million tokens a day", digits(hours), digits(mtok));
+    if let (Some(hours), Some(mtok), Some(requests)) = (row.hours_per_day, row.mtok_per_day, row.requests_per_day) {
+        let (hours, requests, mtok) = (digits(hours), digits(requests), digits(mtok));
+        text += &format!(", {hours} hours, {requests} requests or {mtok} million tokens a day");
     }
     if let Some(gap) = row.below_target {
         text +=
@@ -191,7 +200,7 @@ pub fn notes(game: &Match<'_>, row: &AnswerRow) -> Vec<String> {
     let mut notes = Vec::new();
     if game.by_time {
         let (own, other) = game.prices();
-        let dated = |p: &crate::scenario::Price| match &p.date {
+        let dated = |p: &Price| match &p.date {
             Some(date) => format!("{} of {date}", p.basis),
             None => p.basis.to_string(),
         };

@@ -1,9 +1,8 @@
 //! What a break-even may solve for: which field of a contender it is, and how a value is put into it.
 
 use crate::estimate::bound::Class;
-use crate::scenario::{Contender, Offer, Parts, Price};
+use crate::scenario::{Basis, Busy, Contender, Offer, Parts};
 use crate::setup::{Layout, Speed};
-use crate::units::UsdPerHour;
 
 /// The field that is solved for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,9 +11,9 @@ pub enum Unknown {
     Debt,
     /// The tuning debt of one kernel class.
     DebtOf(Class),
-    /// Price of a device-hour, USD.
+    /// Price of a device-hour, USD: the rent of a rented device, else that of an hour of work.
     Price,
-    /// Share of the hours an owned device has work.
+    /// Share of the hours that are paid in which devices have work.
     Utilisation,
     /// Number of devices.
     Count,
@@ -73,6 +72,8 @@ impl Unknown {
     /// The value a contender has now; absent where it has none.
     pub fn now(self, contender: &Contender) -> Option<f64> {
         let Offer::Devices { setup, prefill, price, .. } = &contender.offer else { return None };
+        let devices = (setup.layout.devices() + prefill.map_or(0, |p| p.devices())) as f64;
+        let share = if let Busy::Share(share) = price.busy { Some(share) } else { None };
         let speed = &setup.speed;
         match self {
             Self::Debt => {
@@ -81,10 +82,11 @@ impl Unknown {
                 all.iter().all(|s| *s == one).then_some(1.0 / one)
             }
             Self::DebtOf(class) => Some(1.0 / speed_of(speed, class)),
-            Self::Price => price.usd_per_hour.map(|p| p.get()),
-            Self::Utilisation => price.parts.map(|p| p.utilisation),
+            Self::Price if matches!(price.basis, Basis::Rent | Basis::None) => price.parts.map(|p| p.standing),
+            Self::Price => price.per_hour(devices, share?),
+            Self::Utilisation => share,
             Self::Electricity => price.parts.filter(|p| p.kilowatts > 0.0).map(|p| p.tariff),
-            Self::Count => Some((setup.layout.devices() + prefill.map_or(0, |p| p.devices())) as f64),
+            Self::Count => Some(devices),
         }
     }
 
@@ -95,9 +97,15 @@ impl Unknown {
         match self {
             Self::Debt => setup.speed = Speed::all(1.0 / value),
             Self::DebtOf(class) => *speed_mut(&mut setup.speed, class) = 1.0 / value,
-            Self::Price => price.usd_per_hour = Some(UsdPerHour::new(value)),
-            Self::Utilisation => owned(price, |p| p.utilisation = value)?,
-            Self::Electricity => owned(price, |p| p.tariff = value)?,
+            Self::Price => {
+                price.parts = Some(Parts::hourly(value));
+                if !matches!(price.basis, Basis::Rent | Basis::None) {
+                    // An hour of work costs this, whatever it was made of.
+                    (price.busy, price.people) = (Busy::Share(1.0), 0.0);
+                }
+            }
+            Self::Utilisation => price.busy = Busy::Share(value),
+            Self::Electricity => price.parts.as_mut()?.tariff = value,
             Self::Count => match prefill {
                 Some(readers) => (*readers, setup.layout) = pools(readers, &setup.layout, value as u64)?,
                 None => {
@@ -120,9 +128,14 @@ impl Unknown {
                 let each = Class::ALL.map(|c| format!("{} = {}", c.name(), speed_of(&setup.speed, c)));
                 Some(format!("--set '{at}.speed={{ {} }}'", each.join(", ")))
             }
-            Self::Price if price.parts.is_none() => Some(format!("--set '{at}.price={value} USD/h'")),
+            Self::Price if matches!(price.basis, Basis::Rent | Basis::None) => {
+                Some(format!("--set '{at}.price={value} USD/h'"))
+            }
             Self::Price => None,
-            Self::Utilisation => Some(format!("--set '{at}.own.utilisation={value}'")),
+            // The busy share follows from the requests that come.
+            Self::Utilisation if self.now(contender).is_none() => None,
+            Self::Utilisation if price.basis == Basis::Own => Some(format!("--set '{at}.own.utilisation={value}'")),
+            Self::Utilisation => Some(format!("--set '{at}.utilisation={value}'")),
             Self::Electricity => {
                 let own = price.parts.is_some_and(|p| p.standing > 0.0);
                 let key = if own { "own.electricity" } else { "electricity" };
@@ -153,13 +166,6 @@ pub const fn speed_mut(speed: &mut Speed, class: Class) -> &mut f64 {
         Class::Collectives => &mut speed.collectives,
         Class::Host => &mut speed.host,
     }
-}
-
-fn owned(price: &mut Price, change: impl FnOnce(&mut Parts)) -> Option<()> {
-    let parts = price.parts.as_mut()?;
-    change(parts);
-    price.usd_per_hour = Some(UsdPerHour::new(parts.per_hour()));
-    Some(())
 }
 
 /// Devices of the smallest pair of pools in the proportion of these two.
