@@ -81,8 +81,8 @@ impl Pricing<'_> {
 
     fn rented(&self, rent: &Money<UsdPerHour>, at: &str, date: Option<String>) -> Result<Price, Diagnostic> {
         let usd = self.usd(rent, at, "price")?.get();
-        let hourly = format!("{usd:.3} USD/h");
-        let origin = if rent.text.ends_with("USD/h") { rent.text.clone() } else { format!("{}, {hourly}", rent.text) };
+        let as_typed = rent.text.contains(&usd.to_string());
+        let origin = if as_typed { rent.text.clone() } else { format!("{}, {usd:.3} USD/h", rent.text) };
         Ok(assumed(Basis::Rent, Parts::hourly(usd), date, origin))
     }
 

@@ -69,6 +69,11 @@ pub fn resolve_in_time(
     catalog: &Catalog,
     local: Local<'_>,
 ) -> Result<(Plan, Traffic), Diagnostic> {
+    if let Some(index) = draft.contender.iter().position(|c| c.count == Some(Devices::Auto)) {
+        return Err(source
+            .error_at(&format!("contender.{index}.count"), "the fewest devices are found in a steady state")
+            .hint("give a count, or 1, and let `underdog simulate --size` find the number in time"));
+    }
     let plan = look_up(source, draft, catalog, local)?;
     let mut traffic = traffic::of(source, draft, &plan.workload.concurrency)?;
     for (contender, scheduler) in plan.contenders.iter().zip(&mut traffic.schedulers) {
@@ -226,12 +231,6 @@ impl Lookup<'_> {
         }
         let refuse = |why: &str, hint: &str| Err(self.source.error_at(&format!("{at}.count"), why).hint(hint));
         let load = &self.draft.workload;
-        if load.trace.is_some() || load.arrivals.is_some() {
-            return refuse(
-                "the fewest devices are found in a steady state",
-                "`underdog simulate --size` finds them in time",
-            );
-        }
         if typed.prefill.is_some() || typed.decode.is_some() {
             return refuse("the pools have counts of their own", "leave out count");
         }

@@ -318,6 +318,11 @@ fn numbers(
     let busy = price.utilisation(requests);
     let per_hour = price.per_hour(flow.devices, busy);
     let cost = per_hour.map(|usd| flow.cost(usd));
+    // Were so many times as many tokens made: fewer hours have work where the requests that come are given.
+    let at_rate = |times: f64| {
+        let per_hour = price.per_hour(flow.devices, price.utilisation(requests * times))?;
+        Some(flow.cost(per_hour).output / times)
+    };
     let ends = |value: f64, quantity| compiled.band(quantity).map(|(low, high)| (value * low, value * high));
     let first = state.ttft.and_then(|t| ends(t.get() * 1e3, Quantity::Ttft));
     let token = ends(state.tpot.get() * 1e3, Quantity::Tpot);
@@ -354,8 +359,8 @@ fn numbers(
         usd_per_mtok_input: cost.map(|c| c.input),
         usd_per_mtok_output: cost.map(|c| c.output),
         // A high throughput is a low cost.
-        usd_per_mtok_output_low: cost.zip(share).map(|(c, b)| c.output / b.1),
-        usd_per_mtok_output_high: cost.zip(share).map(|(c, b)| c.output / b.0),
+        usd_per_mtok_output_low: share.and_then(|b| Some(at_rate(b.1)?.min(cost?.output))),
+        usd_per_mtok_output_high: share.and_then(|b| Some(at_rate(b.0)?.max(cost?.output))),
         usd_per_mtok_total: cost.map(|c| c.total),
         usd_per_mtok_output_all: cost.map(|c| c.output_all),
         requests_per_s: Some(requests),

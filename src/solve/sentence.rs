@@ -74,7 +74,7 @@ fn fewest(plan: &Plan, rows: &[CompareRow]) -> Option<String> {
     };
     let within: Vec<String> = [(plan.objective.ttft, "to the first token"), (plan.objective.tpot, "a token")]
         .into_iter()
-        .filter_map(|(target, what)| Some(format!("{} ms {what}", digits(target?.get() * 1e3))))
+        .filter_map(|(target, what)| Some(format!("{} {what}", duration(target?.get()))))
         .collect();
     let within = if within.is_empty() { String::new() } else { format!(" within {}", within.join(" and ")) };
     let spread = |row: &CompareRow| row.parallel.clone().unwrap_or_default();
@@ -91,6 +91,10 @@ fn fewest(plan: &Plan, rows: &[CompareRow]) -> Option<String> {
             Some(format!("The fewest that serve {load}{within}: {}", each.collect::<Vec<_>>().join(", ")))
         }
     }
+}
+
+fn duration(seconds: f64) -> String {
+    if seconds < 1.0 { format!("{} ms", digits(seconds * 1e3)) } else { format!("{} s", digits(seconds)) }
 }
 
 /// More contenders than this are ranked, not told pair by pair.
@@ -189,7 +193,8 @@ fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f6
     if let (Some(x), Some(y), false) = (priced(first), priced(other), a.software || b.software)
         && first.price.comparable(other.price)
     {
-        let meet = meeting(first, other, minimize, error).unwrap_or_default();
+        let meet = meeting(first, other, minimize, error).map(|at| format!("; they break even {at}"));
+        let meet = meet.or_else(|| never(first, other, minimize)).unwrap_or_default();
         return format!("{} {} at {}{meet}", named(b), verdict(y / x, error), dollars(y, minimize, other));
     }
     let speed = match (rate(a), rate(b)) {
@@ -199,8 +204,9 @@ fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f6
     let unlike = match (priced(first), priced(other)) {
         _ if a.software || b.software => String::new(),
         (Some(_), Some(y)) => {
-            let parity = parity(first, y, minimize).map(|p| format!("; {} would break even at {p}", a.contender));
-            unlike(first.price, other.price) + &parity.unwrap_or_default()
+            let parity = || parity(first, y, minimize).map(|p| format!("; {} would break even at {p}", a.contender));
+            let meet = meeting(first, other, minimize, error).map(|at| format!("; the two sums meet {at}"));
+            unlike(first.price, other.price) + &meet.or_else(parity).unwrap_or_default()
         }
         (None, Some(y)) => would_cost(first, y, minimize),
         _ => String::new(),
@@ -208,30 +214,37 @@ fn against(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f6
     alone(other, minimize) + &speed + &unlike
 }
 
-/// Requests a day at which devices that are paid around the clock cost as much as a service that is paid by the token.
-fn meeting(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f64) -> Option<String> {
-    let (kept, service) = match (first.row.devices, other.row.devices) {
-        (Some(_), None) => (first, other),
-        (None, Some(_)) => (other, first),
+/// Devices that are paid around the clock against a service that is paid by the token, and the price of a device-hour of
+/// work at which the two cost the same.
+fn kept<'a, 'b>(one: &'a Judged<'b>, other: &'a Judged<'b>, minimize: Minimize) -> Option<(&'a Judged<'b>, f64)> {
+    let (kept, service) = match (one.row.devices, other.row.devices) {
+        (Some(_), None) => (one, other),
+        (None, Some(_)) => (other, one),
         _ => return None,
     };
-    let row = kept.row;
-    let (devices, hours) = (row.devices? as f64, row.device_hours(minimize)?);
-    let target = metric(service.row, minimize)? / hours;
-    let day = |per_hour: f64| {
-        let share = kept.price.busy_enough(devices, per_hour)?;
-        Some((share, digits(share * row.requests_per_s? * 86_400.0)))
+    let hours = kept.row.device_hours(minimize).filter(|_| !kept.row.software)?;
+    Some((kept, metric(service.row, minimize)? / hours))
+}
+
+/// Requests a day at which devices and a service cost the same.
+fn meeting(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize, error: f64) -> Option<String> {
+    let (kept, target) = kept(first, other, minimize)?;
+    let share = |per_hour: f64| kept.price.busy_enough(kept.row.devices? as f64, per_hour);
+    let at = share(target)?;
+    // What the estimate may miss moves the share of the hours that so many requests take, not what they cost.
+    let busy = match (share(target * (1.0 + error)), share(target / (1.0 + error))) {
+        (Some(low), Some(high)) => format!("{} to {}", digits(low * 100.0), digits(high * 100.0)),
+        _ => digits(at * 100.0),
     };
-    let Some((share, requests)) = day(target) else {
-        let always = kept.price.per_hour(devices, 1.0)?;
-        return (always > target).then(|| format!("; {} is dearer even when busy around the clock", row.contender));
-    };
-    // Where the dearer end of the estimate has no break-even, the band is open there.
-    let band = match (day(target * (1.0 + error)), day(target / (1.0 + error))) {
-        (Some((_, few)), Some((_, many))) => format!("{few} to {many}; "),
-        _ => String::new(),
-    };
-    Some(format!("; they break even at {requests} requests a day ({band}{} % busy)", digits(share * 100.0)))
+    let requests = digits(at * kept.row.requests_per_s? * 86_400.0);
+    Some(format!("at {requests} requests a day ({busy} % busy)"))
+}
+
+/// Devices that cost more than a service even when every hour has work.
+fn never(first: &Judged<'_>, other: &Judged<'_>, minimize: Minimize) -> Option<String> {
+    let (kept, target) = kept(first, other, minimize)?;
+    let always = kept.price.per_hour(kept.row.devices? as f64, 1.0)?;
+    (always > target).then(|| format!("; {} is dearer even when busy around the clock", kept.row.contender))
 }
 
 /// What an hour of a device without a price may cost to be as cheap as the other.
