@@ -76,6 +76,7 @@ pub fn choose(rows: &mut [CompareRow], plan: &Plan) {
         row.bill(&plan.workload);
         row.reason = row.reason.take().or_else(|| missed(row, plan));
     }
+    too_many(rows, plan);
     let good = || rows.iter().enumerate().filter(|(_, row)| row.reason.is_none());
     let cost = |row: &CompareRow| metric(row, plan.objective.minimize);
     let least = good().filter_map(|(_, row)| cost(row)).min_by(f64::total_cmp);
@@ -106,11 +107,21 @@ fn missed(row: &CompareRow, plan: &Plan) -> Option<String> {
     {
         return Some(over("TPOT", ms, target));
     }
+    None
+}
+
+/// More requests come than are served within the targets.
+fn too_many(rows: &mut [CompareRow], plan: &Plan) {
+    let Some(rate) = plan.workload.rate else { return };
     let day = |rate: f64| sentence::digits(rate * 86_400.0);
-    match (row.requests_per_s, plan.workload.rate) {
-        (Some(most), Some(rate)) if most < rate => {
-            Some(format!("it serves {} requests a day at most, of {} that come", day(most), day(rate)))
-        }
-        _ => None,
+    let good = rows.iter().filter(|row| row.reason.is_none());
+    let most = good.filter_map(|row| row.requests_per_s).fold(0.0, f64::max);
+    let fewer = |row: &&mut CompareRow| row.reason.is_none() && row.requests_per_s.is_some_and(|served| served < rate);
+    for row in rows.iter_mut().filter(fewer) {
+        row.reason = Some(if most < rate {
+            format!("it serves {} requests a day at most, of {} that come", day(most), day(rate))
+        } else {
+            format!("with so many at a time it serves fewer requests a day than the {} that come", day(rate))
+        });
     }
 }

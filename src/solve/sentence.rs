@@ -338,6 +338,12 @@ pub fn notes(plan: &Plan, rows: &[CompareRow]) -> Vec<String> {
             notes.push(format!("{}: {none}{}.", contender.name, reasons(&own)));
         }
     }
+    if let Some(rate) = plan.workload.rate {
+        notes.push(format!(
+            "{} requests a day are taken to come as many at a time as the operating point has; spread thinner they keep a device busy for longer, and rents cost the same.",
+            digits(rate * 86_400.0)
+        ));
+    }
     notes.extend(tiers(plan));
     notes
 }

@@ -203,11 +203,8 @@ fn by_time(unknown: Unknown, weaker: &Contender, stronger: &Contender) -> Result
             let message = format!("{} has no utilisation: {why}; give it price or own", weaker.name);
             return Err(Unsolvable::Question(message));
         }
-        if unknown == Unknown::Utilisation
-            && matches!(own.busy, Busy::Rate(_))
-            && !matches!(stronger.offer, Offer::Api { .. })
-        {
-            let message = "all contenders carry the same workload.rate; leave it out and give utilisation, or name a service with --stronger";
+        if unknown == Unknown::Utilisation && [own, other].iter().all(|p| matches!(p.busy, Busy::Rate(_))) {
+            let message = "both carry the same workload.rate; leave it out and give utilisation, or name a service with --stronger";
             return Err(Unsolvable::Question(message.to_owned()));
         }
         if unknown == Unknown::Electricity && own.parts.is_none_or(|p| p.kilowatts == 0.0) {
