@@ -256,17 +256,30 @@ fn what_cannot_be_counted_is_refused() {
     assert!(why.expect_err("two shares").to_string().contains("in own"));
 }
 
+fn answered(args: &[&str]) -> serde_json::Value {
+    let out = Command::cargo_bin("underdog").expect("built").args(args).output().expect("it starts");
+    assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    let run: serde_json::Value = serde_json::from_slice(&out.stdout).expect("one JSON object");
+    run["rows"].clone()
+}
+
+/// `simulate` lets 20000 requests a day come at random and pays every second: a day's rent over a day's tokens, as the
+/// steady state has it, up to how long 10000 requests that come at random take.
+#[test]
+fn requests_a_day_cost_the_same_in_time() {
+    let rows = answered(&["simulate", PART_TIME, "-q", "-f", "json", "--set", "workload.rate=20000 /day"]);
+    let row = rows.as_array().expect("rows").iter().find(|r| r["contender"] == "h100").expect("a row");
+    near(row["arrival_requests_s"].as_f64(), 20_000.0 / 86_400.0, 0.05);
+    near(row["usd_per_mtok_total"].as_f64(), 60.0 / (20_000.0 * 1300.0) * 1e6, 0.05);
+    assert_eq!(row["usd_per_device_hour"].as_f64(), Some(2.5));
+}
+
 /// The flag is the edit.
 #[test]
 fn count_auto_is_an_option_too() {
-    let run = |args: &[&str]| {
-        let out = Command::cargo_bin("underdog").expect("built").args(args).output().expect("it starts");
-        assert!(out.status.success(), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
-        let run: serde_json::Value = serde_json::from_slice(&out.stdout).expect("one JSON object");
-        run["rows"].clone()
-    };
     let one = ["compare", PART_TIME, "-f", "json", "--set", "workload.concurrency=200"];
-    let flag = run(&[&one[..], &["--count", "auto"]].concat());
-    let edit = run(&[&one[..], &["--set", "contender.h100.count=auto"]].concat());
+    let flag = answered(&[&one[..], &["--count", "auto"]].concat());
+    let edit = answered(&[&one[..], &["--set", "contender.h100.count=auto"]].concat());
     assert_eq!(flag, edit);
+    assert_eq!(flag[0]["devices"], 3);
 }

@@ -9,6 +9,7 @@ pub mod draft;
 mod edit;
 pub mod from;
 mod layout;
+mod load;
 pub mod money;
 pub mod plan;
 mod price;

@@ -3,10 +3,10 @@
 use super::draft::Devices;
 use super::draft::{ContenderDraft, Count, Draft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
 use super::layout::spread;
-use super::plan::{Contender, Fewest, Objective, Offer, Plan, Power, Workload};
+use super::plan::{Contender, Objective, Offer, Plan, Power};
 use super::pricing::{Pricing, Typed};
 use super::traffic::{self, Traffic};
-use super::{Source, checks};
+use super::{Source, checks, load};
 use crate::catalog::Catalog;
 use crate::device::matching::{self, Match};
 use crate::device::prices::Tier;
@@ -14,6 +14,7 @@ use crate::device::{Device, PriceList, Profile};
 use crate::diagnostic::Diagnostic;
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
+use crate::provenance::Provenance;
 use crate::setup::{Engine, Formats, Hardware, Limits, Setup, Speculation, Speed, Way};
 use std::sync::Arc;
 
@@ -25,9 +26,6 @@ pub enum Local<'a> {
     /// What was measured on it.
     Measured(&'a Arc<Profile>),
 }
-
-/// Concurrencies of a scenario that names none: from one user to what a large batch needs.
-const DEFAULT_CONCURRENCY: [u64; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512];
 
 impl Draft {
     /// Whether a contender is this machine, so that it has to be measured.
@@ -100,7 +98,7 @@ fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) 
             .error(None, "there is no contender")
             .hint("add a [[contender]] table with a name and a device"));
     }
-    let workload = lookup.workload(draft)?;
+    let workload = load::workload(source, draft)?;
     let shared = lookup.model(&draft.model, "model")?;
     let mut contenders: Vec<Contender> = Vec::new();
     for (index, typed) in draft.contender.iter().enumerate() {
@@ -145,47 +143,6 @@ struct Lookup<'a> {
 type Served = (Arc<ModelSpec>, Formats);
 
 impl Lookup<'_> {
-    fn workload(&self, draft: &Draft) -> Result<Workload, Diagnostic> {
-        let typed = &draft.workload;
-        let tokens = |value: Option<super::draft::Tokens>, key: &str| {
-            // A trace has the lengths of its requests.
-            value.map(|t| t.0).or(typed.trace.as_ref().map(|_| 1)).ok_or_else(|| {
-                self.source
-                    .error_at("workload", format!("the workload has no {key}"))
-                    .hint(format!("a closed loop needs it: {key} = 1000"))
-            })
-        };
-        Ok(Workload {
-            input_tokens: tokens(typed.input_tokens, "input_tokens")?,
-            output_tokens: tokens(typed.output_tokens, "output_tokens")?,
-            concurrency: typed.concurrency.as_ref().map_or(DEFAULT_CONCURRENCY.to_vec(), |axis| axis.0.clone()),
-            concurrency_given: typed.concurrency.is_some(),
-            rate: self.rate()?,
-            prefix_hit: typed.prefix_hit.map_or(0.0, |f| f.get()),
-            reasoning: self.reasoning()?,
-        })
-    }
-
-    fn rate(&self) -> Result<Option<f64>, Diagnostic> {
-        match self.draft.workload.rate.map(|r| r.get()) {
-            Some(0.0) => {
-                let hint = "write how many requests come, such as rate = \"20000 /day\"";
-                Err(self.source.error_at("workload.rate", "a load of no requests has no cost per token").hint(hint))
-            }
-            rate => Ok(rate),
-        }
-    }
-
-    fn reasoning(&self) -> Result<f64, Diagnostic> {
-        match self.draft.workload.reasoning.map_or(0.0, |f| f.get()) {
-            1.0 => Err(self
-                .source
-                .error_at("workload.reasoning", "an answer that is all reasoning shows nothing")
-                .hint("write the share of output_tokens that is reasoning, below 1")),
-            share => Ok(share),
-        }
-    }
-
     fn model(&self, typed: &ModelDraft, at: &str) -> Result<Served, Diagnostic> {
         let named = |e: Diagnostic| {
             // A name that is not known is an error of the scenario, with its place; a broken file is one of that file.
@@ -221,24 +178,12 @@ impl Lookup<'_> {
                 ));
             }
         };
-        Ok(Contender { name: typed.name.clone(), offer, profile, fewest: self.fewest(typed, at)? })
-    }
-
-    /// Whether the fewest devices are to be found, and in which layouts.
-    fn fewest(&self, typed: &ContenderDraft, at: &str) -> Result<Option<Fewest>, Diagnostic> {
-        if typed.count != Some(Devices::Auto) {
-            return Ok(None);
-        }
-        let refuse = |why: &str, hint: &str| Err(self.source.error_at(&format!("{at}.count"), why).hint(hint));
-        let load = &self.draft.workload;
-        if typed.prefill.is_some() || typed.decode.is_some() {
-            return refuse("the pools have counts of their own", "leave out count");
-        }
-        if load.rate.is_none() && load.concurrency.as_ref().is_none_or(|axis| axis.0.len() != 1) {
-            let hint = "write concurrency = 200, the users at a time, or rate = \"20000 /day\"";
-            return refuse("the fewest devices serve a load, and there is not one", hint);
-        }
-        Ok(Some(if typed.parallel.is_some() { Fewest::Instances } else { Fewest::Layouts }))
+        Ok(Contender {
+            name: typed.name.clone(),
+            offer,
+            profile,
+            fewest: load::fewest(self.source, &self.draft.workload, typed, at)?,
+        })
     }
 
     fn devices(

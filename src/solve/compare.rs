@@ -1,6 +1,7 @@
 //! Contenders side by side: one row per contender and concurrency, and the row each is judged by.
 
-use super::row::{CompareRow, device_row, metric, pool_row, service};
+use super::bill::metric;
+use super::row::{CompareRow, device_row, pool_row, service};
 use super::{fewest, sentence};
 use crate::estimate::{Calibration, Compiled, Pools, Unanswerable};
 use crate::scenario::plan::Workload;

@@ -1,5 +1,6 @@
 //! From a plan to answers: contenders side by side, op by op, and the sentence that answers.
 
+mod bill;
 pub mod breakeven;
 mod compare;
 pub mod evidence;

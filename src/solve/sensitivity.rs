@@ -3,9 +3,10 @@
 //! At an operating point $/Mtok = A_0 + sum over c of A_c D_c; A_c is the change of the cost with the debt of class
 //! c. It is taken there, with the concurrency held, and so are the levers of the device and of the price.
 
+use super::bill::metric;
 use super::breakeven::unknown::{Unknown, speed_mut, speed_of};
 use super::compare;
-use super::row::{CompareRow, metric};
+use super::row::CompareRow;
 use crate::estimate::bound::Class;
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::{Contender, Offer, Plan, Price};

@@ -3,7 +3,8 @@
 //! A verdict compares one price basis and one year; a software adapter gets none. Otherwise the sentence gives
 //! device-hours and the price at which the two would break even.
 
-use super::row::{CompareRow, metric};
+use super::bill::metric;
+use super::row::CompareRow;
 use crate::estimate::Calibration;
 use crate::scenario::draft::Minimize;
 use crate::scenario::money::Currency;

@@ -4,8 +4,9 @@
 //! utilisation. Each step takes one more thing from the second contender and chooses the operating point anew. A
 //! step that cannot run on its own (the other model's weights on these devices) is taken together with the next.
 
+use super::bill::strict;
 use super::compare::judged;
-use super::row::{CompareRow, strict};
+use super::row::CompareRow;
 use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::{Contender, Offer, Plan, Price};
 use crate::setup::Setup;

@@ -5,7 +5,8 @@ use crate::estimate::{Calibration, Unanswerable};
 use crate::scenario::draft::Minimize;
 use crate::scenario::{Busy, Contender, Offer, Plan, Price};
 use crate::setup::Setup;
-use crate::solve::row::{CompareRow, strict};
+use crate::solve::bill::strict;
+use crate::solve::row::CompareRow;
 use crate::solve::{compare, fewest};
 
 /// Most devices a count is looked for among: what a layout search covers too.
