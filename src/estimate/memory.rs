@@ -90,7 +90,7 @@ fn weights(setup: &Setup) -> Bytes {
     let (model, layout) = (&setup.model, &setup.layout);
     let tables = if model.tied_embeddings { 1.0 } else { 2.0 };
     let rest = setup.stored(Class::Rest).bytes();
-    let ends = tables * (model.vocab * model.hidden) as f64 / layout.tp as f64 * rest;
+    let ends = (tables * (model.vocab * model.hidden) as f64 + model.table_params as f64) / layout.tp as f64 * rest;
     let layers: f64 = model.layers.iter().map(|l| l.count as f64 * layer_weights(setup, l)).sum();
     let draft = setup.draft_layer().map_or(0.0, |l| {
         layer_weights(setup, l) + 2.0 * (model.hidden * model.hidden) as f64 / layout.tp as f64 * rest

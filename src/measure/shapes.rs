@@ -340,6 +340,7 @@ mod tests {
             tied_embeddings: false,
             layers: Vec::new(),
             other_params: 0,
+            table_params: 0,
             native: NativePrecision {
                 attention: format,
                 dense: format,

@@ -178,7 +178,7 @@ impl ModelSpec {
     pub fn parameters_total(&self) -> u64 {
         let layers: u64 = self.layers.iter().map(|layer| layer.count * layer.params_total()).sum();
         let tables = if self.tied_embeddings { 1 } else { 2 };
-        layers + tables * self.embedding_params() + self.other_params
+        layers + tables * self.embedding_params() + self.other_params + self.table_params
     }
 
     /// Parameters one token goes through: without the input embedding, with the LM head.
@@ -196,7 +196,8 @@ impl ModelSpec {
             l.count as f64 * (linears + experts + bytes(Class::Rest, l.other_params))
         };
         let tables = if self.tied_embeddings { 1 } else { 2 } * self.embedding_params();
-        Bytes::new(self.layers.iter().map(layer).sum::<f64>() + bytes(Class::Rest, tables + self.other_params))
+        let outside = tables + self.other_params + self.table_params;
+        Bytes::new(self.layers.iter().map(layer).sum::<f64>() + bytes(Class::Rest, outside))
     }
 
     /// Bytes of the cache of one sequence of `context` tokens: windows capped, compressed and shared caches as they

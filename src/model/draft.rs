@@ -52,11 +52,21 @@ impl Draft {
     /// Adds softmax attention with its fused query, key and value projection.
     #[must_use]
     pub fn attention(self, hidden: u64, heads: Heads) -> Self {
-        let width = heads.qkv();
-        let query = heads.query * heads.dim;
-        self.linear("qkv", Part::Attention, hidden, width, Shard::Columns)
-            .linear("o", Part::Attention, query, hidden, Shard::Rows)
+        self.linear("qkv", Part::Attention, hidden, heads.qkv(), Shard::Columns)
+            .linear("o", Part::Attention, heads.output(), hidden, Shard::Rows)
             .core(heads.core(None))
+    }
+
+    /// Adds attention that reads the keys and values an earlier layer has cached and so has neither of its own.
+    #[must_use]
+    pub fn borrowed_attention(self, hidden: u64, heads: Heads) -> Self {
+        let mut core = heads.core(None);
+        if let Core::Softmax { cache_values, .. } = &mut core {
+            *cache_values = 0;
+        }
+        self.linear("q", Part::Attention, hidden, heads.query * heads.dim, Shard::Columns)
+            .linear("o", Part::Attention, heads.output(), hidden, Shard::Rows)
+            .core(core)
     }
 
     /// Queries and keys are normalised over all heads together.
@@ -105,7 +115,9 @@ impl Draft {
     /// Adds multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1).
     #[must_use]
     pub fn latent(self, hidden: u64, dims: Latent) -> Self {
-        let Latent { heads, q_rank, kv_rank, nope, rope, value, indexer } = dims;
+        let Latent { heads, q_rank, kv_rank, nope, rope, value, bias, indexer } = dims;
+        // The two projections down and the output have biases; those up from a rank have none.
+        let biases = if bias { q_rank.unwrap_or(0) + kv_rank + rope + hidden } else { 0 };
         let query = heads * (nope + rope);
         let down = match q_rank {
             Some(rank) => self
@@ -117,7 +129,7 @@ impl Draft {
         down.linear("kv_down", Part::Attention, hidden, kv_rank + rope, Shard::Replicated)
             .linear("kv_up", Part::Attention, kv_rank, heads * (nope + value), Shard::Columns)
             .linear("o", Part::Attention, heads * value, hidden, Shard::Rows)
-            .plus(kv_rank)
+            .plus(kv_rank + biases)
             .core(Core::Latent { heads, kv_rank, rope_dim: rope, nope_dim: nope, v_head_dim: value, indexer })
     }
 
@@ -140,9 +152,14 @@ pub struct Heads {
     pub query: u64,
     /// Key/value heads.
     pub kv: u64,
-    /// Length of a head.
+    /// Length of a query or key head.
     pub dim: u64,
+    /// Length of a value head.
+    pub value: u64,
 }
+
+/// Names of the number of query heads.
+const HEADS: [&str; 4] = ["num_attention_heads", "n_head", "n_heads", "num_heads"];
 
 impl Heads {
     /// Reads the usual fields; a missing `head_dim` is the hidden size over the heads, as transformers has it, and a
@@ -151,8 +168,8 @@ impl Heads {
     /// # Errors
     /// When heads do not divide.
     pub fn read(c: &Config<'_>, hidden: u64) -> Result<Self, Diagnostic> {
-        let query = c.count_of(&["num_attention_heads", "n_head"])?;
-        let kv = c.count_if("num_key_value_heads")?.unwrap_or(query);
+        let query = c.count_of(&HEADS)?;
+        let kv = c.count_of_if(&["num_key_value_heads", "num_kv_heads"])?.unwrap_or(query);
         if !query.is_multiple_of(kv) {
             return Err(c.wrong("num_key_value_heads", &format!("must divide the {query} attention heads")));
         }
@@ -161,15 +178,36 @@ impl Heads {
             None if hidden.is_multiple_of(query) => hidden / query,
             None => {
                 let accepted = format!("must divide the hidden size {hidden} where there is no `head_dim`");
-                return Err(c.wrong("num_attention_heads", &accepted));
+                return Err(c.wrong(c.one_of(&HEADS)?.unwrap_or_default(), &accepted));
             }
         };
-        Ok(Self { query, kv, dim })
+        Ok(Self { query, kv, dim, value: dim })
+    }
+
+    /// As [`Self::read`], where all heads have keys and values of their own and share the hidden size among them.
+    ///
+    /// # Errors
+    /// When heads do not divide.
+    pub fn each(c: &Config<'_>, hidden: u64) -> Result<Self, Diagnostic> {
+        let query = c.count_of(&HEADS)?;
+        if !hidden.is_multiple_of(query) {
+            let accepted = format!("must divide the hidden size {hidden}");
+            return Err(c.wrong(c.one_of(&HEADS)?.unwrap_or_default(), &accepted));
+        }
+        if c.count_if("num_key_value_heads")?.is_some_and(|kv| kv != query) {
+            return Err(c.wrong("num_key_value_heads", &format!("must be the {query} attention heads")));
+        }
+        Ok(Self { query, kv: query, dim: hidden / query, value: hidden / query })
+    }
+
+    /// Values that all heads put out together.
+    pub fn output(self) -> u64 {
+        self.query * self.value
     }
 
     /// Outputs of the fused query, key and value projection.
     pub fn qkv(self) -> u64 {
-        (self.query + 2 * self.kv) * self.dim
+        self.query * self.dim + self.kv * (self.dim + self.value)
     }
 
     /// The attention over the cache.
@@ -178,9 +216,9 @@ impl Heads {
             q_heads: self.query,
             kv_heads: self.kv,
             head_dim: self.dim,
-            v_head_dim: self.dim,
+            v_head_dim: self.value,
             window,
-            cache_values: 2 * self.kv * self.dim,
+            cache_values: self.kv * (self.dim + self.value),
             joint_norm: false,
         }
     }
@@ -195,6 +233,7 @@ pub struct Latent {
     nope: u64,
     rope: u64,
     value: u64,
+    bias: bool,
     indexer: Option<Indexer>,
 }
 
@@ -204,13 +243,25 @@ impl Latent {
     /// # Errors
     /// When one is missing or wrong.
     pub fn read(c: &Config<'_>) -> Result<Self, Diagnostic> {
+        let heads = c.count("num_attention_heads")?;
+        if c.count_if("num_key_value_heads")?.is_some_and(|kv| kv != heads) {
+            let accepted = format!("must be the {heads} attention heads: all share one latent vector");
+            return Err(c.wrong("num_key_value_heads", &accepted));
+        }
+        let (nope, rope) = (c.count("qk_nope_head_dim")?, c.count("qk_rope_head_dim")?);
+        if c.count_if("qk_head_dim")?.is_some_and(|both| both != nope + rope) {
+            return Err(c.wrong("qk_head_dim", &format!("must be the sum of the two parts, {}", nope + rope)));
+        }
+        // Files have the rotary part or the whole of a head under this name, which latent attention does not use.
+        c.unused(&["head_dim"]);
         Ok(Self {
-            heads: c.count("num_attention_heads")?,
+            heads,
             q_rank: c.count_if("q_lora_rank")?,
             kv_rank: c.count("kv_lora_rank")?,
-            nope: c.count("qk_nope_head_dim")?,
-            rope: c.count("qk_rope_head_dim")?,
+            nope,
+            rope,
             value: c.count("v_head_dim")?,
+            bias: c.flag("attention_bias")?.unwrap_or(false),
             indexer: None,
         })
     }

@@ -1,13 +1,15 @@
 //! What a model is: from a Hugging Face `config.json` to shapes, parameters, bytes and FLOP.
 //!
-//! The first entry of `architectures` decides how the file is read. An architecture nobody taught the program is an
-//! error that names the known ones; a dimension is never guessed.
+//! A file is read through the parts it names: heads, windows, experts, recurrences. Its class, by `architectures` or
+//! `model_type`, picks defaults and what no field says. A field nobody asked for is an error; a dimension is never
+//! guessed.
 
 mod config;
 pub mod count;
 mod derive;
 mod draft;
 mod families;
+mod fields;
 pub mod mixing;
 mod native;
 pub mod parallel;
@@ -16,13 +18,14 @@ pub mod spec;
 
 pub use config::without_bare_floats;
 pub use count::{Class, Phase, Weights};
-pub use families::FAMILIES;
+pub use families::architectures;
 pub use row::ModelRow;
 pub use spec::ModelSpec;
 
 use crate::catalog::{Catalog, Entry};
-use crate::diagnostic::{Diagnostic, suggest};
+use crate::diagnostic::Diagnostic;
 use config::Config;
+use families::anatomy::VOCAB;
 use std::path::Path;
 
 /// The most parameters that are believed, a thousand times the largest published model's.
@@ -45,30 +48,26 @@ impl ModelSpec {
         let source = entry.text.trim_start_matches('\u{feff}');
         let text = without_bare_floats(source);
         let outer = Config::parse(&entry.file, &text, source)?;
-        let architecture = architecture(&outer)?;
-        let Some((_, family)) = FAMILIES.iter().find(|(name, _)| *name == architecture) else {
-            return Err(unknown(&outer, &architecture));
-        };
-        let inner = outer.object("text_config")?.unwrap_or_else(|| outer.clone());
-        let mut anatomy = family(&inner)?;
+        let found = families::find(&outer)?;
+        let inner = found.text;
+        let mut anatomy = (found.class.read)(&inner)?;
         let native = native::read(&outer, &inner, &mut anatomy.notes)?;
-        let tied = match inner.flag("tie_word_embeddings")? {
-            None => outer.flag("tie_word_embeddings")?,
-            said => said,
-        };
+        anatomy.notes.extend(notes(&outer, &inner, found.nested));
         let spec = Self {
             name: entry.name.clone(),
-            architecture,
+            architecture: found.architecture,
             hidden: anatomy.hidden,
-            vocab: inner.count("vocab_size")?,
-            tied_embeddings: tied.unwrap_or(anatomy.tied_by_default),
+            vocab: inner.count_of(&VOCAB)?,
+            tied_embeddings: tied(&outer, &inner)?,
             layers: anatomy.layers,
             other_params: anatomy.other_params,
+            table_params: anatomy.table_params,
             native,
-            max_context: ["max_position_embeddings", "n_positions"].iter().find_map(|key| inner.tokens(key)),
+            max_context: CONTEXT.iter().find_map(|key| inner.tokens(key)),
             mtp_layers: anatomy.mtp_layers,
             notes: anatomy.notes,
         };
+        fields::check(&outer, &inner)?;
         spec.check(&entry.file)?;
         Ok(spec)
     }
@@ -84,6 +83,7 @@ impl ModelSpec {
             u128::from(l.count) * (linears + experts + u128::from(l.other_params))
         };
         let total = self.layers.iter().map(layer).sum::<u128>() + 2 * wide(self.vocab, self.hidden);
+        let total = total + u128::from(self.other_params) + u128::from(self.table_params);
         if total > MAX_PARAMETERS {
             let message = format!("the fields add up to {:.1e} parameters", total as f64);
             return Err(Diagnostic::new(file, message).hint("at most 1e15 are believed; check the counts"));
@@ -92,19 +92,33 @@ impl ModelSpec {
     }
 }
 
-fn architecture(c: &Config<'_>) -> Result<String, Diagnostic> {
-    let names = c.words("architectures")?.ok_or_else(|| {
-        c.missing("architectures").hint("it says how to read the other fields, such as [\"LlamaForCausalLM\"]")
-    })?;
-    names.into_iter().next().ok_or_else(|| c.wrong("architectures", "must name an architecture"))
+/// Names of the longest context, in the order they are believed.
+const CONTEXT: [&str; 6] =
+    ["max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "model_max_length"];
+
+/// Whether the head is the embedding: the text part says, else the file, else the class.
+fn tied(outer: &Config<'_>, text: &Config<'_>) -> Result<bool, Diagnostic> {
+    const KEY: &str = "tie_word_embeddings";
+    let said = if text.gives(KEY) || !outer.gives(KEY) { text.flag(KEY)? } else { outer.flag(KEY)? };
+    Ok(said.unwrap_or(false))
 }
 
-fn unknown(c: &Config<'_>, name: &str) -> Diagnostic {
-    let names = || FAMILIES.iter().map(|(name, _)| *name);
-    let known: Vec<&str> = names().collect();
-    let near = suggest(name, names());
-    let near = if near.starts_with("did you mean") { format!("{near} ") } else { String::new() };
-    let mut error = c.wrong("architectures", "");
-    error.message = format!("the architecture `{name}` is not known, so its fields are not understood");
-    error.hint(format!("{near}known are {}", known.join(", ")))
+/// What was left out of the file, and what of it is not counted.
+fn notes(outer: &Config<'_>, text: &Config<'_>, nested: bool) -> Vec<String> {
+    let mut notes = Vec::new();
+    let sees = ["vision_config", "audio_config", "speech_config", "visual"].iter().any(|key| outer.has(key));
+    if nested || sees {
+        notes.push("The text part alone is counted, not what turns pictures or sound into tokens.".to_owned());
+    }
+    let switched_off = |value: &String| matches!(value.as_str(), "false" | "0" | "1");
+    let left_out: Vec<String> = text
+        .defaulted()
+        .into_iter()
+        .filter(|(_, value)| !switched_off(value))
+        .map(|(key, value)| format!("{key} = {value}"))
+        .collect();
+    if !left_out.is_empty() {
+        notes.push(format!("The file leaves out, and its class has: {}.", left_out.join(", ")));
+    }
+    notes
 }

@@ -22,6 +22,9 @@ pub struct ModelSpec {
     pub layers: Vec<Layer>,
     /// Parameters outside the layers that are neither embedding nor head (final norm, positions, ...).
     pub other_params: u64,
+    /// Parameters in tables beside the embedding, of which a token reads one row: learned positions, embeddings per
+    /// layer.
+    pub table_params: u64,
     /// How the published checkpoint stores its weights.
     pub native: NativePrecision,
     /// Longest context the configuration allows, in tokens.

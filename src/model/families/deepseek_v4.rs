@@ -4,11 +4,18 @@
 //! ratio 4 pools overlapping windows and an indexer chooses among the pooled entries; one of ratio 128 sees all of
 //! them; one of ratio 0 sees the raw window only.
 
-use super::anatomy::{Anatomy, gated_experts};
+use super::anatomy::Anatomy;
+use super::class::{Class, class};
+use super::experts::gated_experts;
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, fold};
 use crate::model::spec::{Core, Experts, Indexer, Layer, Part, Shard};
+
+/// The class.
+pub const CLASSES: &[Class] =
+    &[class(&["DeepseekV4ForCausalLM"], &["deepseek_v4"], r#"{"tie_word_embeddings": false}"#, read)
+        .unused(&["topk_method", "qk_rope_head_dim"])];
 
 struct Dims {
     hidden: u64,
@@ -111,8 +118,7 @@ impl Dims {
 /// The ratio whose windows overlap and whose entries are chosen by an indexer.
 const OVERLAPPED: u64 = 4;
 
-/// Reads the file.
-pub fn read(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
+fn read(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let dims = Dims::read(c)?;
     let layers = c.layers(&["num_hidden_layers"])?;
     let ratios = c.numbers("compress_ratios")?.ok_or_else(|| c.missing("compress_ratios"))?;

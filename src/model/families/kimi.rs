@@ -3,12 +3,23 @@
 //!
 //! Source: arXiv 2607.24653 and vLLM's `kimi_linear.py` (layers, experts, attention residuals, output gates).
 
-use super::anatomy::{Anatomy, gated_experts};
-use super::hybrid::{DELTA_FLOP, recurrence};
+use super::anatomy::Anatomy;
+use super::class::{Class, class};
+use super::experts::{Sparse, gated_experts, sparse_layers};
+use super::recurrent::{DELTA_FLOP, recurrence};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Latent, fold};
 use crate::model::spec::{Experts, Layer, Part, Shard};
+
+/// The class.
+pub const CLASSES: &[Class] = &[class(
+    &["KimiLinearForCausalLM", "KimiK3ForConditionalGeneration"],
+    &["kimi_linear", "kimi_k3"],
+    r#"{"tie_word_embeddings": false}"#,
+    linear,
+)
+.unused(&["topk_method"])];
 
 /// Kimi delta attention.
 struct Delta {
@@ -87,8 +98,7 @@ impl Feed {
     }
 }
 
-/// Reads the text part.
-pub fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
+fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let hidden = c.count("hidden_size")?;
     let layers = c.layers(&["num_hidden_layers"])?;
     let block = c.object("linear_attn_config")?.ok_or_else(|| c.missing("linear_attn_config"))?;
@@ -97,11 +107,10 @@ pub fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let latent = Latent::read(c)?;
     let gated = c.flag("mla_use_output_gate")?.unwrap_or(false);
     let feed = Feed::read(c, hidden)?;
-    let dense = c.number_or_zero("first_k_dense_replace")?;
-    let every = c.count_if("moe_layer_freq")?.unwrap_or(1);
+    let sparse = sparse_layers(c, layers, Sparse::After)?;
     let inter = c.count("intermediate_size")?;
     // A residual that attends to earlier blocks has a norm and a query of its own before each half of a layer.
-    let residual = if c.has("attn_res_block_size") { 2 * hidden } else { 0 };
+    let residual = if c.count_if("attn_res_block_size")?.is_some() { 2 * hidden } else { 0 };
     let layer = |at: u64| {
         let mut draft = Draft::with_norms(2 * hidden + 2 * residual);
         draft = match recurrent.contains(&(at + 1)) {
@@ -111,9 +120,9 @@ pub fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         if gated && !recurrent.contains(&(at + 1)) {
             draft = draft.linear("gate", Part::Attention, hidden, latent.output(), Shard::Columns);
         }
-        match at < dense || !at.is_multiple_of(every) {
-            true => draft.gated(Part::Dense, hidden, inter).layer(),
-            false => feed.add(draft).layer(),
+        match sparse.get(at as usize) == Some(&true) {
+            false => draft.gated(Part::Dense, hidden, inter).layer(),
+            true => feed.add(draft).layer(),
         }
     };
     let built: Vec<Layer> = (0..layers).map(layer).collect();

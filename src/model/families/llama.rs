@@ -1,181 +1,172 @@
-//! Llama and the models that keep its layer: attention, a gated feed-forward network or experts, two norms.
-//!
-//! Sources: the modelling code in transformers of each architecture named below.
+//! Classes whose layer is Llama's, but for norms, biases and windows: dense, softmax attention, a gate.
 
-use super::anatomy::{Anatomy, gated_experts};
-use crate::diagnostic::Diagnostic;
-use crate::model::config::Config;
-use crate::model::draft::{Draft, Heads, fold, sliding};
-use crate::model::spec::{Experts, Layer, Part};
-use std::collections::BTreeSet;
+use super::class::{Class, Said, class};
+use super::sight::Sight;
+use super::stack::{Feed, Habits, HeadNorms, PLAIN, stack};
 
-/// What the members of the family share.
-struct Base {
-    hidden: u64,
-    layers: u64,
-    heads: Heads,
-}
+/// Two matrices without a gate, of the usual name.
+const UNGATED: Feed = Feed::Plain(&["intermediate_size"]);
+/// Biases of all four projections of attention, and of the feed-forward network, where switches say so.
+const SWITCHED: Habits = Habits {
+    qkv_bias: Said::By("attention_bias"),
+    out_bias: Said::By("attention_bias"),
+    feed_bias: Said::By("mlp_bias"),
+    ..PLAIN
+};
+const ATTENTION_BIAS: Habits = Habits { feed_bias: Said::No, ..SWITCHED };
+const USE_BIAS: Habits = Habits {
+    qkv_bias: Said::By("use_bias"),
+    out_bias: Said::By("use_bias"),
+    feed_bias: Said::By("use_bias"),
+    ..PLAIN
+};
 
-impl Base {
-    fn read(c: &Config<'_>) -> Result<Self, Diagnostic> {
-        let hidden = c.count("hidden_size")?;
-        Ok(Self { hidden, layers: c.layers(&["num_hidden_layers"])?, heads: Heads::read(c, hidden)? })
-    }
+/// The classes.
+pub const CLASSES: &[Class] = &[
+    class(&["LlamaForCausalLM", "LLaMAForCausalLM"], &["llama"], UNTIED, |c| stack(c, &SWITCHED)).nested(
+        r#"{"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "vocab_size": 32000}"#,
+    ),
+    // The default window is that of the first Mistral-7B.
+    class(
+        &["MistralForCausalLM"],
+        &["mistral"],
+        r#"{"sliding_window": 4096, "num_key_value_heads": 8, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { sight: Sight::Sliding, ..PLAIN }),
+    )
+    .nested(MISTRAL_SIZES),
+    class(
+        &["MinistralForCausalLM"],
+        &["ministral"],
+        r#"{"sliding_window": 4096, "num_key_value_heads": 8, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { sight: Sight::Sliding, ..PLAIN }),
+    )
+    .nested(MISTRAL_SIZES),
+    class(
+        &["Ministral3ForCausalLM"],
+        &["ministral3"],
+        r#"{"num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { sight: Sight::Sliding, ..PLAIN }),
+    )
+    .nested(
+        r#"{"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 34, "num_attention_heads": 32,
+            "vocab_size": 131072}"#,
+    ),
+    class(&["CwmForCausalLM"], &["cwm"], r#"{"tie_word_embeddings": false, "sliding_window": 8192}"#, |c| {
+        stack(c, &Habits { feed_bias: Said::By("mlp_bias"), sight: Sight::Sliding, ..PLAIN })
+    }),
+    class(&["SmolLM3ForCausalLM"], &["smollm3"], TIED, |c| {
+        stack(c, &Habits { sight: Sight::Switched, ..SWITCHED })
+    })
+    .unused(&["no_rope_layers", "no_rope_layer_interval"]),
+    class(&["GraniteForCausalLM"], &["granite"], UNTIED, |c| stack(c, &SWITCHED)),
+    class(&["HeliumForCausalLM"], &["helium"], UNTIED, |c| stack(c, &SWITCHED)),
+    class(&["ArceeForCausalLM"], &["arcee"], UNTIED, |c| stack(c, &Habits { feed: UNGATED, ..SWITCHED })),
+    // Modelling code of its repositories (internlm/internlm2-chat-7b, modeling_internlm2.py): one switch for both
+    // projections of attention.
+    class(&["InternLM2ForCausalLM"], &["internlm2"], UNTIED, |c| {
+        stack(c, &Habits { qkv_bias: Said::By("bias"), out_bias: Said::By("bias"), ..PLAIN })
+    })
+    .nested(
+        r#"{"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "vocab_size": 103168}"#,
+    ),
+    // modeling_internlm3.py of internlm/internlm3-8b-instruct.
+    class(&["InternLM3ForCausalLM"], &["internlm3"], UNTIED, |c| {
+        stack(c, &Habits {
+            qkv_bias: Said::By("qkv_bias"),
+            out_bias: Said::By("bias"),
+            feed_bias: Said::By("bias"),
+            ..PLAIN
+        })
+    }),
+    // modeling_exaone.py of LGAI-EXAONE/EXAONE-3.5-7.8B-Instruct.
+    class(&["ExaoneForCausalLM"], &["exaone"], UNTIED, |c| stack(c, &PLAIN)),
+    class(
+        &["Exaone4ForCausalLM"],
+        &["exaone4"],
+        r#"{"sliding_window": 4096, "sliding_window_pattern": 4, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { head_norms: HeadNorms::Each(Said::Yes), sight: Sight::Every, ..PLAIN }),
+    ),
+    class(
+        &["SeedOssForCausalLM"],
+        &["seed_oss"],
+        r#"{"attention_bias": true, "head_dim": 128, "num_key_value_heads": 8, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { out_bias: Said::By("attention_out_bias"), ..SWITCHED }),
+    ),
+    class(&["Phi3ForCausalLM"], &["phi3"], UNTIED, |c| stack(c, &Habits { sight: Sight::Sliding, ..PLAIN })).nested(
+        r#"{"hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "vocab_size": 32064}"#,
+    ),
+    // Attention and network side by side behind one norm without bias.
+    class(&["CohereForCausalLM"], &["cohere"], TIED, |c| {
+        stack(c, &Habits { norms: 1, head_norms: HeadNorms::PerHead(Said::By("use_qk_norm")), ..ATTENTION_BIAS })
+    }),
+    class(
+        &["Cohere2ForCausalLM"],
+        &["cohere2"],
+        r#"{"sliding_window": 4096, "sliding_window_pattern": 4, "tie_word_embeddings": true}"#,
+        |c| stack(c, &Habits { norms: 1, sight: Sight::Every, ..ATTENTION_BIAS }),
+    )
+    .nested(
+        r#"{"hidden_size": 8192, "intermediate_size": 22528, "num_hidden_layers": 40, "num_attention_heads": 64,
+            "vocab_size": 256000}"#,
+    ),
+    // Norms without weights.
+    class(&["OlmoForCausalLM"], &["olmo"], UNTIED, |c| {
+        stack(c, &Habits { norms: 0, outer_norms: 0, ..ATTENTION_BIAS })
+    }),
+    class(&["Olmo2ForCausalLM"], &["olmo2"], UNTIED, |c| {
+        stack(c, &Habits { head_norms: HeadNorms::Joint(Said::Yes), ..ATTENTION_BIAS })
+    }),
+    class(
+        &["Olmo3ForCausalLM"],
+        &["olmo3"],
+        r#"{"sliding_window": 4096, "sliding_window_pattern": 4, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { head_norms: HeadNorms::Joint(Said::Yes), sight: Sight::Every, ..ATTENTION_BIAS }),
+    ),
+    // A norm of the values before the output projection beside the usual two.
+    class(&["BitNetForCausalLM", "BitnetForCausalLM"], &["bitnet"], UNTIED, |c| {
+        stack(c, &Habits { norms: 3, feed: Feed::GatedNormed, ..ATTENTION_BIAS })
+    }),
+    class(
+        &["HunYuanDenseV1ForCausalLM"],
+        &["hunyuan_v1_dense"],
+        r#"{"use_qk_norm": true, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { head_norms: HeadNorms::Each(Said::By("use_qk_norm")), ..ATTENTION_BIAS }),
+    )
+    .unused(&["attention_head_dim"]),
+    class(&["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"], &["ernie4_5"], ERNIE, |c| stack(c, &USE_BIAS)),
+    class(&["GlmForCausalLM"], &["glm"], GLM, |c| stack(c, &Habits { qkv_bias: Said::By("attention_bias"), ..PLAIN })),
+    class(&["Glm4ForCausalLM"], &["glm4"], GLM, |c| {
+        stack(c, &Habits { norms: 4, qkv_bias: Said::By("attention_bias"), ..PLAIN })
+    }),
+    // Norms with a bias, no gate.
+    class(&["NemotronForCausalLM"], &["nemotron"], UNTIED, |c| {
+        stack(c, &Habits { norms: 4, outer_norms: 2, feed: UNGATED, ..SWITCHED })
+    }),
+    class(
+        &["Starcoder2ForCausalLM"],
+        &["starcoder2"],
+        r#"{"use_bias": true, "num_key_value_heads": 2, "tie_word_embeddings": true}"#,
+        |c| stack(c, &Habits { norms: 4, outer_norms: 2, feed: UNGATED, sight: Sight::Sliding, ..USE_BIAS }),
+    ),
+    class(&["StableLmForCausalLM", "StableLMEpochForCausalLM"], &["stablelm", "stablelm_epoch"], UNTIED, |c| {
+        let one_norm = c.flag("use_parallel_residual")?.unwrap_or(false);
+        stack(c, &Habits {
+            norms: if one_norm { 2 } else { 4 },
+            outer_norms: 2,
+            qkv_bias: Said::By("use_qkv_bias"),
+            ..PLAIN
+        })
+    }),
+    // modeling_baichuan.py of baichuan-inc/Baichuan2-7B-Base: every head has keys and values of its own.
+    class(&["BaichuanForCausalLM", "BaiChuanForCausalLM"], &["baichuan"], UNTIED, |c| stack(c, &PLAIN)),
+];
 
-    /// Attention and two norms.
-    fn layer(&self) -> Draft {
-        Draft::with_norms(2 * self.hidden).attention(self.hidden, self.heads)
-    }
-
-    /// Biases of the query, key and value projections.
-    fn qkv_bias(&self) -> u64 {
-        self.heads.qkv()
-    }
-
-    /// Norms of query and key, one per head dimension.
-    fn head_norms(&self) -> u64 {
-        2 * self.heads.dim
-    }
-
-    fn anatomy(&self, layers: Vec<Layer>) -> Anatomy {
-        Anatomy { hidden: self.hidden, layers, other_params: self.hidden, ..Anatomy::default() }
-    }
-}
-
-/// Llama, and Mistral, which adds a sliding window.
-pub fn llama(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let base = Base::read(c)?;
-    let inter = c.count("intermediate_size")?;
-    let mut draft = base.layer().gated(Part::Dense, base.hidden, inter);
-    draft = draft.windowed(c.tokens("sliding_window").map(sliding));
-    if c.flag("attention_bias")?.unwrap_or(false) {
-        draft = draft.plus(base.qkv_bias() + base.hidden);
-    }
-    if c.flag("mlp_bias")?.unwrap_or(false) {
-        draft = draft.plus(2 * inter + base.hidden);
-    }
-    Ok(base.anatomy(vec![Layer { count: base.layers, ..draft.layer() }]))
-}
-
-/// Mixtral: every layer has experts.
-pub fn mixtral(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let base = Base::read(c)?;
-    let experts = gated_experts(c, base.hidden, c.count("intermediate_size")?)?;
-    let draft = base.layer().windowed(c.tokens("sliding_window").map(sliding)).experts(base.hidden, experts);
-    Ok(base.anatomy(vec![Layer { count: base.layers, ..draft.layer() }]))
-}
-
-/// Qwen2: biases on query, key and value.
-pub fn qwen2(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let base = Base::read(c)?;
-    let inter = c.count("intermediate_size")?;
-    let layer = base.layer().gated(Part::Dense, base.hidden, inter).plus(base.qkv_bias());
-    Ok(base.anatomy(windowed_above(c, base.layers, layer)?))
-}
-
-/// Qwen3: norms on query and key instead of biases.
-pub fn qwen3(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    c.count("head_dim")?;
-    let base = Base::read(c)?;
-    let inter = c.count("intermediate_size")?;
-    let mut layer = base.layer().gated(Part::Dense, base.hidden, inter).plus(base.head_norms());
-    if c.flag("attention_bias")?.unwrap_or(false) {
-        layer = layer.plus(base.qkv_bias() + base.hidden);
-    }
-    Ok(base.anatomy(windowed_above(c, base.layers, layer)?))
-}
-
-/// Qwen's sliding window holds for the layers from `max_window_layers` on, and only where it is switched on.
-fn windowed_above(c: &Config<'_>, layers: u64, layer: Draft) -> Result<Vec<Layer>, Diagnostic> {
-    if !c.flag("use_sliding_window")?.unwrap_or(false) {
-        return Ok(vec![Layer { count: layers, ..layer.layer() }]);
-    }
-    let window = sliding(c.count("sliding_window")?);
-    let full = c.number_or_zero("max_window_layers")?.min(layers);
-    let rest = Layer { count: layers - full, ..layer.clone().windowed(Some(window)).layer() };
-    let all = [Layer { count: full, ..layer.layer() }, rest];
-    Ok(all.into_iter().filter(|layer| layer.count > 0).collect())
-}
-
-/// Qwen3 with experts in every `decoder_sparse_step`-th layer outside `mlp_only_layers`.
-pub fn qwen3_moe(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let base = Base::read(c)?;
-    if c.number_or_zero("shared_expert_intermediate_size")? > 0 {
-        return Err(c.wrong("shared_expert_intermediate_size", "must be 0: Qwen3-MoE has no shared expert"));
-    }
-    let experts = gated_experts(c, base.hidden, c.count("moe_intermediate_size")?)?;
-    let dense: BTreeSet<u64> = c.numbers("mlp_only_layers")?.unwrap_or_default().into_iter().collect();
-    let step = c.count_if("decoder_sparse_step")?.unwrap_or(1);
-    let inter = c.count_if("intermediate_size")?;
-    let layer = |at: u64| {
-        let draft = base.layer().plus(base.head_norms());
-        if dense.contains(&at) || !(at + 1).is_multiple_of(step) {
-            let inter = inter.ok_or_else(|| c.missing("intermediate_size"))?;
-            Ok(draft.gated(Part::Dense, base.hidden, inter).layer())
-        } else {
-            Ok(draft.experts(base.hidden, experts).layer())
-        }
-    };
-    let layers = (0..base.layers).map(layer).collect::<Result<Vec<_>, Diagnostic>>()?;
-    Ok(base.anatomy(fold(layers)))
-}
-
-/// GLM-4.5 to 4.7: first dense layers, shared experts, a routing bias.
-pub fn glm4_moe(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let base = Base::read(c)?;
-    let inter = c.count("moe_intermediate_size")?;
-    let experts = gated_experts(c, base.hidden, inter)?;
-    let shared = c.number_or_zero("n_shared_experts")? * inter;
-    let dense = c.number_or_zero("first_k_dense_replace")?.min(base.layers);
-    let mut attention = base.layer();
-    if c.flag("attention_bias")?.unwrap_or(false) {
-        attention = attention.plus(base.qkv_bias());
-    }
-    if c.flag("use_qk_norm")?.unwrap_or(false) {
-        attention = attention.plus(base.head_norms());
-    }
-    let sparse =
-        attention.clone().gated(Part::Shared, base.hidden, shared).experts(base.hidden, experts).plus(experts.count);
-    let first = attention.gated(Part::Dense, base.hidden, c.count("intermediate_size")?);
-    let layers = [Layer { count: dense, ..first.layer() }, Layer { count: base.layers - dense, ..sparse.layer() }];
-    let layers = layers.into_iter().filter(|layer| layer.count > 0).collect();
-    Ok(Anatomy { mtp_layers: c.number_or_zero("num_nextn_predict_layers")?, ..base.anatomy(layers) })
-}
-
-/// MiniMax-M2: norms over all query and all key values, a routing bias.
-pub fn minimax_m2(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let base = Base::read(c)?;
-    if c.number_or_zero("shared_intermediate_size")? > 0 {
-        return Err(c.wrong("shared_intermediate_size", "must be 0: shared experts of MiniMax are not understood"));
-    }
-    let experts = gated_experts(c, base.hidden, c.count("intermediate_size")?)?;
-    let mut draft = base.layer().experts(base.hidden, experts);
-    if c.flag("use_qk_norm")?.unwrap_or(false) {
-        draft = draft.plus((base.heads.query + base.heads.kv) * base.heads.dim).jointly_normed();
-    }
-    if c.flag("use_routing_bias")?.unwrap_or(false) {
-        draft = draft.plus(experts.count);
-    }
-    let mtp = if c.flag("use_mtp")?.unwrap_or(false) { c.number_or_zero("num_mtp_modules")? } else { 0 };
-    Ok(Anatomy { mtp_layers: mtp, ..base.anatomy(vec![Layer { count: base.layers, ..draft.layer() }]) })
-}
-
-/// gpt-oss: biases everywhere, one attention sink a head, a sliding window in the layers that say so.
-pub fn gpt_oss(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let base = Base::read(c)?;
-    let inter = c.count("intermediate_size")?;
-    let experts = Experts { bias: 2 * inter + base.hidden, ..gated_experts(c, base.hidden, inter)? };
-    let mut draft = base.layer().experts(base.hidden, experts).plus(experts.count + base.heads.query);
-    if c.flag("attention_bias")?.unwrap_or(true) {
-        draft = draft.plus(base.qkv_bias() + base.hidden);
-    }
-    let window = sliding(c.count("sliding_window")?);
-    let types = c.per_layer("layer_types", base.layers)?.ok_or_else(|| c.missing("layer_types"))?;
-    let layer = |kind: &String| match kind.as_str() {
-        "sliding_attention" => Ok(draft.clone().windowed(Some(window)).layer()),
-        "full_attention" => Ok(draft.clone().layer()),
-        _ => Err(c.wrong("layer_types", "must hold sliding_attention and full_attention only")),
-    };
-    let layers = types.iter().map(layer).collect::<Result<Vec<_>, _>>()?;
-    Ok(base.anatomy(fold(layers)))
-}
+const UNTIED: &str = r#"{"tie_word_embeddings": false}"#;
+const TIED: &str = r#"{"tie_word_embeddings": true}"#;
+const MISTRAL_SIZES: &str = r#"{"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "vocab_size": 32000}"#;
+const ERNIE: &str = r#"{"head_dim": 128, "num_key_value_heads": 2, "tie_word_embeddings": true}"#;
+const GLM: &str = r#"{"attention_bias": true, "head_dim": 128, "num_key_value_heads": 2, "tie_word_embeddings": false}"#;

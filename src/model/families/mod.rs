@@ -1,53 +1,143 @@
-//! One function per family of architectures: from the fields of its `config.json` to layers.
+//! From the fields of a `config.json` to layers: a table of classes, and the parts they are read with.
 //!
-//! A family reads what it needs and refuses what it does not understand; it never invents a dimension.
+//! A class says what its files leave unsaid: defaults, norms, biases, gates. The parts (heads, windows, experts,
+//! recurrences) are read by shared code from the fields that name them. A field that no part asks for is an error
+//! (`fields.rs`), so a class never counts a model that has more than the class knows.
 
-mod anatomy;
+pub mod anatomy;
+mod class;
 mod deepseek;
 mod deepseek_v4;
 mod early;
+mod experts;
 mod gemma;
 mod hybrid;
 mod kimi;
 mod llama;
 mod llama4;
+mod mixture;
+mod qwen;
+mod qwen_hybrid;
+mod recurrent;
+mod refusals;
+mod sight;
+mod stack;
+mod windowed_heads;
+
+pub use class::Class;
 
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
-use anatomy::Anatomy;
 
-/// Reads the text part of a file.
-pub type Family = fn(&Config<'_>) -> Result<Anatomy, Diagnostic>;
+/// Every class that is understood.
+const CLASSES: [&[Class]; 12] = [
+    deepseek::CLASSES,
+    deepseek_v4::CLASSES,
+    early::CLASSES,
+    gemma::CLASSES,
+    hybrid::CLASSES,
+    kimi::CLASSES,
+    llama::CLASSES,
+    llama4::CLASSES,
+    mixture::CLASSES,
+    qwen::CLASSES,
+    qwen_hybrid::CLASSES,
+    windowed_heads::CLASSES,
+];
+
+/// Names of the text part of a larger file.
+const TEXT_PARTS: [&str; 3] = ["text_config", "llm_config", "language_config"];
 
 /// Every architecture that is understood, as `architectures` spells it.
-pub const FAMILIES: [(&str, Family); 29] = [
-    ("BloomForCausalLM", early::bloom),
-    ("DeepseekV2ForCausalLM", deepseek::latent),
-    ("DeepseekV32ForCausalLM", deepseek::sparse),
-    ("DeepseekV3ForCausalLM", deepseek::latent),
-    ("DeepseekV4ForCausalLM", deepseek_v4::read),
-    ("FalconForCausalLM", early::falcon),
-    ("GPTJForCausalLM", early::gpt_j),
-    ("Gemma3ForCausalLM", gemma::gemma3),
-    ("Gemma3ForConditionalGeneration", gemma::gemma3),
-    ("Gemma4ForCausalLM", gemma::gemma4),
-    ("Gemma4ForConditionalGeneration", gemma::gemma4),
-    ("Glm4MoeForCausalLM", llama::glm4_moe),
-    ("GlmMoeDsaForCausalLM", deepseek::sparse),
-    ("GptOssForCausalLM", llama::gpt_oss),
-    ("KimiK25ForConditionalGeneration", deepseek::latent),
-    ("KimiK3ForConditionalGeneration", kimi::linear),
-    ("KimiLinearForCausalLM", kimi::linear),
-    ("Llama4ForCausalLM", llama4::read),
-    ("Llama4ForConditionalGeneration", llama4::read),
-    ("LlamaForCausalLM", llama::llama),
-    ("MiniMaxM2ForCausalLM", llama::minimax_m2),
-    ("MistralForCausalLM", llama::llama),
-    ("MixtralForCausalLM", llama::mixtral),
-    ("NemotronHForCausalLM", hybrid::nemotron_h),
-    ("Qwen2ForCausalLM", llama::qwen2),
-    ("Qwen3ForCausalLM", llama::qwen3),
-    ("Qwen3MoeForCausalLM", llama::qwen3_moe),
-    ("Qwen3_5MoeForCausalLM", hybrid::qwen3_5_moe),
-    ("Qwen3_5MoeForConditionalGeneration", hybrid::qwen3_5_moe),
-];
+pub fn architectures() -> impl Iterator<Item = &'static str> {
+    classes().flat_map(|class| class.architectures).copied()
+}
+
+fn classes() -> impl Iterator<Item = &'static Class> {
+    CLASSES.into_iter().flatten()
+}
+
+/// What a file describes: the name of its architecture, its class, and the part that holds the language model.
+pub struct Found<'t> {
+    /// First entry of `architectures`, or that of the class.
+    pub architecture: String,
+    /// How it is read.
+    pub class: &'static Class,
+    /// The text part, with the defaults of the class.
+    pub text: Config<'t>,
+    /// The file has other parts.
+    pub nested: bool,
+}
+
+/// Finds the class of a file: by the architecture it names, else by the type of its text part.
+///
+/// # Errors
+/// When it names none, or one that is not understood, or two that contradict each other.
+pub fn find<'t>(c: &Config<'t>) -> Result<Found<'t>, Diagnostic> {
+    let names = c.words("architectures")?;
+    let named = match names {
+        None => None,
+        Some(names) => Some(names.into_iter().next().ok_or_else(|| c.wrong("architectures", "must name one"))?),
+    };
+    if let Some(name) = &named {
+        refusals::refuse(c, name)?;
+    }
+    if c.flag("is_encoder_decoder")?.unwrap_or(false) {
+        return Err(c.wrong("is_encoder_decoder", "must be false: an encoder-decoder is not understood"));
+    }
+    let part = TEXT_PARTS.iter().find(|key| c.has(key)).map_or(Ok(None), |key| c.object(key))?;
+    let by_name = named.as_ref().and_then(|name| classes().find(|class| class.architectures.contains(&name.as_str())));
+    let (class, architecture) = match (by_name, &named, &part) {
+        (Some(class), Some(name), _) => (class, name.clone()),
+        // The text part of a model that also sees or hears is read as what it says itself to be.
+        (_, _, Some(text)) => (of_type(text)?.ok_or_else(|| unknown(c, named.as_deref(), text))?, named.unwrap_or_default()),
+        (_, Some(name), None) => {
+            let by_type = of_type(c)?.and_then(|class| Some((c.word("model_type").ok()??, class.architectures.first()?)));
+            return Err(refusals::unknown(c, name, by_type.as_ref().map(|(kind, class)| (kind.as_str(), **class))));
+        }
+        (_, None, None) => {
+            let class = of_type(c)?.ok_or_else(|| {
+                c.missing("architectures").hint("it says how to read the other fields, such as [\"LlamaForCausalLM\"]")
+            })?;
+            (class, class.architectures.first().copied().unwrap_or_default().to_owned())
+        }
+    };
+    let nested = part.is_some();
+    let text = part.unwrap_or_else(|| c.clone());
+    agrees(&text, class)?;
+    text.unused(class.unused);
+    let text = text.with_defaults(class.defaults)?.with_defaults(if nested { class.nested } else { "{}" })?;
+    Ok(Found { architecture, class, text, nested })
+}
+
+/// The class of a `model_type`, if it is known.
+fn of_type(c: &Config<'_>) -> Result<Option<&'static Class>, Diagnostic> {
+    let Some(kind) = c.word("model_type")? else { return Ok(None) };
+    Ok(classes().find(|class| class.types.contains(&kind.as_str())))
+}
+
+/// A `model_type` that belongs to another class contradicts the architecture.
+fn agrees(c: &Config<'_>, class: &Class) -> Result<(), Diagnostic> {
+    let Some(kind) = c.word("model_type")? else { return Ok(()) };
+    let kind = kind.as_str();
+    let mut others = classes().filter(|other| other.types.contains(&kind));
+    match class.types.contains(&kind) || others.next().is_none() {
+        true => Ok(()),
+        false => Err(c.wrong(
+            "model_type",
+            &format!("must be {}, the type of the architecture the file names, or the other way about", class.types.join(" or ")),
+        )),
+    }
+}
+
+/// An error about a text part of no known type.
+fn unknown(c: &Config<'_>, name: Option<&str>, text: &Config<'_>) -> Diagnostic {
+    match text.word("model_type") {
+        Ok(Some(kind)) => {
+            let mut error = text.wrong("model_type", "must be that of a known class where the file is not a known one");
+            error.message = format!("the text part is of the type `{kind}`, which is not known");
+            error
+        }
+        _ => refusals::unknown(c, name.unwrap_or("?"), None),
+    }
+}
