@@ -13,7 +13,8 @@ const IRRELEVANT: [(&str, &[&str]); 8] = [
         "numbers of special tokens",
         &[
             "*_token_id", "*_token_ids", "*_token_index", "*_tokens_ids", "bad_words_ids", "begin_suppress_tokens",
-            "suppress_tokens", "ignore_index", "*_placeholder", "tokenizer_class", "sep_id", "pad_id",
+            "suppress_tokens", "ignore_index", "*_placeholder", "tokenizer_*", "sep_id", "pad_id", "im_start_id",
+            "im_end_id", "im_newline_id", "mask_init_id", "text_start_id", "text_end_id", "video_start_id", "video_end_id",
         ],
     ),
     (
@@ -34,7 +35,7 @@ const IRRELEVANT: [(&str, &[&str]); 8] = [
             "*loss_coef*", "*loss_weight", "*loss_scaling*", "aux_loss*", "*_aux_loss_coef", "z_loss*", "seq_aux",
             "*jitter*", "rescale_prenorm_residual", "time_step_min", "time_step_max", "time_step_floor",
             "time_step_limit", "time_step_scale", "time_step_init_scheme", "embedding_fraction", "*w_init_variance_scale",
-            "block_mlp_init_scale", "*_use_xavier_init", "pretraining_tp", "use_recompute", "router_bias_update_rate",
+            "*_init_scale", "init_config", "*_use_xavier_init", "pretraining_tp", "use_recompute", "router_bias_update_rate",
             "emb_grad*", "embedding_initializer*", "hidden_std*",
         ],
     ),
@@ -64,7 +65,7 @@ const IRRELEVANT: [(&str, &[&str]); 8] = [
         "how experts are scored, not how many",
         &[
             "norm_topk_prob", "scoring_func", "score_func*", "routed_scaling_factor", "route_scale",
-            "moe_router_scaling_factor", "moe_renormalize", "moe_router_activation_func", "moe_router_dtype",
+            "moe_router_scaling_factor", "moe_renormalize", "moe_router_activation_func", "moe_router_dtype", "moe_router_activation",
             "router_dtype", "use_grouped_topk", "expert_gating_func", "moe_gate*", "ep_size", "moe_capacity",
             "moe_use_aux_free", "moe_drop_tokens", "moe_random_routing_dropped_token", "need_fp32_gate",
             "moe_shared_expert_overlap", "moe_dropout_prob",
@@ -73,7 +74,7 @@ const IRRELEVANT: [(&str, &[&str]); 8] = [
     (
         "software and generation",
         &[
-            "use_cache", "max_length", "min_length", "do_sample", "temperature", "top_k", "top_p", "typical_p",
+            "use_cache", "cache_implementation", "*_fusion", "verbose", "max_length", "min_length", "do_sample", "temperature", "top_k", "top_p", "typical_p",
             "repetition_penalty", "length_penalty", "diversity_penalty", "no_repeat_ngram_size",
             "encoder_no_repeat_ngram_size", "num_beams", "num_beam_groups", "num_return_sequences", "early_stopping",
             "return_dict_in_generate", "num_logits_to_keep", "logits_to_keep", "max_new_tokens", "use_mamba_kernels",
@@ -99,6 +100,14 @@ const IRRELEVANT: [(&str, &[&str]); 8] = [
     ),
 ];
 
+/// The same, beside a text part only: what joins it to the other parts.
+const BESIDE: &[&str] = &[
+    "num_query_tokens", "qformer_config", "perceiver_config", "alignment_intermediate_size", "scale_factor",
+    "spatial_pool_*", "downsample_mode", "downsample_factor", "projection_*", "adaptor_*", "adapter_*",
+    "multimodal_*", "encoder_patch_size", "deepstack_*", "pixel_shuffle*", "tokens_per_*", "vit_*", "insert_layer_id",
+    "merge_mode", "max_image_*", "use_image_*", "im_*", "aligner_config", "vq_config", "mm", "version",
+];
+
 /// Blocks that say how weights are stored, which are read where storage is.
 const STORAGE: [&str; 3] = ["quantization_config", "compression_config", "quantization"];
 
@@ -106,14 +115,18 @@ const STORAGE: [&str; 3] = ["quantization_config", "compression_config", "quanti
 ///
 /// # Errors
 /// Names the first one that may change what is counted.
-pub fn check(outer: &Config<'_>, text: &Config<'_>) -> Result<(), Diagnostic> {
-    // What both say alike has been asked for once.
-    let repeated = |key: &str| outer.written(key).is_some_and(|value| text.written(key) == Some(value));
-    for part in [text, outer] {
-        for key in part.unasked() {
-            if !irrelevant(key) && !STORAGE.contains(&key) && !part.written(key).is_some_and(says_nothing) && !repeated(key) {
-                return Err(unknown(part, key));
-            }
+pub fn check(outer: &Config<'_>, text: &Config<'_>, nested: bool) -> Result<(), Diagnostic> {
+    let spoken = |part: &Config<'_>, key: &str| part.written(key).is_some_and(|value| !says_nothing(value));
+    if let Some(key) = text.unasked().into_iter().find(|key| !irrelevant(key) && spoken(text, key)) {
+        return Err(unknown(text, key));
+    }
+    if nested {
+        let beside = |key: &str| BESIDE.iter().any(|name| matches(name, key));
+        // What both say alike has been asked for once.
+        let repeated = |key: &str| text.written(key).is_some() && text.written(key) == outer.written(key);
+        let known = |key: &str| irrelevant(key) || beside(key) || repeated(key);
+        if let Some(key) = outer.unasked().into_iter().find(|key| !known(key) && spoken(outer, key)) {
+            return Err(unknown(outer, key));
         }
     }
     inside(text)
@@ -122,10 +135,11 @@ pub fn check(outer: &Config<'_>, text: &Config<'_>) -> Result<(), Diagnostic> {
 /// Looks at the objects that were read, and at those in them.
 fn inside(part: &Config<'_>) -> Result<(), Diagnostic> {
     for (key, part) in part.opened() {
-        if irrelevant(&key) || STORAGE.contains(&key.as_str()) {
+        if irrelevant(&key) {
             continue;
         }
-        let unread = part.unasked().into_iter().find(|key| !part.written(key).is_some_and(says_nothing));
+        let spoken = |key: &&str| !irrelevant(key) && part.written(key).is_some_and(|value| !says_nothing(value));
+        let unread = part.unasked().into_iter().find(spoken);
         if let Some(key) = unread {
             return Err(unknown(&part, key));
         }
@@ -143,9 +157,9 @@ fn unknown(part: &Config<'_>, key: &str) -> Diagnostic {
     ))
 }
 
-/// Whether a name is in the list.
+/// Whether a name is in the list, or one of a block that is read elsewhere.
 fn irrelevant(key: &str) -> bool {
-    IRRELEVANT.iter().flat_map(|(_, names)| *names).any(|name| matches(name, key))
+    STORAGE.contains(&key) || IRRELEVANT.iter().flat_map(|(_, names)| *names).any(|name| matches(name, key))
 }
 
 /// A name with stars for any text.

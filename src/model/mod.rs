@@ -67,7 +67,7 @@ impl ModelSpec {
             mtp_layers: anatomy.mtp_layers,
             notes: anatomy.notes,
         };
-        fields::check(&outer, &inner)?;
+        fields::check(&outer, &inner, found.nested)?;
         spec.check(&entry.file)?;
         Ok(spec)
     }
@@ -96,11 +96,13 @@ impl ModelSpec {
 const CONTEXT: [&str; 6] =
     ["max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "max_sequence_length", "model_max_length"];
 
-/// Whether the head is the embedding: the text part says, else the file, else the class.
+/// Whether the head is the embedding: the file says, as the code of larger models has it, else its text part, else the
+/// class.
 fn tied(outer: &Config<'_>, text: &Config<'_>) -> Result<bool, Diagnostic> {
     const KEY: &str = "tie_word_embeddings";
-    let said = if text.gives(KEY) || !outer.gives(KEY) { text.flag(KEY)? } else { outer.flag(KEY)? };
-    Ok(said.unwrap_or(false))
+    let whole = outer.flag(KEY)?;
+    let part = text.flag(KEY)?;
+    Ok(whole.or(part).unwrap_or(false))
 }
 
 /// What was left out of the file, and what of it is not counted.

@@ -20,6 +20,8 @@ pub struct Class {
     pub nested: &'static str,
     /// Fields without a meaning for shapes in this class, though they have one in others.
     pub unused: &'static [&'static str],
+    /// Fields that have one value in every file of the class, as JSON: another value means another model.
+    pub fixed: &'static [(&'static str, &'static str)],
     /// From fields to layers.
     pub read: fn(&Config<'_>) -> Result<Anatomy, Diagnostic>,
 }
@@ -31,7 +33,7 @@ pub const fn class(
     defaults: &'static str,
     read: fn(&Config<'_>) -> Result<Anatomy, Diagnostic>,
 ) -> Class {
-    Class { architectures, types, defaults, nested: "{}", unused: &[], read }
+    Class { architectures, types, defaults, nested: "{}", unused: &[], fixed: &[], read }
 }
 
 impl Class {
@@ -45,6 +47,12 @@ impl Class {
     #[must_use]
     pub const fn unused(self, unused: &'static [&'static str]) -> Self {
         Self { unused, ..self }
+    }
+
+    /// With fields that may have one value only.
+    #[must_use]
+    pub const fn fixed(self, fixed: &'static [(&'static str, &'static str)]) -> Self {
+        Self { fixed, ..self }
     }
 }
 

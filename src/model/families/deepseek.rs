@@ -29,7 +29,9 @@ pub const CLASSES: &[Class] = &[
     }),
     class(&["GlmMoeDsaForCausalLM"], &["glm_moe_dsa"], UNTIED, |c| experts(c, Some(index(c)?), corrected(c)?))
         .unused(&["index_topk_freq", "index_topk_pattern", "index_skip_topk_offset"]),
-    class(&["LongcatFlashForCausalLM"], &["longcat_flash"], LONGCAT, longcat),
+    class(&["LongcatFlashForCausalLM"], &["longcat_flash"], LONGCAT, longcat)
+        .unused(&["mla_scale_q_lora", "mla_scale_kv_lora"])
+        .fixed(&[("attention_method", "\"MLA\"")]),
     class(&["MiniCPM3ForCausalLM"], &["minicpm3"], r#"{"tie_word_embeddings": true}"#, dense),
 ];
 

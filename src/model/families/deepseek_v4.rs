@@ -121,15 +121,12 @@ const OVERLAPPED: u64 = 4;
 fn read(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let dims = Dims::read(c)?;
     let layers = c.layers(&["num_hidden_layers"])?;
-    let ratios = c.numbers("compress_ratios")?.ok_or_else(|| c.missing("compress_ratios"))?;
-    if (ratios.len() as u64) < layers {
-        return Err(c.wrong("compress_ratios", &format!("must have one entry for each of the {layers} layers")));
-    }
-    if ratios.iter().any(|ratio| ![0, OVERLAPPED, 128].contains(ratio)) {
-        return Err(c.wrong("compress_ratios", "must hold 0, 4 and 128 only; other compressions are not understood"));
-    }
+    let ratios = ratios(c, layers)?;
     // The first layers choose experts by a table of token numbers, which needs no bias.
-    let hashed = c.number_or_zero("num_hash_layers")?;
+    let hashed = match c.per_layer("mlp_layer_types", layers)? {
+        Some(kinds) => kinds.iter().take_while(|kind| *kind == "hash_moe").count() as u64,
+        None => c.number_or_zero("num_hash_layers")?,
+    };
     let built = ratios
         .iter()
         .zip(0..layers)
@@ -148,4 +145,28 @@ fn read(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         notes: vec![note],
         ..Anatomy::default()
     })
+}
+
+/// Tokens per cached entry of each layer: a list of numbers, or one of kinds with the number of each kind apart.
+fn ratios(c: &Config<'_>, layers: u64) -> Result<Vec<u64>, Diagnostic> {
+    const KEY: &str = "compress_ratios";
+    let (key, ratios) = match c.per_layer("layer_types", layers)? {
+        Some(kinds) if !c.has(KEY) => {
+            let rates = c.object("compress_rates")?.ok_or_else(|| c.missing("compress_rates"))?;
+            let ratio = |kind: &String| match kind.as_str() {
+                "sliding_attention" => Ok(0),
+                kind if rates.has(kind) => rates.count(kind),
+                _ => Err(c.wrong("layer_types", "must hold sliding_attention and the kinds of `compress_rates` only")),
+            };
+            ("compress_rates", kinds.iter().map(ratio).collect::<Result<Vec<u64>, Diagnostic>>()?)
+        }
+        _ => (KEY, c.numbers(KEY)?.ok_or_else(|| c.missing(KEY))?),
+    };
+    if (ratios.len() as u64) < layers {
+        return Err(c.wrong(key, &format!("must have one entry for each of the {layers} layers")));
+    }
+    if ratios.iter().any(|ratio| ![0, OVERLAPPED, 128].contains(ratio)) {
+        return Err(c.wrong(key, "must hold 0, 4 and 128 only; other compressions are not understood"));
+    }
+    Ok(ratios)
 }

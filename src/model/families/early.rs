@@ -76,7 +76,8 @@ pub const CLASSES: &[Class] = &[
         let grown = |layer: Layer| Layer { other_params: layer.other_params + small, ..layer };
         Ok(Anatomy { layers: read.layers.into_iter().map(grown).collect(), ..read })
     }),
-    class(&["MptForCausalLM", "MPTForCausalLM"], &["mpt"], r#"{"expansion_ratio": 4, "tie_word_embeddings": true}"#, mpt),
+    class(&["MptForCausalLM", "MPTForCausalLM"], &["mpt"], r#"{"expansion_ratio": 4, "tie_word_embeddings": true}"#, mpt)
+        .fixed(&[("norm_type", "\"low_precision_layernorm\"")]),
     class(
         &["FalconForCausalLM", "RWForCausalLM"],
         &["falcon", "RefinedWeb", "RefinedWebModel"],
@@ -88,7 +89,7 @@ pub const CLASSES: &[Class] = &[
         let hidden = c.count_of(&HIDDEN)?;
         stack_of(c, &Habits { outer_norms: 4, ..BIASED }, hidden, Heads::each(c, hidden)?)
     })
-    .unused(&["seq_length"]),
+    .unused(&["skip_bias_add", "skip_bias_add_qkv", "offset_alibi"]),
 ];
 
 fn refuse_cross_attention(c: &Config<'_>) -> Result<(), Diagnostic> {
@@ -171,7 +172,11 @@ fn falcon(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         let accepted = format!("must be a multiple of the {kv} key/value heads");
         return Err(c.wrong("num_attention_heads", &accepted));
     }
-    let inter = c.count_of_if(&["intermediate_size", "ffn_hidden_size"])?.unwrap_or(4 * hidden);
+    let factor = c.count_if("ff_factor")?;
+    let inter = c.count_of_if(&["intermediate_size", "ffn_hidden_size"])?.unwrap_or(factor.unwrap_or(4) * hidden);
+    if factor.is_some_and(|factor| factor * hidden != inter) {
+        return Err(c.wrong("ff_factor", &format!("must agree with the width {inter} of the network")));
+    }
     let parallel = c.flag("parallel_attn")?.unwrap_or(true);
     // Attention and network side by side share a norm, but in the larger decoder unless the file says one (Falcon 2).
     let norms = match (grouped, c.count_if("num_ln_in_parallel_attn")?) {

@@ -127,6 +127,9 @@ pub fn sparse_layers(c: &Config<'_>, layers: u64, rule: Sparse) -> Result<Vec<bo
         Sparse::Every => return Ok(listed.unwrap_or_else(|| every(&|_| true))),
         Sparse::After => {
             let dense = c.one_of(&first)?.map_or(Ok(0), |name| c.number_or_zero(name))?;
+            if let Some(list) = switches(c, "moe_layer_freq", layers)? {
+                return Ok(list);
+            }
             let step = c.uniform("moe_layer_freq")?.unwrap_or(1).max(1);
             every(&|at| at >= dense && at.is_multiple_of(step))
         }
@@ -159,6 +162,18 @@ pub fn sparse_layers(c: &Config<'_>, layers: u64, rule: Sparse) -> Result<Vec<bo
         Some(list) => Ok(list),
         None => Ok(ruled),
     }
+}
+
+/// A list with a 1 for a layer with experts and a 0 for one without; none where the field is no list.
+fn switches(c: &Config<'_>, key: &str, layers: u64) -> Result<Option<Vec<bool>>, Diagnostic> {
+    if !c.written(key).is_some_and(|text| text.starts_with('[')) {
+        return Ok(None);
+    }
+    let list = c.numbers(key)?.unwrap_or_default();
+    if list.len() as u64 != layers || list.iter().any(|switch| *switch > 1) {
+        return Err(c.wrong(key, &format!("must hold a 0 or a 1 for each of the {layers} layers")));
+    }
+    Ok(Some(list.iter().map(|switch| *switch == 1).collect()))
 }
 
 fn listed(c: &Config<'_>, layers: u64) -> Result<Option<Vec<bool>>, Diagnostic> {

@@ -17,12 +17,16 @@ use crate::model::spec::{Experts, Layer, Part, Shard};
 pub const CLASSES: &[Class] = &[
     class(&["NemotronHForCausalLM"], &["nemotron_h"], NEMOTRON, nemotron_h)
         .unused(&["mtp_hybrid_override_pattern", "mtp_layers_block_type", "expand", "chunk_size"]),
-    class(&["GraniteMoeHybridForCausalLM"], &["granitemoehybrid"], GRANITE, granite).unused(&["position_embedding_type"]),
+    class(&["GraniteMoeHybridForCausalLM"], &["granitemoehybrid"], GRANITE, granite)
+        .unused(&["position_embedding_type"])
+        .fixed(&[("normalization_function", "\"rmsnorm\"")]),
     class(&["BambaForCausalLM"], &["bamba"], BAMBA, bamba),
     class(&["JambaForCausalLM"], &["jamba"], JAMBA, jamba),
     class(&["MambaForCausalLM"], &["mamba"], MAMBA, mamba).unused(&["d_inner", "ssm_cfg"]),
     class(&["FalconMambaForCausalLM"], &["falcon_mamba"], MAMBA, mamba),
-    class(&["Mamba2ForCausalLM"], &["mamba2"], MAMBA2, mamba2).unused(&["time_step_rank", "norm_before_gate", "rms_norm", "chunk_size"]),
+    class(&["Mamba2ForCausalLM"], &["mamba2"], MAMBA2, mamba2)
+        .unused(&["time_step_rank", "norm_before_gate", "chunk_size"])
+        .fixed(&[("rms_norm", "true")]),
     class(
         &["MiniMaxText01ForCausalLM", "MiniMaxForCausalLM"],
         &["minimax_text_01", "minimax"],
@@ -35,7 +39,8 @@ pub const CLASSES: &[Class] = &[
         let inter = lfm2_width(c)?;
         lfm2(c, hidden, &|_, draft| draft.gated(Part::Dense, hidden, inter))
     })
-    .unused(&["block_dim", "conv_dim", "conv_dim_out", "block_use_swiglu", "use_pos_enc"]),
+    .unused(&["block_dim", "conv_dim", "conv_dim_out", "use_pos_enc"])
+    .fixed(&[("block_use_swiglu", "true")]),
     class(&["Lfm2MoeForCausalLM"], &["lfm2_moe"], LFM2_MOE, |c| {
         let hidden = c.count("hidden_size")?;
         let moe = Moe {
@@ -290,7 +295,11 @@ fn mamba2(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         bias: "use_bias",
         expand: Some("expand"),
     };
-    let layer = Mamba2::read(c, hidden, &names)?.add(Draft::with_norms(hidden)).layer();
+    let mixer = Mamba2::read(c, hidden, &names)?;
+    if c.count_if("intermediate_size")?.is_some_and(|inner| inner != mixer.inner()) {
+        return Err(c.wrong("intermediate_size", &format!("must be that of all heads, {}", mixer.inner())));
+    }
+    let layer = mixer.add(Draft::with_norms(hidden)).layer();
     let layers = vec![Layer { count: c.layers(&["num_hidden_layers"])?, ..layer }];
     Ok(Anatomy { hidden, layers, other_params: hidden, ..Anatomy::default() })
 }

@@ -101,9 +101,7 @@ impl Feed {
 fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let hidden = c.count("hidden_size")?;
     let layers = c.layers(&["num_hidden_layers"])?;
-    let block = c.object("linear_attn_config")?.ok_or_else(|| c.missing("linear_attn_config"))?;
-    let delta = Delta::read(&block)?;
-    let recurrent = recurrent_layers(&block, layers)?;
+    let (delta, recurrent) = delta(c, layers)?;
     let latent = Latent::read(c)?;
     let gated = c.flag("mla_use_output_gate")?.unwrap_or(false);
     let feed = Feed::read(c, hidden)?;
@@ -113,11 +111,12 @@ fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let residual = if c.count_if("attn_res_block_size")?.is_some() { 2 * hidden } else { 0 };
     let layer = |at: u64| {
         let mut draft = Draft::with_norms(2 * hidden + 2 * residual);
-        draft = match recurrent.contains(&(at + 1)) {
+        let recurrent = recurrent.get(at as usize) == Some(&true);
+        draft = match recurrent {
             true => delta.add(draft, hidden),
             false => draft.latent(hidden, latent),
         };
-        if gated && !recurrent.contains(&(at + 1)) {
+        if gated && !recurrent {
             draft = draft.linear("gate", Part::Attention, hidden, latent.output(), Shard::Columns);
         }
         match sparse.get(at as usize) == Some(&true) {
@@ -133,6 +132,27 @@ fn linear(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         mtp_layers: c.number_or_zero("num_nextn_predict_layers")?,
         ..Anatomy::default()
     })
+}
+
+/// The delta attention, and whether each layer has it: a nested object, or fields beside the others (newer files).
+fn delta(c: &Config<'_>, layers: u64) -> Result<(Delta, Vec<bool>), Diagnostic> {
+    if let Some(block) = c.object("linear_attn_config")? {
+        // Bounds of the decay, whose number of values is the same with them.
+        block.unused(&["gate_lower_bound"]);
+        let recurrent = recurrent_layers(&block, layers)?;
+        return Ok((Delta::read(&block)?, (1..=layers).map(|at| recurrent.contains(&at)).collect()));
+    }
+    let delta = Delta {
+        heads: c.count("linear_num_heads")?,
+        dim: c.count("linear_head_dim")?,
+        kernel: c.count("linear_conv_kernel_dim")?,
+        full_rank_gate: false,
+    };
+    let types = c.per_layer("layer_types", layers)?.ok_or_else(|| c.missing("layer_types"))?;
+    if types.iter().any(|kind| kind != "full_attention" && kind != "linear_attention") {
+        return Err(c.wrong("layer_types", "must hold linear_attention and full_attention only"));
+    }
+    Ok((delta, types.iter().map(|kind| kind == "linear_attention").collect()))
 }
 
 /// The layers with a recurrence, numbered from 1. Both lists together must name every layer once.

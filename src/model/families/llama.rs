@@ -52,6 +52,10 @@ pub const CLASSES: &[Class] = &[
         r#"{"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 34, "num_attention_heads": 32,
             "vocab_size": 131072}"#,
     ),
+    class(&["ApertusForCausalLM"], &["apertus"], UNTIED, |c| {
+        stack(c, &Habits { feed: UNGATED, head_norms: HeadNorms::Each(Said::Yes), ..ATTENTION_BIAS })
+    })
+    .fixed(&[("qk_norm", "true"), ("post_norm", "false"), ("hidden_act", "\"xielu\"")]),
     class(&["CwmForCausalLM"], &["cwm"], r#"{"tie_word_embeddings": false, "sliding_window": 8192}"#, |c| {
         stack(c, &Habits { feed_bias: Said::By("mlp_bias"), sight: Sight::Sliding, ..PLAIN })
     }),
@@ -94,10 +98,12 @@ pub const CLASSES: &[Class] = &[
         r#"{"attention_bias": true, "head_dim": 128, "num_key_value_heads": 8, "tie_word_embeddings": false}"#,
         |c| stack(c, &Habits { out_bias: Said::By("attention_out_bias"), ..SWITCHED }),
     ),
-    class(&["Phi3ForCausalLM"], &["phi3"], UNTIED, |c| stack(c, &Habits { sight: Sight::Sliding, ..PLAIN })).nested(
-        r#"{"hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 32,
-            "vocab_size": 32064}"#,
-    ),
+    class(&["Phi3ForCausalLM"], &["phi3"], UNTIED, |c| stack(c, &Habits { sight: Sight::Sliding, ..PLAIN }))
+        .unused(&["full_attn_mod"])
+        .nested(
+            r#"{"hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 32,
+                "vocab_size": 32064}"#,
+        ),
     // Attention and network side by side behind one norm without bias.
     class(&["CohereForCausalLM"], &["cohere"], TIED, |c| {
         stack(c, &Habits { norms: 1, head_norms: HeadNorms::PerHead(Said::By("use_qk_norm")), ..ATTENTION_BIAS })
@@ -108,6 +114,13 @@ pub const CLASSES: &[Class] = &[
         r#"{"sliding_window": 4096, "sliding_window_pattern": 4, "tie_word_embeddings": true}"#,
         |c| stack(c, &Habits { norms: 1, sight: Sight::Every, ..ATTENTION_BIAS }),
     )
+    .unused(&["layer_switch", "use_embedding_sharing", "use_parallel_embedding"])
+    .fixed(&[
+        ("order_of_interleaved_layers", "\"local_attn_first\""),
+        ("position_embedding_type", "\"rope_gptj\""),
+        ("use_gated_activation", "true"),
+        ("use_parallel_block", "true"),
+    ])
     .nested(
         r#"{"hidden_size": 8192, "intermediate_size": 22528, "num_hidden_layers": 40, "num_attention_heads": 64,
             "vocab_size": 256000}"#,
@@ -135,7 +148,8 @@ pub const CLASSES: &[Class] = &[
         r#"{"use_qk_norm": true, "tie_word_embeddings": false}"#,
         |c| stack(c, &Habits { head_norms: HeadNorms::Each(Said::By("use_qk_norm")), ..ATTENTION_BIAS }),
     )
-    .unused(&["attention_head_dim"]),
+    .unused(HUNYUAN_UNUSED)
+    .fixed(&[("norm_type", "\"rms\""), ("use_cla", "false"), ("use_rotary_pos_emb", "true")]),
     class(&["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"], &["ernie4_5"], ERNIE, |c| stack(c, &USE_BIAS)),
     class(&["GlmForCausalLM"], &["glm"], GLM, |c| stack(c, &Habits { qkv_bias: Said::By("attention_bias"), ..PLAIN })),
     class(&["Glm4ForCausalLM"], &["glm4"], GLM, |c| {
@@ -150,7 +164,8 @@ pub const CLASSES: &[Class] = &[
         &["starcoder2"],
         r#"{"use_bias": true, "num_key_value_heads": 2, "tie_word_embeddings": true}"#,
         |c| stack(c, &Habits { norms: 4, outer_norms: 2, feed: UNGATED, sight: Sight::Sliding, ..USE_BIAS }),
-    ),
+    )
+    .fixed(&[("mlp_type", "\"default\""), ("norm_type", "\"layer_norm\"")]),
     class(&["StableLmForCausalLM", "StableLMEpochForCausalLM"], &["stablelm", "stablelm_epoch"], UNTIED, |c| {
         let one_norm = c.flag("use_parallel_residual")?.unwrap_or(false);
         stack(c, &Habits {
@@ -164,6 +179,11 @@ pub const CLASSES: &[Class] = &[
     class(&["BaichuanForCausalLM", "BaiChuanForCausalLM"], &["baichuan"], UNTIED, |c| stack(c, &PLAIN)),
 ];
 
+/// What Hunyuan's files say of heads for other tasks, and of a part that is switched off.
+pub const HUNYUAN_UNUSED: &[&str] = &[
+    "attention_head_dim", "cla_share_factor", "dense_list", "class_num", "pool_type", "enable_lm_head_fp32",
+    "org_vocab_size", "add_classification_head",
+];
 const UNTIED: &str = r#"{"tie_word_embeddings": false}"#;
 const TIED: &str = r#"{"tie_word_embeddings": true}"#;
 const MISTRAL_SIZES: &str = r#"{"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,

@@ -2,6 +2,7 @@
 
 use super::anatomy::Anatomy;
 use super::class::{Class, Said, class};
+use super::llama::HUNYUAN_UNUSED;
 use super::experts::{Moe, Shared, Sparse, gated_experts};
 use super::sight::{Sight, windows};
 use super::stack::{Attention, Feed, Habits, HeadNorms, PLAIN, stack};
@@ -73,7 +74,8 @@ pub const CLASSES: &[Class] = &[
         &["dots1"],
         r#"{"sliding_window": 4096, "max_window_layers": 62, "tie_word_embeddings": false}"#,
         |c| stack(c, &Habits { head_norms: HeadNorms::Each(Said::Yes), sight: Sight::Switched, ..SHARING }),
-    ),
+    )
+    .fixed(&[("topk_method", "\"noaux_tc\"")]),
     class(
         &["ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM"],
         &["exaone_moe"],
@@ -92,10 +94,12 @@ pub const CLASSES: &[Class] = &[
             routing_bias: Said::Yes,
         };
         let bias = Said::By("use_bias");
-        stack(c, &Habits { feed: Feed::Experts(moe), qkv_bias: bias, out_bias: bias, head_bias: bias, ..PLAIN })
+        let mtp = &["num_nextn_predict_layers"];
+        stack(c, &Habits { feed: Feed::Experts(moe), qkv_bias: bias, out_bias: bias, head_bias: bias, mtp, ..PLAIN })
     }),
     class(&["HunYuanMoEV1ForCausalLM"], &["hunyuan_v1_moe", "hunyuan"], HUNYUAN, hunyuan)
-        .unused(&["attention_head_dim"]),
+        .unused(HUNYUAN_UNUSED)
+        .fixed(&[("norm_type", "\"rms\""), ("use_cla", "false"), ("use_rotary_pos_emb", "true")]),
     class(&["MiniMaxM2ForCausalLM"], &["minimax_m2", "minimax"], MINIMAX, |c| {
         if c.number_or_zero("shared_intermediate_size")? > 0 {
             return Err(c.wrong("shared_intermediate_size", "must be 0: the class has no shared experts"));
@@ -107,7 +111,8 @@ pub const CLASSES: &[Class] = &[
             ..PLAIN
         })
     })
-    .unused(&["num_mtp_modules", "mtp_transformer_layers", "attn_type_list"]),
+    .unused(&["num_mtp_modules", "mtp_transformer_layers"])
+    .fixed(&[("qk_norm_type", "\"per_layer\"")]),
     class(&["GptOssForCausalLM"], &["gpt_oss"], GPT_OSS, gpt_oss),
     class(&["DbrxForCausalLM"], &["dbrx"], UNTIED, dbrx),
 ];
@@ -134,10 +139,6 @@ fn gpt_oss(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
 /// Hunyuan-A13B: lists with one number a layer for what is the same in every layer; the first names are those of
 /// its own code (tencent/Hunyuan-A13B-Instruct, modeling_hunyuan.py).
 fn hunyuan(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    if c.flag("use_cla")?.unwrap_or(false) {
-        return Err(c.wrong("use_cla", "must be false: keys shared between layers are not understood"));
-    }
-    c.unused(&["cla_share_factor"]);
     let shared = match c.flag("use_mixed_mlp_moe")?.unwrap_or(true) {
         true => Shared::Times(&["num_shared_expert"]),
         false => Shared::None,
@@ -177,7 +178,7 @@ const GROUPED: &str = r#"{"num_key_value_heads": 8, "num_experts_per_tok": 2, "n
 const PHIMOE: &str = r#"{"num_key_value_heads": 8, "num_experts_per_tok": 2, "num_local_experts": 16,
     "tie_word_embeddings": false}"#;
 const GLM: &str = r#"{"num_key_value_heads": 8, "first_k_dense_replace": 1, "tie_word_embeddings": false}"#;
-const ERNIE: &str = r#"{"moe_num_shared_experts": 2, "moe_layer_start_index": 1, "moe_layer_end_index": -1,
+const ERNIE: &str = r#"{"moe_num_shared_experts": 2, "moe_layer_start_index": 1,
     "moe_layer_interval": 1, "tie_word_embeddings": true}"#;
 const HUNYUAN: &str = r#"{"use_qk_norm": true, "tie_word_embeddings": false}"#;
 const MINIMAX: &str = r#"{"head_dim": 128, "num_key_value_heads": 8, "use_qk_norm": true, "use_routing_bias": true,

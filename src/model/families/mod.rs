@@ -79,14 +79,14 @@ pub fn find<'t>(c: &Config<'t>) -> Result<Found<'t>, Diagnostic> {
         None => None,
         Some(names) => Some(names.into_iter().next().ok_or_else(|| c.wrong("architectures", "must name one"))?),
     };
-    if let Some(name) = &named {
-        refusals::refuse(c, name)?;
-    }
     if c.flag("is_encoder_decoder")?.unwrap_or(false) {
         return Err(c.wrong("is_encoder_decoder", "must be false: an encoder-decoder is not understood"));
     }
     let part = TEXT_PARTS.iter().find(|key| c.has(key)).map_or(Ok(None), |key| c.object(key))?;
     let by_name = named.as_ref().and_then(|name| classes().find(|class| class.architectures.contains(&name.as_str())));
+    if let (Some(name), None) = (&named, by_name) {
+        refusals::refuse(c, name)?;
+    }
     let (class, architecture) = match (by_name, &named, &part) {
         (Some(class), Some(name), _) => (class, name.clone()),
         // The text part of a model that also sees or hears is read as what it says itself to be.
@@ -106,6 +106,12 @@ pub fn find<'t>(c: &Config<'t>) -> Result<Found<'t>, Diagnostic> {
     let text = part.unwrap_or_else(|| c.clone());
     agrees(&text, class)?;
     text.unused(class.unused);
+    for (key, value) in class.fixed {
+        text.unused(&[key]);
+        if text.written(key).is_some_and(|written| written != *value && written != "null") {
+            return Err(text.wrong(key, &format!("must be {value}: the class is not known with another value")));
+        }
+    }
     let text = text.with_defaults(class.defaults)?.with_defaults(if nested { class.nested } else { "{}" })?;
     Ok(Found { architecture, class, text, nested })
 }

@@ -24,7 +24,7 @@ const EXPERTS: Moe = Moe {
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
-    class(&["Qwen2ForCausalLM"], &["qwen2"], WINDOWED, |c| stack(c, &QWEN2)).nested(SIZES),
+    class(&["Qwen2ForCausalLM"], &["qwen2"], WINDOWED, |c| stack(c, &QWEN2)).nested(SIZES).fixed(BIASED),
     // The text part of the vision models; older files have its fields beside the vision part.
     class(
         &["Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
@@ -42,7 +42,8 @@ pub const CLASSES: &[Class] = &[
     .nested(SIZES),
     class(&["MiMoForCausalLM"], &["mimo"], WINDOWED, |c| {
         stack(c, &Habits { mtp: &["num_nextn_predict_layers"], ..QWEN2 })
-    }),
+    })
+    .fixed(BIASED),
     class(
         &["Qwen2MoeForCausalLM"],
         &["qwen2_moe"],
@@ -60,7 +61,8 @@ pub const CLASSES: &[Class] = &[
         r#"{"use_sliding_window": false, "sliding_window": 4096, "max_window_layers": 28, "num_key_value_heads": 4,
             "tie_word_embeddings": false}"#,
         |c| stack(c, &Habits { feed: Feed::Experts(EXPERTS), ..QWEN3 }),
-    ),
+    )
+    .fixed(&[("use_qk_norm", "true"), ("qkv_bias", "false"), ("shared_expert_intermediate_size", "0")]),
     class(
         &["Qwen3VLMoeForConditionalGeneration", "Qwen3VLMoeForCausalLM"],
         &["qwen3_vl_moe", "qwen3_vl_moe_text"],
@@ -69,6 +71,7 @@ pub const CLASSES: &[Class] = &[
     ),
 ];
 
+const BIASED: &[(&str, &str)] = &[("attention_bias", "true")];
 const WINDOWED: &str = r#"{"use_sliding_window": false, "sliding_window": 4096, "max_window_layers": 28,
     "tie_word_embeddings": false}"#;
 const QWEN3_DEFAULTS: &str = r#"{"use_sliding_window": false, "sliding_window": 4096, "max_window_layers": 28,

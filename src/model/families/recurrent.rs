@@ -144,6 +144,11 @@ impl Mamba2 {
         })
     }
 
+    /// Values of all heads.
+    pub const fn inner(&self) -> u64 {
+        self.heads * self.dim
+    }
+
     /// Adds it to a layer.
     pub fn add(&self, draft: Draft) -> Draft {
         let Self { hidden, heads, dim, groups, state, kernel, conv_bias, bias } = *self;

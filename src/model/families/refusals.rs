@@ -40,10 +40,13 @@ const ENDS: [(&str, &[&str]); 2] = [
     ("it has no LM head: it turns a text into vectors and writes no tokens", &["Model"]),
 ];
 
+/// The end of the older names of models with an LM head.
+const LM_HEAD: &str = "LMHeadModel";
+
 /// Why a known kind of architecture is refused.
 fn why(name: &str) -> Option<&'static str> {
     let kind = KINDS.iter().find(|(_, starts)| starts.iter().any(|start| name.starts_with(start)));
-    let end = || ENDS.iter().find(|(_, ends)| ends.iter().any(|end| name.ends_with(end)));
+    let end = || ENDS.iter().find(|(_, ends)| ends.iter().any(|end| name.ends_with(end) && !name.ends_with(LM_HEAD)));
     kind.or_else(end).map(|(reason, _)| *reason)
 }
 

@@ -20,6 +20,9 @@ pub enum Sight {
     Chunked(u64),
 }
 
+/// Names of the length of the window.
+const WINDOW: [&str; 2] = ["sliding_window", "sliding_window_size"];
+
 /// The window of each layer.
 ///
 /// # Errors
@@ -29,13 +32,14 @@ pub fn windows(c: &Config<'_>, layers: u64, sight: Sight) -> Result<Vec<Option<W
     let limited = limited(c, layers, sight, list.as_deref())?;
     if !limited.contains(&true) {
         if let Sight::Sliding | Sight::Switched | Sight::Every = sight {
-            c.unused(&["sliding_window", "max_window_layers", "sliding_window_pattern"]);
+            c.unused(&WINDOW);
+            c.unused(&["max_window_layers", "sliding_window_pattern"]);
         }
         return Ok(vec![None; layers as usize]);
     }
     let window = match sight {
         Sight::Chunked(_) => Window { tokens: c.count("attention_chunk_size")?, chunked: true },
-        _ => sliding(c.tokens("sliding_window").ok_or_else(|| c.missing("sliding_window"))?),
+        _ => sliding(c.tokens(c.one_of(&WINDOW)?.unwrap_or(WINDOW[0])).ok_or_else(|| c.missing(WINDOW[0]))?),
     };
     Ok(limited.into_iter().map(|limited| limited.then_some(window)).collect())
 }

@@ -15,14 +15,23 @@ use crate::model::spec::{Layer, Part, Shard, Window};
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
-    class(&["MiMoV2FlashForCausalLM"], &["mimo_v2_flash"], MIMO, mimo).unused(&["hybrid_block_size"]),
+    class(&["MiMoV2FlashForCausalLM"], &["mimo_v2_flash"], MIMO, mimo)
+        .unused(&["hybrid_block_size", "attention_projection_layout"])
+        .fixed(&[("topk_method", "\"noaux_tc\"")]),
     class(
         &["Step3p5ForCausalLM", "Step3p7ForConditionalGeneration"],
         &["step3p5", "step3p5_text", "step3p7"],
         STEP,
         step,
     )
-    .unused(&["mtp_layer_types", "mtp_mlp_layer_types", "use_rope_layers", "partial_rotary_factors"]),
+    .unused(&["mtp_layer_types", "mtp_mlp_layer_types", "use_rope_layers", "norm_expert_weight", "zero_centered"])
+    .fixed(&[
+        ("use_qk_norm", "true"),
+        ("use_mfa", "false"),
+        ("use_moe", "true"),
+        ("att_impl_type", "\"GQA\""),
+        ("use_head_wise_attn_gate", "true"),
+    ]),
 ];
 
 const MIMO: &str = r#"{"head_dim": 192, "v_head_dim": 128, "num_key_value_heads": 4, "sliding_window": 129,
