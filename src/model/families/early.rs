@@ -19,8 +19,7 @@ const BIASED: Habits = Habits {
     ..PLAIN
 };
 /// One norm, behind which attention and network stand side by side, and a head with a bias (GPT-J).
-const BESIDE: Habits =
-    Habits { norms: 2, qkv_bias: Said::No, out_bias: Said::No, head_bias: Said::Yes, ..BIASED };
+const BESIDE: Habits = Habits { norms: 2, qkv_bias: Said::No, out_bias: Said::No, head_bias: Said::Yes, ..BIASED };
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
@@ -30,20 +29,15 @@ pub const CLASSES: &[Class] = &[
         stack_of(c, &Habits { positions: Some((&["n_positions"], 0)), ..BIASED }, hidden, Heads::each(c, hidden)?)
     })
     .unused(&["n_ctx"]),
-    class(
-        &["GPTBigCodeForCausalLM"],
-        &["gpt_bigcode"],
-        r#"{"multi_query": true, "tie_word_embeddings": true}"#,
-        |c| {
-            refuse_cross_attention(c)?;
-            let hidden = c.count_of(&HIDDEN)?;
-            let heads = match c.flag("multi_query")?.unwrap_or(true) {
-                true => Heads { kv: 1, ..Heads::read(c, hidden)? },
-                false => Heads::each(c, hidden)?,
-            };
-            stack_of(c, &Habits { positions: Some((&["n_positions"], 0)), ..BIASED }, hidden, heads)
-        },
-    ),
+    class(&["GPTBigCodeForCausalLM"], &["gpt_bigcode"], r#"{"multi_query": true, "tie_word_embeddings": true}"#, |c| {
+        refuse_cross_attention(c)?;
+        let hidden = c.count_of(&HIDDEN)?;
+        let heads = match c.flag("multi_query")?.unwrap_or(true) {
+            true => Heads { kv: 1, ..Heads::read(c, hidden)? },
+            false => Heads::each(c, hidden)?,
+        };
+        stack_of(c, &Habits { positions: Some((&["n_positions"], 0)), ..BIASED }, hidden, heads)
+    }),
     class(&["GPTJForCausalLM"], &["gptj"], UNTIED, |c| {
         let hidden = c.count_of(&HIDDEN)?;
         stack_of(c, &BESIDE, hidden, Heads::each(c, hidden)?)
@@ -53,31 +47,29 @@ pub const CLASSES: &[Class] = &[
         stack_of(c, &BESIDE, hidden, Heads::each(c, hidden)?)
     })
     .unused(&["n_ctx"]),
-    class(
-        &["GPTNeoXForCausalLM"],
-        &["gpt_neox"],
-        r#"{"attention_bias": true, "tie_word_embeddings": false}"#,
-        |c| {
-            let bias = Said::By("attention_bias");
-            stack(c, &Habits { qkv_bias: bias, out_bias: bias, ..BIASED })
-        },
-    )
+    class(&["GPTNeoXForCausalLM"], &["gpt_neox"], r#"{"attention_bias": true, "tie_word_embeddings": false}"#, |c| {
+        let bias = Said::By("attention_bias");
+        stack(c, &Habits { qkv_bias: bias, out_bias: bias, ..BIASED })
+    })
     .unused(&["use_parallel_residual"]),
     class(&["OPTForCausalLM"], &["opt"], OPT, opt).nested(
         r#"{"hidden_size": 768, "ffn_dim": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
             "max_position_embeddings": 2048, "vocab_size": 50272}"#,
     ),
-    class(&["PhiForCausalLM"], &["phi"], UNTIED, |c| {
-        stack(c, &Habits { norms: 2, head_bias: Said::Yes, ..BIASED })
-    }),
+    class(&["PhiForCausalLM"], &["phi"], UNTIED, |c| stack(c, &Habits { norms: 2, head_bias: Said::Yes, ..BIASED })),
     class(&["PersimmonForCausalLM"], &["persimmon"], r#"{"qk_layernorm": true, "tie_word_embeddings": false}"#, |c| {
         let read = stack(c, &BIASED)?;
         let small = if c.flag("qk_layernorm")?.unwrap_or(false) { 4 * Heads::read(c, read.hidden)?.dim } else { 0 };
         let grown = |layer: Layer| Layer { other_params: layer.other_params + small, ..layer };
         Ok(Anatomy { layers: read.layers.into_iter().map(grown).collect(), ..read })
     }),
-    class(&["MptForCausalLM", "MPTForCausalLM"], &["mpt"], r#"{"expansion_ratio": 4, "tie_word_embeddings": true}"#, mpt)
-        .fixed(&[("norm_type", "\"low_precision_layernorm\"")]),
+    class(
+        &["MptForCausalLM", "MPTForCausalLM"],
+        &["mpt"],
+        r#"{"expansion_ratio": 4, "tie_word_embeddings": true}"#,
+        mpt,
+    )
+    .fixed(&[("norm_type", "\"low_precision_layernorm\"")]),
     class(
         &["FalconForCausalLM", "RWForCausalLM"],
         &["falcon", "RefinedWeb", "RefinedWebModel"],
@@ -127,7 +119,9 @@ fn mpt(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
             None | Some("multihead_attention") => {}
             Some("multiquery_attention") => heads.kv = 1,
             Some("grouped_query_attention") => heads.kv = attention.count("kv_n_heads")?,
-            Some(_) => return Err(attention.wrong("attn_type", "must be multihead, multiquery or grouped_query attention")),
+            Some(_) => {
+                return Err(attention.wrong("attn_type", "must be multihead, multiquery or grouped_query attention"));
+            }
         }
         learned &= !attention.flag("alibi")?.unwrap_or(true);
         learned &= !attention.flag("rope")?.unwrap_or(false);

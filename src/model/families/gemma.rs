@@ -151,7 +151,8 @@ fn gemma3n(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let inter = c.uniform("intermediate_size")?.ok_or_else(|| c.missing("intermediate_size"))?;
     let windows = windows(c, count, Sight::Every)?;
     let (streams, rank) = (c.count("altup_num_inputs")?, c.count("laurel_rank")?);
-    let (each, rows) = (c.number_or_zero("hidden_size_per_layer_input")?, c.number_or_zero("vocab_size_per_layer_input")?);
+    let (each, rows) =
+        (c.number_or_zero("hidden_size_per_layer_input")?, c.number_or_zero("vocab_size_per_layer_input")?);
     let shared = c.number_or_zero("num_kv_shared_layers")?.min(count);
     let layer = |(at, window): (u64, Option<Window>)| {
         // Four norms, those of query and key, of the low-rank residual, of the streams' router and of the embedding

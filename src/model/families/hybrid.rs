@@ -15,8 +15,12 @@ use crate::model::spec::{Experts, Layer, Part, Shard};
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
-    class(&["NemotronHForCausalLM"], &["nemotron_h"], NEMOTRON, nemotron_h)
-        .unused(&["mtp_hybrid_override_pattern", "mtp_layers_block_type", "expand", "chunk_size"]),
+    class(&["NemotronHForCausalLM"], &["nemotron_h"], NEMOTRON, nemotron_h).unused(&[
+        "mtp_hybrid_override_pattern",
+        "mtp_layers_block_type",
+        "expand",
+        "chunk_size",
+    ]),
     class(&["GraniteMoeHybridForCausalLM"], &["granitemoehybrid"], GRANITE, granite)
         .unused(&["position_embedding_type"])
         .fixed(&[("normalization_function", "\"rmsnorm\"")]),
@@ -115,7 +119,13 @@ fn nemotron_h(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         .layer()
     };
     let mtp_layers = mtp(c, &["num_nextn_predict_layers"])?;
-    Ok(Anatomy { hidden, layers: fold(kinds.iter().map(layer)), other_params: hidden, mtp_layers, ..Anatomy::default() })
+    Ok(Anatomy {
+        hidden,
+        layers: fold(kinds.iter().map(layer)),
+        other_params: hidden,
+        mtp_layers,
+        ..Anatomy::default()
+    })
 }
 
 /// Older files have a name of their own for the length of a head.
@@ -178,9 +188,13 @@ impl LatentExperts {
         let draft = draft.plain(Part::Shared, hidden, self.shared).experts(hidden, self.experts);
         let draft = draft.plus(self.experts.count);
         match self.width {
-            Some(width) => draft
-                .linear("latent_down", Part::Shared, hidden, width, Shard::Replicated)
-                .linear("latent_up", Part::Shared, width, hidden, Shard::Replicated),
+            Some(width) => draft.linear("latent_down", Part::Shared, hidden, width, Shard::Replicated).linear(
+                "latent_up",
+                Part::Shared,
+                width,
+                hidden,
+                Shard::Replicated,
+            ),
             None => draft,
         }
     }

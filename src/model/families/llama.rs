@@ -14,12 +14,8 @@ const SWITCHED: Habits = Habits {
     ..PLAIN
 };
 const ATTENTION_BIAS: Habits = Habits { feed_bias: Said::No, ..SWITCHED };
-const USE_BIAS: Habits = Habits {
-    qkv_bias: Said::By("use_bias"),
-    out_bias: Said::By("use_bias"),
-    feed_bias: Said::By("use_bias"),
-    ..PLAIN
-};
+const USE_BIAS: Habits =
+    Habits { qkv_bias: Said::By("use_bias"), out_bias: Said::By("use_bias"), feed_bias: Said::By("use_bias"), ..PLAIN };
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
@@ -59,10 +55,8 @@ pub const CLASSES: &[Class] = &[
     class(&["CwmForCausalLM"], &["cwm"], r#"{"tie_word_embeddings": false, "sliding_window": 8192}"#, |c| {
         stack(c, &Habits { feed_bias: Said::By("mlp_bias"), sight: Sight::Sliding, ..PLAIN })
     }),
-    class(&["SmolLM3ForCausalLM"], &["smollm3"], TIED, |c| {
-        stack(c, &Habits { sight: Sight::Switched, ..SWITCHED })
-    })
-    .unused(&["no_rope_layers", "no_rope_layer_interval"]),
+    class(&["SmolLM3ForCausalLM"], &["smollm3"], TIED, |c| stack(c, &Habits { sight: Sight::Switched, ..SWITCHED }))
+        .unused(&["no_rope_layers", "no_rope_layer_interval"]),
     class(&["GraniteForCausalLM"], &["granite"], UNTIED, |c| stack(c, &SWITCHED)),
     class(&["HeliumForCausalLM"], &["helium"], UNTIED, |c| stack(c, &SWITCHED)),
     class(&["ArceeForCausalLM"], &["arcee"], UNTIED, |c| stack(c, &Habits { feed: UNGATED, ..SWITCHED })),
@@ -77,12 +71,15 @@ pub const CLASSES: &[Class] = &[
     ),
     // modeling_internlm3.py of internlm/internlm3-8b-instruct.
     class(&["InternLM3ForCausalLM"], &["internlm3"], UNTIED, |c| {
-        stack(c, &Habits {
-            qkv_bias: Said::By("qkv_bias"),
-            out_bias: Said::By("bias"),
-            feed_bias: Said::By("bias"),
-            ..PLAIN
-        })
+        stack(
+            c,
+            &Habits {
+                qkv_bias: Said::By("qkv_bias"),
+                out_bias: Said::By("bias"),
+                feed_bias: Said::By("bias"),
+                ..PLAIN
+            },
+        )
     }),
     // modeling_exaone.py of LGAI-EXAONE/EXAONE-3.5-7.8B-Instruct.
     class(&["ExaoneForCausalLM"], &["exaone"], UNTIED, |c| stack(c, &PLAIN)),
@@ -168,12 +165,15 @@ pub const CLASSES: &[Class] = &[
     .fixed(&[("mlp_type", "\"default\""), ("norm_type", "\"layer_norm\"")]),
     class(&["StableLmForCausalLM", "StableLMEpochForCausalLM"], &["stablelm", "stablelm_epoch"], UNTIED, |c| {
         let one_norm = c.flag("use_parallel_residual")?.unwrap_or(false);
-        stack(c, &Habits {
-            norms: if one_norm { 2 } else { 4 },
-            outer_norms: 2,
-            qkv_bias: Said::By("use_qkv_bias"),
-            ..PLAIN
-        })
+        stack(
+            c,
+            &Habits {
+                norms: if one_norm { 2 } else { 4 },
+                outer_norms: 2,
+                qkv_bias: Said::By("use_qkv_bias"),
+                ..PLAIN
+            },
+        )
     }),
     // modeling_baichuan.py of baichuan-inc/Baichuan2-7B-Base: every head has keys and values of its own.
     class(&["BaichuanForCausalLM", "BaiChuanForCausalLM"], &["baichuan"], UNTIED, |c| stack(c, &PLAIN)),
@@ -181,12 +181,19 @@ pub const CLASSES: &[Class] = &[
 
 /// What Hunyuan's files say of heads for other tasks, and of a part that is switched off.
 pub const HUNYUAN_UNUSED: &[&str] = &[
-    "attention_head_dim", "cla_share_factor", "dense_list", "class_num", "pool_type", "enable_lm_head_fp32",
-    "org_vocab_size", "add_classification_head",
+    "attention_head_dim",
+    "cla_share_factor",
+    "dense_list",
+    "class_num",
+    "pool_type",
+    "enable_lm_head_fp32",
+    "org_vocab_size",
+    "add_classification_head",
 ];
 const UNTIED: &str = r#"{"tie_word_embeddings": false}"#;
 const TIED: &str = r#"{"tie_word_embeddings": true}"#;
 const MISTRAL_SIZES: &str = r#"{"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
     "num_attention_heads": 32, "vocab_size": 32000}"#;
 const ERNIE: &str = r#"{"head_dim": 128, "num_key_value_heads": 2, "tie_word_embeddings": true}"#;
-const GLM: &str = r#"{"attention_bias": true, "head_dim": 128, "num_key_value_heads": 2, "tie_word_embeddings": false}"#;
+const GLM: &str =
+    r#"{"attention_bias": true, "head_dim": 128, "num_key_value_heads": 2, "tie_word_embeddings": false}"#;

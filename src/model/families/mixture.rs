@@ -2,8 +2,8 @@
 
 use super::anatomy::Anatomy;
 use super::class::{Class, Said, class};
-use super::llama::HUNYUAN_UNUSED;
 use super::experts::{Moe, Shared, Sparse, gated_experts};
+use super::llama::HUNYUAN_UNUSED;
 use super::sight::{Sight, windows};
 use super::stack::{Attention, Feed, Habits, HeadNorms, PLAIN, stack};
 use crate::diagnostic::Diagnostic;
@@ -42,14 +42,17 @@ pub const CLASSES: &[Class] = &[
     }),
     // Norms with a bias.
     class(&["PhimoeForCausalLM", "PhiMoEForCausalLM"], &["phimoe"], PHIMOE, |c| {
-        stack(c, &Habits {
-            norms: 4,
-            outer_norms: 2,
-            feed: Feed::Experts(EVERY),
-            sight: Sight::Sliding,
-            head_bias: Said::By("lm_head_bias"),
-            ..ATTENTION_BIAS
-        })
+        stack(
+            c,
+            &Habits {
+                norms: 4,
+                outer_norms: 2,
+                feed: Feed::Experts(EVERY),
+                sight: Sight::Sliding,
+                head_bias: Said::By("lm_head_bias"),
+                ..ATTENTION_BIAS
+            },
+        )
     }),
     class(&["DeepseekForCausalLM"], &["deepseek"], UNTIED, |c| {
         stack(c, &Habits { feed: Feed::Experts(Moe { routing_bias: Said::No, ..AFTER }), ..ATTENTION_BIAS })
@@ -104,12 +107,15 @@ pub const CLASSES: &[Class] = &[
         if c.number_or_zero("shared_intermediate_size")? > 0 {
             return Err(c.wrong("shared_intermediate_size", "must be 0: the class has no shared experts"));
         }
-        stack(c, &Habits {
-            feed: Feed::Experts(Moe { routing_bias: Said::By("use_routing_bias"), ..EVERY }),
-            head_norms: HeadNorms::Joint(Said::By("use_qk_norm")),
-            mtp: if c.flag("use_mtp")?.unwrap_or(false) { &["num_mtp_modules"] } else { &[] },
-            ..PLAIN
-        })
+        stack(
+            c,
+            &Habits {
+                feed: Feed::Experts(Moe { routing_bias: Said::By("use_routing_bias"), ..EVERY }),
+                head_norms: HeadNorms::Joint(Said::By("use_qk_norm")),
+                mtp: if c.flag("use_mtp")?.unwrap_or(false) { &["num_mtp_modules"] } else { &[] },
+                ..PLAIN
+            },
+        )
     })
     .unused(&["num_mtp_modules", "mtp_transformer_layers"])
     .fixed(&[("qk_norm_type", "\"per_layer\"")]),
@@ -145,12 +151,15 @@ fn hunyuan(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     };
     let inter = if c.has("moe_intermediate_size") { "moe_intermediate_size" } else { "intermediate_size" };
     let moe = Moe { inter, sparse: Sparse::After, shared, routing_bias: Said::No };
-    stack(c, &Habits {
-        feed: Feed::Experts(moe),
-        head_norms: HeadNorms::Each(Said::By("use_qk_norm")),
-        feed_bias: Said::No,
-        ..ATTENTION_BIAS
-    })
+    stack(
+        c,
+        &Habits {
+            feed: Feed::Experts(moe),
+            head_norms: HeadNorms::Each(Said::By("use_qk_norm")),
+            feed_bias: Said::No,
+            ..ATTENTION_BIAS
+        },
+    )
 }
 
 /// DBRX: names of its own, in two nested objects; norms without bias.

@@ -79,20 +79,23 @@ pub fn find<'t>(c: &Config<'t>) -> Result<Found<'t>, Diagnostic> {
         None => None,
         Some(names) => Some(names.into_iter().next().ok_or_else(|| c.wrong("architectures", "must name one"))?),
     };
-    if c.flag("is_encoder_decoder")?.unwrap_or(false) {
-        return Err(c.wrong("is_encoder_decoder", "must be false: an encoder-decoder is not understood"));
-    }
     let part = TEXT_PARTS.iter().find(|key| c.has(key)).map_or(Ok(None), |key| c.object(key))?;
     let by_name = named.as_ref().and_then(|name| classes().find(|class| class.architectures.contains(&name.as_str())));
     if let (Some(name), None) = (&named, by_name) {
         refusals::refuse(c, name)?;
     }
+    if c.flag("is_encoder_decoder")?.unwrap_or(false) {
+        return Err(c.wrong("is_encoder_decoder", "must be false: an encoder-decoder is not understood"));
+    }
     let (class, architecture) = match (by_name, &named, &part) {
         (Some(class), Some(name), _) => (class, name.clone()),
         // The text part of a model that also sees or hears is read as what it says itself to be.
-        (_, _, Some(text)) => (of_type(text)?.ok_or_else(|| unknown(c, named.as_deref(), text))?, named.unwrap_or_default()),
+        (_, _, Some(text)) => {
+            (of_type(text)?.ok_or_else(|| unknown(c, named.as_deref(), text))?, named.unwrap_or_default())
+        }
         (_, Some(name), None) => {
-            let by_type = of_type(c)?.and_then(|class| Some((c.word("model_type").ok()??, class.architectures.first()?)));
+            let by_type =
+                of_type(c)?.and_then(|class| Some((c.word("model_type").ok()??, class.architectures.first()?)));
             return Err(refusals::unknown(c, name, by_type.as_ref().map(|(kind, class)| (kind.as_str(), **class))));
         }
         (_, None, None) => {
@@ -131,7 +134,10 @@ fn agrees(c: &Config<'_>, class: &Class) -> Result<(), Diagnostic> {
         true => Ok(()),
         false => Err(c.wrong(
             "model_type",
-            &format!("must be {}, the type of the architecture the file names, or the other way about", class.types.join(" or ")),
+            &format!(
+                "must be {}, the type of the architecture the file names, or the other way about",
+                class.types.join(" or ")
+            ),
         )),
     }
 }

@@ -15,12 +15,8 @@ const QWEN3: Habits = Habits {
     sight: Sight::Switched,
     ..PLAIN
 };
-const EXPERTS: Moe = Moe {
-    inter: "moe_intermediate_size",
-    sparse: Sparse::Stepped,
-    shared: Shared::None,
-    routing_bias: Said::No,
-};
+const EXPERTS: Moe =
+    Moe { inter: "moe_intermediate_size", sparse: Sparse::Stepped, shared: Shared::None, routing_bias: Said::No };
 
 /// The classes.
 pub const CLASSES: &[Class] = &[

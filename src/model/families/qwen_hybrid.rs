@@ -32,16 +32,11 @@ pub const CLASSES: &[Class] = &[
         },
     )
     .unused(&["mtp_use_dedicated_embeddings"]),
-    class(
-        &["Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration"],
-        &["qwen3_5", "qwen3_5_text"],
-        DEFAULTS,
-        |c| {
-            let hidden = c.count("hidden_size")?;
-            let inter = c.count("intermediate_size")?;
-            read(c, hidden, &|_, draft| draft.gated(Part::Dense, hidden, inter))
-        },
-    )
+    class(&["Qwen3_5ForCausalLM", "Qwen3_5ForConditionalGeneration"], &["qwen3_5", "qwen3_5_text"], DEFAULTS, |c| {
+        let hidden = c.count("hidden_size")?;
+        let inter = c.count("intermediate_size")?;
+        read(c, hidden, &|_, draft| draft.gated(Part::Dense, hidden, inter))
+    })
     .unused(&["mtp_use_dedicated_embeddings"])
     .nested(
         r#"{"hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 32, "num_attention_heads": 16,

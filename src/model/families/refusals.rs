@@ -8,27 +8,61 @@ const KINDS: [(&str, &[&str]); 4] = [
     (
         "it is an encoder: it reads a text and writes none, so no token of it has a cost",
         &[
-            "Albert", "Bert", "BigBirdFor", "Camembert", "CLIP", "Deberta", "DistilBert", "Electra", "Ernie",
-            "EuroBert", "Flaubert", "JinaBert", "Longformer", "MPNet", "ModernBert", "NewModel", "NomicBert",
-            "Roberta", "RoFormer", "Siglip", "XLM", "XLNet",
+            "Albert",
+            "Bert",
+            "BigBirdFor",
+            "Camembert",
+            "CLIP",
+            "Deberta",
+            "DistilBert",
+            "Electra",
+            "Ernie",
+            "EuroBert",
+            "Flaubert",
+            "JinaBert",
+            "Longformer",
+            "MPNet",
+            "ModernBert",
+            "NewModel",
+            "NomicBert",
+            "Roberta",
+            "RoFormer",
+            "Siglip",
+            "XLM",
+            "XLNet",
         ],
     ),
     (
         "it is an encoder-decoder: its decoder attends to an encoded input too, whose length no workload here gives",
         &[
-            "Bart", "BigBirdPegasus", "Blenderbot", "EncoderDecoder", "Florence2", "LongT5", "M2M100", "MBart",
-            "MT5", "Marian", "Moonshine", "Nllb", "Pegasus", "ProphetNet", "Speech2Text", "SpeechEncoderDecoder",
-            "SwitchTransformers", "T5", "UMT5", "VisionEncoderDecoder", "Whisper",
+            "Bart",
+            "BigBirdPegasus",
+            "Blenderbot",
+            "EncoderDecoder",
+            "Florence2",
+            "LongT5",
+            "M2M100",
+            "MBart",
+            "MT5",
+            "Marian",
+            "Moonshine",
+            "Nllb",
+            "Pegasus",
+            "ProphetNet",
+            "Speech2Text",
+            "SpeechEncoderDecoder",
+            "SwitchTransformers",
+            "T5",
+            "UMT5",
+            "VisionEncoderDecoder",
+            "Whisper",
         ],
     ),
     (
         "it is an RWKV: its recurrence, with a shift of tokens before every projection, has no description here",
         &["Rwkv", "RWKV"],
     ),
-    (
-        "its text part attends to a picture in layers of their own, whose cache depends on the picture",
-        &["Mllama"],
-    ),
+    ("its text part attends to a picture in layers of their own, whose cache depends on the picture", &["Mllama"]),
 ];
 
 /// Reasons by the ends of class names.
@@ -58,7 +92,8 @@ pub fn refuse(c: &Config<'_>, name: &str) -> Result<(), Diagnostic> {
     let Some(reason) = why(name) else { return Ok(()) };
     let mut error = c.wrong("architectures", "");
     error.message = format!("`{name}` cannot be counted: {reason}");
-    Err(error.hint("what is counted is a decoder that writes one token after another, or the text part of one that sees"))
+    Err(error
+        .hint("what is counted is a decoder that writes one token after another, or the text part of one that sees"))
 }
 
 /// An error about an architecture that nobody taught the program.
@@ -74,5 +109,6 @@ pub fn unknown(c: &Config<'_>, name: &str, by_type: Option<(&str, &str)>) -> Dia
                  `architectures`"
             .to_owned(),
     };
-    error.hint(format!("{missing}; {way}. Every field is then checked against it, and one that does not fit is refused"))
+    error
+        .hint(format!("{missing}; {way}. Every field is then checked against it, and one that does not fit is refused"))
 }
