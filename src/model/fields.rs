@@ -322,8 +322,6 @@ const BESIDE: &[&str] = &[
     "downsample_mode",
     "downsample_factor",
     "projection_*",
-    "adaptor_*",
-    "adapter_*",
     "multimodal_*",
     "encoder_patch_size",
     "deepstack_*",
@@ -337,8 +335,6 @@ const BESIDE: &[&str] = &[
     "im_*",
     "aligner_config",
     "vq_config",
-    "mm",
-    "version",
 ];
 
 /// Blocks that say how weights are stored, which are read where storage is.

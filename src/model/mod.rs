@@ -52,18 +52,20 @@ impl ModelSpec {
         let inner = found.text;
         let mut anatomy = (found.class.read)(&inner)?;
         let native = native::read(&outer, &inner, &mut anatomy.notes)?;
+        let (vocab, tied_embeddings) = (inner.count_of(&VOCAB)?, tied(&outer, &inner)?);
+        let max_context = CONTEXT.iter().find_map(|key| inner.tokens(key));
         anatomy.notes.extend(notes(&outer, &inner, found.nested));
         let spec = Self {
             name: entry.name.clone(),
             architecture: found.architecture,
             hidden: anatomy.hidden,
-            vocab: inner.count_of(&VOCAB)?,
-            tied_embeddings: tied(&outer, &inner)?,
+            vocab,
+            tied_embeddings,
             layers: anatomy.layers,
             other_params: anatomy.other_params,
             table_params: anatomy.table_params,
             native,
-            max_context: CONTEXT.iter().find_map(|key| inner.tokens(key)),
+            max_context,
             mtp_layers: anatomy.mtp_layers,
             notes: anatomy.notes,
         };

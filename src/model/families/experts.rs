@@ -126,12 +126,18 @@ pub fn sparse_layers(c: &Config<'_>, layers: u64, rule: Sparse) -> Result<Vec<bo
     let ruled = match rule {
         Sparse::Every => return Ok(listed.unwrap_or_else(|| every(&|_| true))),
         Sparse::After => {
-            let dense = c.one_of(&first)?.map_or(Ok(0), |name| c.number_or_zero(name))?;
-            if let Some(list) = switches(c, "moe_layer_freq", layers)? {
-                return Ok(list);
+            let named = c.one_of(&first)?;
+            let dense = named.map_or(Ok(0), |name| c.number_or_zero(name))?;
+            match (switches(c, "moe_layer_freq", layers)?, named) {
+                (Some(list), Some(name)) if list != every(&|at| at >= dense) => {
+                    return Err(c.wrong(name, "must agree with `moe_layer_freq` in the same file"));
+                }
+                (Some(list), _) => list,
+                (None, _) => {
+                    let step = c.count_if("moe_layer_freq")?.unwrap_or(1);
+                    every(&|at| at >= dense && at.is_multiple_of(step))
+                }
             }
-            let step = c.uniform("moe_layer_freq")?.unwrap_or(1).max(1);
-            every(&|at| at >= dense && at.is_multiple_of(step))
         }
         Sparse::Stepped => {
             let dense: BTreeSet<u64> = c.numbers("mlp_only_layers")?.unwrap_or_default().into_iter().collect();
