@@ -30,7 +30,7 @@ fn a_wrong_data_sheet_is_explained() {
 
 #[test]
 fn a_wrong_config_is_explained() {
-    assert_eq!(messages("model", |entry| ModelSpec::parse(entry).err()), 25);
+    assert_eq!(messages("model", |entry| ModelSpec::parse(entry).err()), 24);
 }
 
 #[test]

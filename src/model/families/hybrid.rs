@@ -25,6 +25,12 @@ pub const CLASSES: &[Class] = &[
         .unused(&["position_embedding_type"])
         .fixed(&[("normalization_function", "\"rmsnorm\"")]),
     class(&["BambaForCausalLM"], &["bamba"], BAMBA, bamba),
+    class(&["FalconH1ForCausalLM"], &["falcon_h1"], FALCON, falcon_h1).unused(&[
+        "mamba_norm_before_gate",
+        "mamba_expand",
+        "mamba_use_mlp",
+        "attn_layer_indices",
+    ]),
     class(&["JambaForCausalLM"], &["jamba"], JAMBA, jamba),
     class(&["MambaForCausalLM"], &["mamba"], MAMBA, mamba).unused(&["d_inner", "ssm_cfg"]),
     class(&["FalconMambaForCausalLM"], &["falcon_mamba"], MAMBA, mamba),
@@ -256,6 +262,27 @@ fn bamba(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     Ok(Anatomy { hidden, layers: fold((0..layers).map(layer)), other_params: hidden, ..Anatomy::default() })
 }
 
+/// Falcon-H1 (arXiv 2507.22448): attention and Mamba-2 side by side behind one norm, then a dense network. Each of its
+/// layers is described as two.
+fn falcon_h1(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
+    let hidden = c.count("hidden_size")?;
+    let count = c.layers(&["num_hidden_layers"])?;
+    let heads = Heads::read(c, hidden)?;
+    let inter = c.count("intermediate_size")?;
+    let small = Said::By("attention_bias").times(c, heads.qkv() + hidden)?;
+    let feed_bias = Said::By("mlp_bias").times(c, 2 * inter + hidden)?;
+    let names = Mamba2Names { norm: Said::By("mamba_rms_norm"), expand: None, ..GRANITE_NAMES };
+    let mamba = Mamba2::read(c, hidden, &names)?;
+    if c.count_if("mamba_d_ssm")?.is_some_and(|inner| inner != mamba.inner()) {
+        return Err(c.wrong("mamba_d_ssm", &format!("must be that of all heads, {}", mamba.inner())));
+    }
+    let first = Draft::with_norms(hidden).attention(hidden, heads).plus(small);
+    let second = mamba.add(Draft::with_norms(hidden)).gated(Part::Dense, hidden, inter).plus(feed_bias);
+    let layers = [first, second].map(|draft| Layer { count, ..draft.layer() }).into();
+    let notes = vec!["Attention and recurrence of a layer stand side by side; they are counted as two layers.".into()];
+    Ok(Anatomy { hidden, layers, other_params: hidden, notes, ..Anatomy::default() })
+}
+
 /// Jamba (arXiv 2403.19887): attention every so many layers, Mamba-1 with inner norms in the others; experts every
 /// so many layers.
 fn jamba(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
@@ -307,6 +334,7 @@ fn mamba2(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         state: "state_size",
         conv: ["conv_kernel", "use_conv_bias"],
         bias: "use_bias",
+        norm: Said::Yes,
         expand: Some("expand"),
     };
     let mixer = Mamba2::read(c, hidden, &names)?;
@@ -395,6 +423,7 @@ const NEMOTRON_NAMES: Mamba2Names = Mamba2Names {
     state: "ssm_state_size",
     conv: ["conv_kernel", "use_conv_bias"],
     bias: "mamba_proj_bias",
+    norm: Said::Yes,
     expand: None,
 };
 const GRANITE_NAMES: Mamba2Names = Mamba2Names {
@@ -403,12 +432,15 @@ const GRANITE_NAMES: Mamba2Names = Mamba2Names {
     state: "mamba_d_state",
     conv: ["mamba_d_conv", "mamba_conv_bias"],
     bias: "mamba_proj_bias",
+    norm: Said::Yes,
     expand: Some("mamba_expand"),
 };
 const NEMOTRON: &str = r#"{"num_key_value_heads": 8, "tie_word_embeddings": false}"#;
 const GRANITE: &str = r#"{"mamba_d_conv": 4, "mamba_n_groups": 1, "mamba_expand": 2, "tie_word_embeddings": false}"#;
 const BAMBA: &str = r#"{"num_key_value_heads": 8, "mamba_d_conv": 4, "mamba_n_groups": 1, "mamba_expand": 2,
     "tie_word_embeddings": false}"#;
+const FALCON: &str =
+    r#"{"num_key_value_heads": 8, "mamba_d_conv": 4, "mamba_n_groups": 1, "tie_word_embeddings": false}"#;
 const JAMBA: &str = r#"{"num_key_value_heads": 8, "num_experts": 16, "num_experts_per_tok": 2, "mamba_d_state": 16,
     "mamba_d_conv": 4, "mamba_expand": 2, "attn_layer_period": 8, "attn_layer_offset": 4, "expert_layer_period": 2,
     "expert_layer_offset": 1, "tie_word_embeddings": false}"#;

@@ -149,6 +149,28 @@ pub const CLASSES: &[Class] = &[
     .fixed(&[("norm_type", "\"rms\""), ("use_cla", "false"), ("use_rotary_pos_emb", "true")]),
     class(&["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"], &["ernie4_5"], ERNIE, |c| stack(c, &USE_BIAS)),
     class(&["GlmForCausalLM"], &["glm"], GLM, |c| stack(c, &Habits { qkv_bias: Said::By("attention_bias"), ..PLAIN })),
+    class(
+        &["Glm4vForConditionalGeneration", "Glm46VForConditionalGeneration"],
+        &["glm4v", "glm46v", "glm4v_text", "glm46v_text"],
+        r#"{"num_key_value_heads": 2, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { norms: 4, qkv_bias: Said::Yes, ..PLAIN }),
+    )
+    .fixed(&[("attention_bias", "true")])
+    .nested(
+        r#"{"hidden_size": 4096, "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32,
+            "vocab_size": 151552}"#,
+    ),
+    class(
+        &["HyperCLOVAXForCausalLM"],
+        &["hyperclovax"],
+        r#"{"use_post_norm": true, "tie_word_embeddings": false}"#,
+        |c| {
+            let norms = if c.flag("use_post_norm")?.unwrap_or(false) { 4 } else { 2 };
+            stack(c, &Habits { norms, ..SWITCHED })
+        },
+    ),
+    // modeling_minicpm.py of openbmb/MiniCPM4-8B, without its sparse attention.
+    class(&["MiniCPMForCausalLM"], &["minicpm"], TIED, |c| stack(c, &ATTENTION_BIAS)),
     class(&["Glm4ForCausalLM"], &["glm4"], GLM, |c| {
         stack(c, &Habits { norms: 4, qkv_bias: Said::By("attention_bias"), ..PLAIN })
     }),

@@ -89,6 +89,56 @@ pub const CLASSES: &[Class] = &[
             stack(c, &Habits { qkv_bias: Said::No, out_bias: Said::No, head_norms, sight: Sight::Every, ..SHARING })
         },
     ),
+    class(&["FlexOlmoForCausalLM"], &["flex_olmo"], UNTIED, |c| {
+        let head_norms = HeadNorms::Joint(Said::Yes);
+        stack(c, &Habits { feed: Feed::Experts(EVERY), head_norms, ..ATTENTION_BIAS })
+    }),
+    class(
+        &["AfmoeForCausalLM"],
+        &["afmoe"],
+        r#"{"head_dim": 128, "sliding_window": 1024, "sliding_window_pattern": 4, "num_dense_layers": 1,
+            "tie_word_embeddings": false}"#,
+        |c| {
+            let head_norms = HeadNorms::Each(Said::Yes);
+            stack(c, &Habits { norms: 4, gated: true, head_norms, sight: Sight::Every, ..SHARING })
+        },
+    ),
+    class(
+        &["HYV3ForCausalLM"],
+        &["hy_v3"],
+        r#"{"head_dim": 128, "first_k_dense_replace": 1, "tie_word_embeddings": false}"#,
+        |c| stack(c, &Habits { head_norms: HeadNorms::Each(Said::Yes), ..SHARING }),
+    )
+    .unused(&["enable_moe_fp32_combine", "router_scaling_factor"]),
+    class(&["AriaTextForCausalLM"], &["aria_text"], UNTIED, |c| {
+        let shared = Shared::Times(&["moe_num_shared_experts"]);
+        stack(c, &Habits { feed: Feed::Experts(Moe { shared, ..EVERY }), ..ATTENTION_BIAS })
+    }),
+    // modeling_bailing_moe_v2.py of inclusionAI/Ling-mini-2.0.
+    class(
+        &["BailingMoeV2ForCausalLM"],
+        &["bailing_moe"],
+        r#"{"use_qk_norm": true, "moe_router_enable_expert_bias": true, "tie_word_embeddings": false}"#,
+        |c| {
+            let inter = c.count("moe_intermediate_size")?;
+            if c.count_if("moe_shared_expert_intermediate_size")?.is_some_and(|width| width != inter) {
+                let accepted = format!("must be the width {inter} of a routed expert");
+                return Err(c.wrong("moe_shared_expert_intermediate_size", &accepted));
+            }
+            stack(
+                c,
+                &Habits {
+                    qkv_bias: Said::By("use_qkv_bias"),
+                    out_bias: Said::By("use_bias"),
+                    head_norms: HeadNorms::Each(Said::By("use_qk_norm")),
+                    feed: Feed::Experts(Moe { routing_bias: Said::By("moe_router_enable_expert_bias"), ..AFTER }),
+                    ..SHARING
+                },
+            )
+        },
+    )
+    .unused(&["max_window_layers", "topk_method"])
+    .fixed(&[("use_rmsnorm", "true")]),
     class(&["Ernie4_5_MoeForCausalLM"], &["ernie4_5_moe"], ERNIE, |c| {
         let moe = Moe {
             inter: "moe_intermediate_size",

@@ -4,6 +4,7 @@
 //! state: the gated delta rule decays it, reads it with the key, adds an outer product and reads it with the query, 7.
 //! Mamba-2 and lightning attention decay, add and read, 5. Mamba-1 computes the decay of every value, two more.
 
+use super::class::Said;
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::Draft;
@@ -91,6 +92,7 @@ pub struct Mamba2 {
     kernel: u64,
     conv_bias: bool,
     bias: bool,
+    normed: bool,
 }
 
 /// What the fields of Mamba-2 are called in a class.
@@ -106,6 +108,8 @@ pub struct Mamba2Names {
     pub conv: [&'static str; 2],
     /// Whether the projections have a bias.
     pub bias: &'static str,
+    /// Whether what comes out is normalised.
+    pub norm: Said,
     /// Width of the mixer over that of the residual stream: must agree with the heads, where there is such a field.
     pub expand: Option<&'static str>,
 }
@@ -141,6 +145,7 @@ impl Mamba2 {
             kernel: c.count(kernel)?,
             conv_bias: c.flag(conv_bias)?.unwrap_or(true),
             bias: c.flag(names.bias)?.unwrap_or(false),
+            normed: names.norm.read(c)?,
         })
     }
 
@@ -151,7 +156,7 @@ impl Mamba2 {
 
     /// Adds it to a layer.
     pub fn add(&self, draft: Draft) -> Draft {
-        let Self { hidden, heads, dim, groups, state, kernel, conv_bias, bias } = *self;
+        let Self { hidden, heads, dim, groups, state, kernel, conv_bias, bias, normed } = *self;
         let inner = heads * dim;
         let channels = inner + 2 * groups * state;
         let projected = inner + channels + heads;
@@ -159,7 +164,7 @@ impl Mamba2 {
         draft
             .linear("in", Part::Attention, hidden, projected, Shard::Columns)
             .linear("out", Part::Attention, inner, hidden, Shard::Rows)
-            .plus(channels * kernel + biases + 3 * heads + inner)
+            .plus(channels * kernel + biases + 3 * heads + if normed { inner } else { 0 })
             .core(recurrence(heads, inner * state, LINEAR_FLOP, channels, kernel))
     }
 }

@@ -33,7 +33,7 @@ pub fn windows(c: &Config<'_>, layers: u64, sight: Sight) -> Result<Vec<Option<W
     if !limited.contains(&true) {
         if let Sight::Sliding | Sight::Switched | Sight::Every = sight {
             c.unused(&WINDOW);
-            c.unused(&["max_window_layers", "sliding_window_pattern"]);
+            c.unused(&["max_window_layers", "sliding_window_pattern", "global_attn_every_n_layers"]);
         }
         return Ok(vec![None; layers as usize]);
     }
@@ -48,6 +48,7 @@ fn limited(c: &Config<'_>, layers: u64, sight: Sight, list: Option<&[String]>) -
     if let Some(list) = list {
         let kind = if matches!(sight, Sight::Chunked(_)) { "chunked_attention" } else { "sliding_attention" };
         c.unused(&["use_sliding_window", "max_window_layers", "sliding_window_pattern", "_sliding_window_pattern"]);
+        c.unused(&["global_attn_every_n_layers"]);
         let known = |name: &String| name == "full_attention" || (name == kind && !matches!(sight, Sight::All));
         if !list.iter().all(known) {
             let other = if matches!(sight, Sight::All) { "" } else { &format!(" and {kind}") };
@@ -81,7 +82,7 @@ fn every(c: &Config<'_>, layers: u64) -> Result<Vec<bool>, Diagnostic> {
         return Ok(vec![false; layers as usize]);
     }
     if !c.written(KEY).is_some_and(|text| text.starts_with('"')) {
-        let pattern = c.count_of(&[KEY, "_sliding_window_pattern"])?;
+        let pattern = c.count_of(&[KEY, "_sliding_window_pattern", "global_attn_every_n_layers"])?;
         return Ok((0..layers).map(|at| (at + 1) % pattern != 0).collect());
     }
     let letters: Vec<char> = c.word(KEY)?.unwrap_or_default().chars().collect();

@@ -9,7 +9,7 @@ use super::sight::{Sight, windows};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Heads, fold};
-use crate::model::spec::Part;
+use crate::model::spec::{Part, Shard};
 
 /// What a class does that its files do not say.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,8 @@ pub struct Habits {
     pub out_bias: Said,
     /// Norms of queries and keys.
     pub head_norms: HeadNorms,
+    /// A gate for every value that the heads put out.
+    pub gated: bool,
     /// The feed-forward network.
     pub feed: Feed,
     /// Biases of the feed-forward network.
@@ -71,6 +73,7 @@ pub const PLAIN: Habits = Habits {
     qkv_bias: Said::No,
     out_bias: Said::No,
     head_norms: HeadNorms::None,
+    gated: false,
     feed: Feed::Gated,
     feed_bias: Said::No,
     sight: Sight::All,
@@ -133,6 +136,7 @@ pub struct Attention {
     heads: Heads,
     small: u64,
     joint: bool,
+    gated: bool,
 }
 
 impl Attention {
@@ -149,12 +153,15 @@ impl Attention {
             HeadNorms::PerHead(said) => (said.times(c, all)?, false),
             HeadNorms::Joint(said) => (said.times(c, all)?, said.read(c)?),
         };
-        Ok(Self { hidden, heads, small: biases + norms, joint })
+        Ok(Self { hidden, heads, small: biases + norms, joint, gated: habits.gated })
     }
 
     /// Adds it to a layer.
     pub fn add(&self, draft: Draft) -> Draft {
-        let draft = draft.attention(self.hidden, self.heads).plus(self.small);
+        let mut draft = draft.attention(self.hidden, self.heads).plus(self.small);
+        if self.gated {
+            draft = draft.linear("gate", Part::Attention, self.hidden, self.heads.output(), Shard::Columns);
+        }
         if self.joint { draft.jointly_normed() } else { draft }
     }
 }
