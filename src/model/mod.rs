@@ -10,6 +10,7 @@ mod derive;
 mod draft;
 mod families;
 mod fields;
+mod irrelevant;
 pub mod mixing;
 mod native;
 pub mod parallel;

@@ -1,26 +1,20 @@
-//! Hybrids of recurrence and attention, and models of recurrences alone: Nemotron-H, Granite 4, Bamba, Jamba, Mamba,
-//! MiniMax-01, LFM2.
+//! Hybrids of recurrence and attention with a network in every layer: Granite 4, Bamba, Falcon-H1, Jamba, MiniMax-01,
+//! LFM2.
 //!
 //! Sources: the modelling code in transformers of each class; for MiniMax-01 also arXiv 2501.08313.
 
 use super::anatomy::Anatomy;
 use super::class::{Class, Said, class};
 use super::experts::{Feeds, Moe, Shared, Sparse, gated_experts};
-use super::recurrent::{Mamba1, Mamba2, Mamba2Names, lightning, short_convolution, state_in_32_bit};
-use super::stack::mtp;
+use super::kinds::{Kind, mixers};
+use super::recurrent::{Mamba1, Mamba2, Mamba2Names, lightning, short_convolution};
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::draft::{Draft, Heads, fold};
-use crate::model::spec::{Experts, Layer, Part, Shard};
+use crate::model::spec::{Layer, Part};
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
-    class(&["NemotronHForCausalLM"], &["nemotron_h"], NEMOTRON, nemotron_h).unused(&[
-        "mtp_hybrid_override_pattern",
-        "mtp_layers_block_type",
-        "expand",
-        "chunk_size",
-    ]),
     class(&["GraniteMoeHybridForCausalLM"], &["granitemoehybrid"], GRANITE, granite)
         .unused(&["position_embedding_type"])
         .fixed(&[("normalization_function", "\"rmsnorm\"")]),
@@ -32,11 +26,6 @@ pub const CLASSES: &[Class] = &[
         "attn_layer_indices",
     ]),
     class(&["JambaForCausalLM"], &["jamba"], JAMBA, jamba),
-    class(&["MambaForCausalLM"], &["mamba"], MAMBA, mamba).unused(&["d_inner", "ssm_cfg"]),
-    class(&["FalconMambaForCausalLM"], &["falcon_mamba"], MAMBA, mamba),
-    class(&["Mamba2ForCausalLM"], &["mamba2"], MAMBA2, mamba2)
-        .unused(&["time_step_rank", "norm_before_gate", "chunk_size"])
-        .fixed(&[("rms_norm", "true")]),
     class(
         &["MiniMaxText01ForCausalLM", "MiniMaxForCausalLM"],
         &["minimax_text_01", "minimax"],
@@ -63,148 +52,6 @@ pub const CLASSES: &[Class] = &[
         lfm2(c, hidden, &|at, draft| feeds.add(at, draft))
     }),
 ];
-
-/// Mixers of a list by name, as this class and older ones spell them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Attention,
-    Recurrence,
-    Experts,
-    Dense,
-}
-
-impl Kind {
-    fn of(name: &str) -> Option<Self> {
-        match name {
-            "attention" | "full_attention" | "*" => Some(Self::Attention),
-            "mamba" | "linear_attention" | "conv" | "M" => Some(Self::Recurrence),
-            "moe" | "E" => Some(Self::Experts),
-            "mlp" | "-" => Some(Self::Dense),
-            _ => None,
-        }
-    }
-}
-
-/// Which of the two mixers each layer has, from the first of the lists that is there.
-fn mixers(c: &Config<'_>, layers: u64, names: &[&str]) -> Result<Option<Vec<Kind>>, Diagnostic> {
-    let Some(key) = c.one_of(names)? else { return Ok(None) };
-    let list = c.per_layer(key, layers)?.unwrap_or_default();
-    let kinds: Vec<Kind> = list.iter().filter_map(|name| Kind::of(name)).collect();
-    let both = |kind: &Kind| matches!(kind, Kind::Attention | Kind::Recurrence);
-    if kinds.len() != list.len() || !kinds.iter().all(both) {
-        return Err(c.wrong(key, "must hold attention and the recurrence of the class only"));
-    }
-    Ok(Some(kinds))
-}
-
-/// Nemotron-H: one mixer a layer: Mamba-2, experts, attention, or a feed-forward network; a pattern of letters or a
-/// list.
-fn nemotron_h(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let hidden = c.count("hidden_size")?;
-    let kinds = blocks(c)?;
-    state_in_32_bit(c)?;
-    let experts = if kinds.contains(&Kind::Experts) { Some(LatentExperts::read(c, hidden)?) } else { None };
-    let mamba = if kinds.contains(&Kind::Recurrence) { Some(Mamba2::read(c, hidden, &NEMOTRON_NAMES)?) } else { None };
-    let heads = if kinds.contains(&Kind::Attention) { Some(heads_of(c, hidden)?) } else { None };
-    let inter = if kinds.contains(&Kind::Dense) { c.count("intermediate_size")? } else { 0 };
-    let bias = c.flag("attention_bias")?.unwrap_or(false);
-    let feed_bias = if c.flag("mlp_bias")?.unwrap_or(false) { inter + hidden } else { 0 };
-    // Parts that no layer has are described all the same.
-    c.unused(&["intermediate_size", "n_routed_experts", "moe_intermediate_size", "num_experts_per_tok"]);
-    c.unused(&["moe_shared_expert_intermediate_size", "n_shared_experts", "n_group", "topk_group"]);
-    let layer = |kind: &Kind| {
-        let norm = Draft::with_norms(hidden);
-        match (kind, experts, mamba, heads) {
-            (Kind::Experts, Some(experts), ..) => experts.add(norm, hidden),
-            (Kind::Recurrence, _, Some(mamba), _) => mamba.add(norm),
-            (Kind::Attention, .., Some(heads)) => {
-                norm.attention(hidden, heads).plus(if bias { heads.qkv() + hidden } else { 0 })
-            }
-            _ => norm.plain(Part::Dense, hidden, inter).plus(feed_bias),
-        }
-        .layer()
-    };
-    let mtp_layers = mtp(c, &["num_nextn_predict_layers"])?;
-    Ok(Anatomy {
-        hidden,
-        layers: fold(kinds.iter().map(layer)),
-        other_params: hidden,
-        mtp_layers,
-        ..Anatomy::default()
-    })
-}
-
-/// Older files have a name of their own for the length of a head.
-fn heads_of(c: &Config<'_>, hidden: u64) -> Result<Heads, Diagnostic> {
-    match c.one_of(&["head_dim", "attention_head_dim"])? {
-        Some("attention_head_dim") => {
-            let dim = c.count("attention_head_dim")?;
-            Ok(Heads { dim, value: dim, ..Heads::read(c, dim * c.count("num_attention_heads")?)? })
-        }
-        _ => Heads::read(c, hidden),
-    }
-}
-
-/// The mixer of each layer; the number of layers is that of the list where both are there.
-fn blocks(c: &Config<'_>) -> Result<Vec<Kind>, Diagnostic> {
-    const PATTERN: &str = "hybrid_override_pattern";
-    let list = c.one_of(&["layers_block_type", "layer_types"])?;
-    let (key, names) = match (list, c.word(PATTERN)?) {
-        (Some(key), _) => (key, c.words(key)?.unwrap_or_default()),
-        (None, Some(pattern)) => (PATTERN, pattern.chars().map(String::from).collect()),
-        (None, None) => return Err(c.missing(PATTERN)),
-    };
-    let kinds: Vec<Kind> = names.iter().filter_map(|name| Kind::of(name)).collect();
-    if kinds.len() != names.len() || kinds.is_empty() {
-        let accepted = match key {
-            PATTERN => "must hold the letters M, E, * and - only",
-            _ => "must hold mamba, moe, attention and mlp only",
-        };
-        return Err(c.wrong(key, accepted));
-    }
-    let count = kinds.len() as u64;
-    if count > crate::model::config::MAX_LAYERS || c.count_if("num_hidden_layers")?.is_some_and(|n| n != count) {
-        let accepted = match c.has("num_hidden_layers") {
-            true => format!("must have one letter or name for each of the {} layers", c.count("num_hidden_layers")?),
-            false => "must not be so long".to_owned(),
-        };
-        return Err(c.wrong(key, &accepted));
-    }
-    Ok(kinds)
-}
-
-/// Experts without a gate that work on a shorter vector than the residual stream, where the file gives one.
-#[derive(Debug, Clone, Copy)]
-struct LatentExperts {
-    experts: Experts,
-    shared: u64,
-    width: Option<u64>,
-}
-
-impl LatentExperts {
-    fn read(c: &Config<'_>, hidden: u64) -> Result<Self, Diagnostic> {
-        let width = c.count_if("moe_latent_size")?;
-        let inter = c.count("moe_intermediate_size")?;
-        let experts = Experts { matrices: 2, ..gated_experts(c, width.unwrap_or(hidden), inter)? };
-        let shared = c.number_or_zero("n_shared_experts")? * c.number_or_zero("moe_shared_expert_intermediate_size")?;
-        Ok(Self { experts, shared, width })
-    }
-
-    fn add(&self, draft: Draft, hidden: u64) -> Draft {
-        let draft = draft.plain(Part::Shared, hidden, self.shared).experts(hidden, self.experts);
-        let draft = draft.plus(self.experts.count);
-        match self.width {
-            Some(width) => draft.linear("latent_down", Part::Shared, hidden, width, Shard::Replicated).linear(
-                "latent_up",
-                Part::Shared,
-                width,
-                hidden,
-                Shard::Replicated,
-            ),
-            None => draft,
-        }
-    }
-}
 
 /// Granite 4: Mamba-2 or attention, then a shared network and, where there are any, experts.
 fn granite(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
@@ -309,43 +156,6 @@ fn jamba(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     Ok(Anatomy { hidden, layers: fold((0..layers).map(layer)), other_params: hidden, ..Anatomy::default() })
 }
 
-/// Mamba-1 alone: a norm and a mixer a layer.
-fn mamba(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let hidden = c.count_of(&["hidden_size", "d_model"])?;
-    let inner = match c.count_if("intermediate_size")? {
-        Some(inner) => {
-            c.unused(&["expand"]);
-            inner
-        }
-        None => c.count("expand")? * hidden,
-    };
-    let names = ["state_size", "conv_kernel", "use_conv_bias", "use_bias", "time_step_rank"];
-    let layer = Mamba1::read(c, hidden, inner, names, false)?.add(Draft::with_norms(hidden)).layer();
-    let layers = vec![Layer { count: c.layers(&["num_hidden_layers", "n_layer"])?, ..layer }];
-    Ok(Anatomy { hidden, layers, other_params: hidden, ..Anatomy::default() })
-}
-
-/// Mamba-2 alone: a norm and a mixer a layer.
-fn mamba2(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let hidden = c.count("hidden_size")?;
-    let names = Mamba2Names {
-        heads: ["num_heads", "head_dim"],
-        groups: "n_groups",
-        state: "state_size",
-        conv: ["conv_kernel", "use_conv_bias"],
-        bias: "use_bias",
-        norm: Said::Yes,
-        expand: Some("expand"),
-    };
-    let mixer = Mamba2::read(c, hidden, &names)?;
-    if c.count_if("intermediate_size")?.is_some_and(|inner| inner != mixer.inner()) {
-        return Err(c.wrong("intermediate_size", &format!("must be that of all heads, {}", mixer.inner())));
-    }
-    let layer = mixer.add(Draft::with_norms(hidden)).layer();
-    let layers = vec![Layer { count: c.layers(&["num_hidden_layers"])?, ..layer }];
-    Ok(Anatomy { hidden, layers, other_params: hidden, ..Anatomy::default() })
-}
-
 /// MiniMax-01: lightning attention but for every eighth layer, experts in all.
 fn minimax(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     if c.number_or_zero("shared_intermediate_size")? > 0 {
@@ -417,15 +227,6 @@ fn lfm2_width(c: &Config<'_>) -> Result<u64, Diagnostic> {
     Ok(multiple * adjusted.div_ceil(multiple))
 }
 
-const NEMOTRON_NAMES: Mamba2Names = Mamba2Names {
-    heads: ["mamba_num_heads", "mamba_head_dim"],
-    groups: "n_groups",
-    state: "ssm_state_size",
-    conv: ["conv_kernel", "use_conv_bias"],
-    bias: "mamba_proj_bias",
-    norm: Said::Yes,
-    expand: None,
-};
 const GRANITE_NAMES: Mamba2Names = Mamba2Names {
     heads: ["mamba_n_heads", "mamba_d_head"],
     groups: "mamba_n_groups",
@@ -435,7 +236,6 @@ const GRANITE_NAMES: Mamba2Names = Mamba2Names {
     norm: Said::Yes,
     expand: Some("mamba_expand"),
 };
-const NEMOTRON: &str = r#"{"num_key_value_heads": 8, "tie_word_embeddings": false}"#;
 const GRANITE: &str = r#"{"mamba_d_conv": 4, "mamba_n_groups": 1, "mamba_expand": 2, "tie_word_embeddings": false}"#;
 const BAMBA: &str = r#"{"num_key_value_heads": 8, "mamba_d_conv": 4, "mamba_n_groups": 1, "mamba_expand": 2,
     "tie_word_embeddings": false}"#;
@@ -444,9 +244,6 @@ const FALCON: &str =
 const JAMBA: &str = r#"{"num_key_value_heads": 8, "num_experts": 16, "num_experts_per_tok": 2, "mamba_d_state": 16,
     "mamba_d_conv": 4, "mamba_expand": 2, "attn_layer_period": 8, "attn_layer_offset": 4, "expert_layer_period": 2,
     "expert_layer_offset": 1, "tie_word_embeddings": false}"#;
-const MAMBA: &str = r#"{"state_size": 16, "conv_kernel": 4, "expand": 2, "tie_word_embeddings": true}"#;
-const MAMBA2: &str = r#"{"n_groups": 8, "state_size": 128, "conv_kernel": 4, "expand": 2, "head_dim": 64,
-    "tie_word_embeddings": false}"#;
 const LFM2: &str = r#"{"num_key_value_heads": 8, "conv_L_cache": 3, "block_multiple_of": 256,
     "tie_word_embeddings": true}"#;
 const LFM2_MOE: &str = r#"{"num_key_value_heads": 8, "conv_L_cache": 3, "num_dense_layers": 2, "use_expert_bias": true,

@@ -13,9 +13,12 @@ mod experts;
 mod gemma;
 mod hybrid;
 mod kimi;
+mod kinds;
 mod llama;
 mod llama4;
+mod mamba;
 mod mixture;
+mod nemotron_h;
 mod qwen;
 mod qwen_hybrid;
 mod recurrent;
@@ -30,7 +33,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 
 /// Every class that is understood.
-const CLASSES: [&[Class]; 12] = [
+const CLASSES: [&[Class]; 14] = [
     deepseek::CLASSES,
     deepseek_v4::CLASSES,
     early::CLASSES,
@@ -39,7 +42,9 @@ const CLASSES: [&[Class]; 12] = [
     kimi::CLASSES,
     llama::CLASSES,
     llama4::CLASSES,
+    mamba::CLASSES,
     mixture::CLASSES,
+    nemotron_h::CLASSES,
     qwen::CLASSES,
     qwen_hybrid::CLASSES,
     windowed_heads::CLASSES,
