@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use underdog::catalog::Catalog;
+use underdog::catalog::{self, Catalog};
 use underdog::device::Device;
 use underdog::estimate::step::{Each, Step, Whole};
 use underdog::estimate::{Calibration, Compiled};
@@ -58,6 +59,15 @@ fn steps(model: &ModelSpec) -> Vec<(String, Step, f64)> {
     all
 }
 
+/// Every model of the catalogue, and every published configuration that is read.
+fn models(catalog: &Catalog) -> Vec<ModelSpec> {
+    let known = catalog.models().into_iter();
+    let known = known.map(|name| ModelSpec::load(catalog, &name, Path::new("")).expect("a model"));
+    let files = fs::read_dir("tests/models").expect("a folder").map(|file| file.expect("a file").path());
+    let read = files.filter(|file| !file.to_string_lossy().contains("refused-"));
+    known.chain(read.map(|file| ModelSpec::parse(&catalog::read(&file).expect("a file")).expect("a model"))).collect()
+}
+
 /// FLOP of the routed experts of so many tokens.
 fn experts(model: &ModelSpec, tokens: f64) -> f64 {
     let layers = model.layers.iter().filter_map(|layer| Some((layer.count, layer.experts?)));
@@ -70,8 +80,8 @@ fn wrong(with_experts: bool) -> (usize, String) {
     let catalog = Catalog::embedded();
     let calibration = Calibration::load(&catalog).expect("constants");
     let (mut table, mut wrong) = (String::new(), 0);
-    for name in catalog.models() {
-        let model = ModelSpec::load(&catalog, &name, Path::new("")).expect("a model");
+    for model in models(&catalog) {
+        let name = model.name.clone();
         let compiled = Compiled::new(setup(model.clone(), &catalog), &calibration).expect("an estimate");
         for (what, step, counted) in steps(&model) {
             let mut parts = done(&compiled, &step);

@@ -72,6 +72,23 @@ impl<'t> Config<'t> {
         Ok(Some(Self { object, place, defaults: Fields::new(), record: Rc::clone(&self.record), ..*self }))
     }
 
+    /// The objects of a list, where there is one.
+    ///
+    /// # Errors
+    /// When the value is no list of objects.
+    pub fn objects(&self, key: &str) -> Result<Option<Vec<Self>>, Diagnostic> {
+        const ACCEPTED: &str = "must be a list of objects";
+        let Some(raw) = self.raw(key) else { return Ok(None) };
+        let list: Vec<&'t RawValue> = serde_json::from_str(raw.get()).map_err(|_| self.wrong(key, ACCEPTED))?;
+        self.record.borrow_mut().opened.insert((self.place.start, key.to_owned()));
+        let one = |raw: &'t RawValue| {
+            let object = serde_json::from_str(raw.get()).map_err(|_| self.wrong(key, ACCEPTED))?;
+            let place = self.span(raw).unwrap_or(self.place.clone());
+            Ok(Self { object, place, defaults: Fields::new(), record: Rc::clone(&self.record), ..*self })
+        };
+        list.into_iter().map(one).collect::<Result<Vec<_>, Diagnostic>>().map(Some)
+    }
+
     /// With values for the fields that the file leaves out; `null` in the file stays null. Later ones win.
     ///
     /// # Errors
@@ -109,7 +126,11 @@ impl<'t> Config<'t> {
     pub fn opened(&self) -> Vec<(String, Self)> {
         let here = |key: &&String| self.record.borrow().opened.contains(&(self.place.start, key.to_string()));
         let keys: Vec<String> = self.object.keys().filter(here).cloned().collect();
-        keys.into_iter().filter_map(|key| Some((key.clone(), self.object(&key).ok()??))).collect()
+        let children = |key: &String| match self.written(key).is_some_and(|text| text.starts_with('[')) {
+            true => self.objects(key).ok().flatten().unwrap_or_default(),
+            false => self.object(key).ok().flatten().into_iter().collect(),
+        };
+        keys.iter().flat_map(|key| children(key).into_iter().map(|child| (key.clone(), child))).collect()
     }
 
     /// The text of a field's value in the file, for comparison; not a question.

@@ -56,9 +56,10 @@ fn experts(c: &Config<'_>, index: Option<Indexer>, routing_bias: Said) -> Result
     };
     let feeds = Feeds::read(c, hidden, layers, &moe)?;
     let kinds = c.per_layer("layer_types", layers)?.unwrap_or_default();
-    let expected = if index.is_some() { "indexed_attention" } else { "full_attention" };
-    if kinds.iter().any(|kind| kind != expected) {
-        return Err(c.wrong("layer_types", &format!("must hold {expected} only")));
+    let expected: &[&str] =
+        if index.is_some() { &["indexed_attention", "deepseek_sparse_attention"] } else { &["full_attention"] };
+    if kinds.iter().any(|kind| !expected.contains(&kind.as_str())) {
+        return Err(c.wrong("layer_types", &format!("must hold {} only", expected.join(" or "))));
     }
     let types = c.per_layer("indexer_types", layers)?;
     let layer = |at: u64| {

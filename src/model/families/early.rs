@@ -134,10 +134,10 @@ fn mpt(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     if !c.flag("no_bias")?.unwrap_or(true) {
         return Err(c.wrong("no_bias", "must be true: no code for a file with biases is known"));
     }
-    if let Some(feed) = c.object("ffn_config")? {
-        if feed.word("ffn_type")?.is_some_and(|kind| kind != "mptmlp") {
-            return Err(feed.wrong("ffn_type", "must be mptmlp"));
-        }
+    if let Some(feed) = c.object("ffn_config")?
+        && feed.word("ffn_type")?.is_some_and(|kind| kind != "mptmlp")
+    {
+        return Err(feed.wrong("ffn_type", "must be mptmlp"));
     }
     let layer = Draft::with_norms(2 * hidden)
         .attention(hidden, heads)

@@ -154,6 +154,9 @@ pub const CLASSES: &[Class] = &[
         .unused(HUNYUAN_UNUSED)
         .fixed(&[("norm_type", "\"rms\""), ("use_cla", "false"), ("use_rotary_pos_emb", "true")]),
     class(&["MiniMaxM2ForCausalLM"], &["minimax_m2", "minimax"], MINIMAX, |c| {
+        if c.numbers("attn_type_list")?.unwrap_or_default().contains(&0) {
+            return Err(c.wrong("attn_type_list", "must hold 1 only: the class has softmax attention in every layer"));
+        }
         if c.number_or_zero("shared_intermediate_size")? > 0 {
             return Err(c.wrong("shared_intermediate_size", "must be 0: the class has no shared experts"));
         }

@@ -19,6 +19,7 @@ mod llama4;
 mod mamba;
 mod mixture;
 mod nemotron_h;
+mod nemotron_nas;
 mod qwen;
 mod qwen_hybrid;
 mod recurrent;
@@ -33,7 +34,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 
 /// Every class that is understood.
-const CLASSES: [&[Class]; 14] = [
+const CLASSES: [&[Class]; 15] = [
     deepseek::CLASSES,
     deepseek_v4::CLASSES,
     early::CLASSES,
@@ -45,6 +46,7 @@ const CLASSES: [&[Class]; 14] = [
     mamba::CLASSES,
     mixture::CLASSES,
     nemotron_h::CLASSES,
+    nemotron_nas::CLASSES,
     qwen::CLASSES,
     qwen_hybrid::CLASSES,
     windowed_heads::CLASSES,

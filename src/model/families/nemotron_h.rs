@@ -19,6 +19,7 @@ pub const CLASSES: &[Class] = &[class(&["NemotronHForCausalLM"], &["nemotron_h"]
     "mtp_layers_block_type",
     "expand",
     "chunk_size",
+    "time_step_rank",
 ])];
 
 const NEMOTRON: &str = r#"{"num_key_value_heads": 8, "tie_word_embeddings": false}"#;

@@ -19,7 +19,7 @@ pub const CLASSES: &[Class] = &[
         .unused(&["hybrid_block_size", "attention_projection_layout"])
         .fixed(&[("topk_method", "\"noaux_tc\"")]),
     class(
-        &["Step3p5ForCausalLM", "Step3p7ForConditionalGeneration"],
+        &["Step3p5ForCausalLM", "Step3p7ForConditionalGeneration", "Step3p7FlashForCausalLM"],
         &["step3p5", "step3p5_text", "step3p7"],
         STEP,
         step,
@@ -27,6 +27,7 @@ pub const CLASSES: &[Class] = &[
     .unused(&["mtp_layer_types", "mtp_mlp_layer_types", "use_rope_layers", "norm_expert_weight", "zero_centered"])
     .fixed(&[
         ("use_qk_norm", "true"),
+        ("n_shared_experts", "1"),
         ("use_mfa", "false"),
         ("use_moe", "true"),
         ("att_impl_type", "\"GQA\""),
@@ -168,7 +169,10 @@ fn step_sparse(c: &Config<'_>, layers: u64) -> Result<Vec<bool>, Diagnostic> {
         }
         return Ok(list.iter().take(layers as usize).map(|kind| kind == "sparse").collect());
     }
-    let Some(text) = c.word(NUMBERS)? else { return Ok((0..layers).map(|at| at >= 3).collect()) };
+    let Some(text) = c.word(NUMBERS)? else {
+        let dense = c.count_if("first_k_dense_replace")?.unwrap_or(3);
+        return Ok((0..layers).map(|at| at >= dense).collect());
+    };
     let numbers: Result<Vec<u64>, _> = text.split(',').map(|number| number.trim().parse()).collect();
     let numbers = numbers.map_err(|_| c.wrong(NUMBERS, "must be numbers with commas between them"))?;
     Ok((0..layers).map(|at| numbers.contains(&at)).collect())
