@@ -102,9 +102,9 @@ const CONTEXT: [&str; 6] =
 /// Whether the head is the embedding: the file says, as the code of larger models has it, else its text part, else the
 /// class.
 fn tied(outer: &Config<'_>, text: &Config<'_>) -> Result<bool, Diagnostic> {
-    const KEY: &str = "tie_word_embeddings";
-    let whole = outer.flag(KEY)?;
-    let part = text.flag(KEY)?;
+    const KEYS: [&str; 2] = ["tie_word_embeddings", "tie_embedding"];
+    let said = |c: &Config<'_>| c.one_of(&KEYS)?.map_or(Ok(None), |key| c.flag(key));
+    let (whole, part) = (said(outer)?, said(text)?);
     Ok(whole.or(part).unwrap_or(false))
 }
 

@@ -69,6 +69,7 @@ pub const CLASSES: &[Class] = &[
         r#"{"expansion_ratio": 4, "tie_word_embeddings": true}"#,
         mpt,
     )
+    .unused(&["fc_type"])
     .fixed(&[("norm_type", "\"low_precision_layernorm\"")]),
     class(
         &["FalconForCausalLM", "RWForCausalLM"],
@@ -134,10 +135,11 @@ fn mpt(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     if !c.flag("no_bias")?.unwrap_or(true) {
         return Err(c.wrong("no_bias", "must be true: no code for a file with biases is known"));
     }
-    if let Some(feed) = c.object("ffn_config")?
-        && feed.word("ffn_type")?.is_some_and(|kind| kind != "mptmlp")
-    {
-        return Err(feed.wrong("ffn_type", "must be mptmlp"));
+    if let Some(feed) = c.object("ffn_config")? {
+        feed.unused(&["fc_type"]);
+        if feed.word("ffn_type")?.is_some_and(|kind| kind != "mptmlp") {
+            return Err(feed.wrong("ffn_type", "must be mptmlp"));
+        }
     }
     let layer = Draft::with_norms(2 * hidden)
         .attention(hidden, heads)

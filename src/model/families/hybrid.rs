@@ -138,7 +138,8 @@ fn jamba(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let heads = Heads::read(c, hidden)?;
     let inner = c.count("mamba_expand")? * hidden;
     let names = ["mamba_d_state", "mamba_d_conv", "mamba_conv_bias", "mamba_proj_bias", "mamba_dt_rank"];
-    let mamba = Mamba1::read(c, hidden, inner, names, true)?;
+    let normed = c.flag("mamba_inner_layernorms")?.unwrap_or(true);
+    let mamba = Mamba1::read(c, hidden, inner, names, normed)?;
     let (period, offset) = (c.count("attn_layer_period")?, c.number_or_zero("attn_layer_offset")?);
     let moe = Moe { inter: "intermediate_size", sparse: Sparse::Period, shared: Shared::None, routing_bias: Said::No };
     // One expert is a dense network.

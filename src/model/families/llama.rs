@@ -147,7 +147,8 @@ pub const CLASSES: &[Class] = &[
     )
     .unused(HUNYUAN_UNUSED)
     .fixed(&[("norm_type", "\"rms\""), ("use_cla", "false"), ("use_rotary_pos_emb", "true")]),
-    class(&["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"], &["ernie4_5"], ERNIE, |c| stack(c, &USE_BIAS)),
+    class(&["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"], &["ernie4_5"], ERNIE, |c| stack(c, &USE_BIAS))
+        .fixed(&[("use_rmsnorm", "true")]),
     class(&["GlmForCausalLM"], &["glm"], GLM, |c| stack(c, &Habits { qkv_bias: Said::By("attention_bias"), ..PLAIN })),
     class(
         &["Glm4vForConditionalGeneration", "Glm46VForConditionalGeneration"],

@@ -12,7 +12,9 @@ use crate::model::spec::Layer;
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
-    class(&["MambaForCausalLM"], &["mamba"], MAMBA, mamba).unused(&["d_inner", "ssm_cfg"]),
+    class(&["MambaForCausalLM"], &["mamba"], MAMBA, mamba)
+        .unused(&["ssm_cfg", "pad_vocab_size_multiple"])
+        .fixed(&[("rms_norm", "true")]),
     class(&["FalconMambaForCausalLM"], &["falcon_mamba"], MAMBA, mamba),
     class(&["Mamba2ForCausalLM"], &["mamba2"], MAMBA2, mamba2)
         .unused(&["time_step_rank", "norm_before_gate", "chunk_size"])
@@ -26,7 +28,7 @@ const MAMBA2: &str = r#"{"n_groups": 8, "state_size": 128, "conv_kernel": 4, "ex
 /// Mamba-1 alone: a norm and a mixer a layer.
 fn mamba(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let hidden = c.count_of(&["hidden_size", "d_model"])?;
-    let inner = match c.count_if("intermediate_size")? {
+    let inner = match c.count_of_if(&["intermediate_size", "d_inner"])? {
         Some(inner) => {
             c.unused(&["expand"]);
             inner

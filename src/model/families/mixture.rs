@@ -149,7 +149,8 @@ pub const CLASSES: &[Class] = &[
         let bias = Said::By("use_bias");
         let mtp = &["num_nextn_predict_layers"];
         stack(c, &Habits { feed: Feed::Experts(moe), qkv_bias: bias, out_bias: bias, head_bias: bias, mtp, ..PLAIN })
-    }),
+    })
+    .fixed(&[("use_rmsnorm", "true")]),
     class(&["HunYuanMoEV1ForCausalLM"], &["hunyuan_v1_moe", "hunyuan"], HUNYUAN, hunyuan)
         .unused(HUNYUAN_UNUSED)
         .fixed(&[("norm_type", "\"rms\""), ("use_cla", "false"), ("use_rotary_pos_emb", "true")]),
@@ -228,7 +229,7 @@ fn dbrx(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     }
     let heads = Heads { query, kv, dim: hidden / query, value: hidden / query };
     let experts = gated_experts(&feed, hidden, feed.count("ffn_hidden_size")?)?;
-    feed.unused(&["hidden_size"]);
+    feed.unused(&["hidden_size", "moe_normalize_expert_weights", "ffn_act_fn"]);
     let layer = Draft::with_norms(2 * hidden).attention(hidden, heads).experts(hidden, experts).layer();
     let layers = vec![Layer { count: c.layers(&["n_layers"])?, ..layer }];
     Ok(Anatomy { hidden, layers, other_params: hidden, ..Anatomy::default() })
