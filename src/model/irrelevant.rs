@@ -79,9 +79,9 @@ const IRRELEVANT: [(&str, &str); 8] = [
 
 /// The same, beside a text part only: what joins it to the parts that see or hear.
 const BESIDE: &str = "num_query_tokens qformer_config perceiver_config alignment_intermediate_size scale_factor \
-         spatial_pool_* downsample_mode downsample_factor projection_* multimodal_* encoder_patch_size \
-         deepstack_* pixel_shuffle* tokens_per_* vit_* insert_layer_id merge_mode max_image_* use_image_* im_* \
-         aligner_config vq_config";
+    spatial_pool_* downsample_mode downsample_factor projection_* multimodal_* encoder_patch_size \
+    deepstack_* pixel_shuffle* tokens_per_* vit_* patch_token_len insert_layer_id merge_mode \
+    max_image_* use_image_* im_* aligner_config vq_config";
 
 /// Whether a field is irrelevant wherever it stands.
 pub fn irrelevant(key: &str) -> bool {

@@ -4,7 +4,7 @@ use super::{model, names};
 
 /// File, parameters as published, source. "Weights of the repository" is the sum that its
 /// safetensors files name.
-const PUBLISHED: [(&str, u64, &str); 94] = [
+const PUBLISHED: [(&str, u64, &str); 95] = [
     ("baichuan2-7b", 7_505_973_248, "weights of the repository"),
     ("bitnet-b1.58-2b-4t", 2_412_820_480, "counted by its modelling code in transformers 5.24.0"),
     ("bloom-7b1", 7_069_016_064, "model card"),
@@ -102,6 +102,7 @@ const PUBLISHED: [(&str, u64, &str); 94] = [
     ("starcoder2-15b", 15_957_889_024, "weights of the repository"),
     ("starcoder2-7b", 7_173_923_840, "weights of the repository"),
     ("step-3.5-flash", 196_810_000_000, "model card: 196.81 B, 11 B active"),
+    ("step3", 316_000_000_000, "model card: 321 B, of which 316 B are the language model, 38 B active"),
     ("yi-34b", 34_388_917_248, "weights of the repository"),
 ];
 

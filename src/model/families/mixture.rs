@@ -224,6 +224,9 @@ fn dbrx(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let feed = c.object("ffn_config")?.ok_or_else(missing("ffn_config"))?;
     let query = c.count("n_heads")?;
     let kv = attention.count("kv_n_heads")?;
+    if c.count_if("num_key_value_heads")?.is_some_and(|heads| heads != kv) {
+        return Err(c.wrong("num_key_value_heads", &format!("must be the {kv} of `attn_config`")));
+    }
     if !hidden.is_multiple_of(query) || !query.is_multiple_of(kv) {
         return Err(c.wrong("n_heads", &format!("must divide {hidden} and be a multiple of the {kv} key/value heads")));
     }

@@ -17,6 +17,7 @@ mod kinds;
 mod llama;
 mod llama4;
 mod mamba;
+mod mimo;
 mod mixture;
 mod nemotron_h;
 mod nemotron_nas;
@@ -26,7 +27,7 @@ mod recurrent;
 mod refusals;
 mod sight;
 mod stack;
-mod windowed_heads;
+mod step;
 
 pub use class::Class;
 
@@ -34,7 +35,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 
 /// Every class that is understood.
-const CLASSES: [&[Class]; 15] = [
+const CLASSES: [&[Class]; 16] = [
     deepseek::CLASSES,
     deepseek_v4::CLASSES,
     early::CLASSES,
@@ -44,12 +45,13 @@ const CLASSES: [&[Class]; 15] = [
     llama::CLASSES,
     llama4::CLASSES,
     mamba::CLASSES,
+    mimo::CLASSES,
     mixture::CLASSES,
     nemotron_h::CLASSES,
     nemotron_nas::CLASSES,
     qwen::CLASSES,
     qwen_hybrid::CLASSES,
-    windowed_heads::CLASSES,
+    step::CLASSES,
 ];
 
 /// Names of the text part of a larger file.

@@ -1,12 +1,10 @@
-//! Models whose windowed layers have heads of their own: MiMo-V2-Flash and Step-3.5.
+//! Step-3, 3.5 and 3.7: experts beside a shared one in the layers that a list names.
 //!
-//! Sources: `modeling_mimo_v2_flash.py` and `modeling_step3p7.py` in transformers, and the fields of the files in
-//! XiaomiMiMo/MiMo-V2-Flash and stepfun-ai/Step-3.5-Flash.
+//! Sources: `modeling_step3p7.py` in transformers and the fields of stepfun-ai/Step-3.5-Flash; for Step-3 arXiv 2507.19427.
 
 use super::anatomy::Anatomy;
 use super::class::{Class, Said, class};
 use super::experts::{Feeds, Moe, Shared, Sparse};
-use super::sight::{Sight, windows};
 use super::stack::mtp;
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
@@ -15,9 +13,8 @@ use crate::model::spec::{Layer, Part, Shard, Window};
 
 /// The classes.
 pub const CLASSES: &[Class] = &[
-    class(&["MiMoV2FlashForCausalLM"], &["mimo_v2_flash"], MIMO, mimo)
-        .unused(&["hybrid_block_size", "attention_projection_layout"])
-        .fixed(&[("topk_method", "\"noaux_tc\"")]),
+    class(&["Step3TextForCausalLM", "Step3VLForConditionalGeneration"], &["step3_text", "step3_vl"], UNTIED, step3)
+        .unused(&["norm_expert_weight"]),
     class(
         &["Step3p5ForCausalLM", "Step3p7ForConditionalGeneration", "Step3p7FlashForCausalLM"],
         &["step3p5", "step3p5_text", "step3p7"],
@@ -35,62 +32,9 @@ pub const CLASSES: &[Class] = &[
     ]),
 ];
 
-const MIMO: &str = r#"{"head_dim": 192, "v_head_dim": 128, "num_key_value_heads": 4, "sliding_window": 129,
-    "tie_word_embeddings": false}"#;
+const UNTIED: &str = r#"{"tie_word_embeddings": false}"#;
 const STEP: &str = r#"{"head_dim": 128, "num_key_value_heads": 8, "share_expert_dim": 1280,
     "num_experts_per_tok": 8, "n_routed_experts": 288, "moe_intermediate_size": 1280, "tie_word_embeddings": false}"#;
-
-/// MiMo-V2-Flash: value heads shorter than key heads; windowed layers have twice the key/value heads and a sink each.
-fn mimo(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
-    let hidden = c.count("hidden_size")?;
-    let layers = c.layers(&["num_hidden_layers"])?;
-    let full = Heads { value: c.count("v_head_dim")?, ..Heads::read(c, hidden)? };
-    let windowed = Heads {
-        query: c.count_if("swa_num_attention_heads")?.unwrap_or(full.query),
-        kv: c.count_if("swa_num_key_value_heads")?.unwrap_or(2 * full.kv),
-        dim: c.count_if("swa_head_dim")?.unwrap_or(full.dim),
-        value: c.count_if("swa_v_head_dim")?.unwrap_or(full.value),
-    };
-    let sinks = [("add_swa_attention_sink_bias", true), ("add_full_attention_sink_bias", false)];
-    let [swa_sink, full_sink] = sinks.map(|(key, default)| c.flag(key).map(|said| said.unwrap_or(default)));
-    let (swa_sink, full_sink) = (swa_sink?, full_sink?);
-    let bias = c.flag("attention_bias")?.unwrap_or(false);
-    let moe = Moe {
-        inter: "moe_intermediate_size",
-        sparse: Sparse::After,
-        shared: Shared::Times(&["n_shared_experts"]),
-        routing_bias: Said::Yes,
-    };
-    let feeds = Feeds::read(c, hidden, layers, &moe)?;
-    let layer = |(at, window): (u64, Option<Window>)| {
-        let (heads, sink) = if window.is_some() { (windowed, swa_sink) } else { (full, full_sink) };
-        let small = if sink { heads.query } else { 0 } + if bias { heads.qkv() } else { 0 };
-        let draft = Draft::with_norms(2 * hidden).attention(hidden, heads).windowed(window).plus(small);
-        feeds.add(at, draft).layer()
-    };
-    let built: Vec<Layer> = (0..layers).zip(mimo_windows(c, layers)?).map(layer).collect();
-    let mtp_layers = mtp(c, &["num_nextn_predict_layers"])?;
-    Ok(Anatomy { hidden, layers: fold(built), other_params: hidden, mtp_layers, ..Anatomy::default() })
-}
-
-/// `hybrid_layer_pattern` has a 1 for a windowed layer; without a list, the first and every sixth layer see all.
-fn mimo_windows(c: &Config<'_>, layers: u64) -> Result<Vec<Option<Window>>, Diagnostic> {
-    const PATTERN: &str = "hybrid_layer_pattern";
-    if c.has("layer_types") {
-        return windows(c, layers, Sight::Sliding);
-    }
-    let tokens = match c.tokens("sliding_window_size") {
-        Some(tokens) => tokens + 1,
-        None => c.tokens("sliding_window").ok_or_else(|| c.missing("sliding_window"))?,
-    };
-    c.unused(&["sliding_window", "attention_chunk_size"]);
-    let windowed: Vec<bool> = match c.numbers(PATTERN)? {
-        Some(list) if list.len() as u64 == layers => list.iter().map(|kind| *kind == 1).collect(),
-        Some(_) => return Err(c.wrong(PATTERN, &format!("must have one entry for each of the {layers} layers"))),
-        None => (0..layers).map(|at| at > 0 && (at + 1) % 6 != 0).collect(),
-    };
-    Ok(windowed.into_iter().map(|windowed| windowed.then_some(sliding(tokens))).collect())
-}
 
 /// Step-3.5 and 3.7: a gate per head, norms of query and key, more query heads in windowed layers.
 fn step(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
@@ -107,13 +51,7 @@ fn step(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
         }
     }
     let bias = c.flag("attention_bias")?.unwrap_or(false);
-    let moe = Moe {
-        inter: "moe_intermediate_size",
-        sparse: Sparse::Every,
-        shared: Shared::Width(c.one_of(&["share_expert_dim", "share_expert_dims"])?.unwrap_or("share_expert_dim")),
-        routing_bias: Said::By("use_moe_router_bias"),
-    };
-    let feeds = Feeds::read_in(c, hidden, step_sparse(c, layers)?, &moe)?;
+    let feeds = Feeds::read_in(c, hidden, sparse(c, layers)?, &moe(c)?)?;
     let layer = |(at, window): (u64, Option<Window>)| {
         let heads = if window.is_some() { windowed } else { full };
         let small = 2 * heads.dim + if bias { heads.qkv() + hidden } else { 0 };
@@ -125,6 +63,40 @@ fn step(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     let windows = windows_of(c, layers, mtp_layers)?;
     let built: Vec<Layer> = (0..layers).zip(windows).map(layer).collect();
     Ok(Anatomy { hidden, layers: fold(built), other_params: hidden, mtp_layers, ..Anatomy::default() })
+}
+
+/// Step-3 (arXiv 2507.19427 and vLLM's `step3_text.py`): queries come from a vector of low rank that is normalised,
+/// key and value are one head.
+fn step3(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
+    let hidden = c.count("hidden_size")?;
+    let layers = c.layers(&["num_hidden_layers"])?;
+    let (query, dim, rank) = (c.count("num_attention_heads")?, c.count("head_dim")?, c.count("share_q_dim")?);
+    let kv = c.count_of(&["num_attention_groups", "num_key_value_heads"])?;
+    if !query.is_multiple_of(kv) {
+        return Err(c.wrong("num_attention_heads", &format!("must be a multiple of the {kv} key/value heads")));
+    }
+    let heads = Heads { query, kv, dim, value: dim };
+    let feeds = Feeds::read_in(c, hidden, sparse(c, layers)?, &moe(c)?)?;
+    let layer = |at: u64| {
+        let draft = Draft::with_norms(2 * hidden + rank)
+            .linear("q_down", Part::Attention, hidden, rank, Shard::Replicated)
+            .linear("kv", Part::Attention, hidden, 2 * kv * dim, Shard::Replicated)
+            .linear("q_up", Part::Attention, rank, query * dim, Shard::Columns)
+            .linear("o", Part::Attention, heads.output(), hidden, Shard::Rows)
+            .core(heads.core(None));
+        feeds.add(at, draft).layer()
+    };
+    Ok(Anatomy { hidden, layers: fold((0..layers).map(layer)), other_params: hidden, ..Anatomy::default() })
+}
+
+/// Experts beside a shared one of its own width.
+fn moe(c: &Config<'_>) -> Result<Moe, Diagnostic> {
+    Ok(Moe {
+        inter: "moe_intermediate_size",
+        sparse: Sparse::Every,
+        shared: Shared::Width(c.one_of(&["share_expert_dim", "share_expert_dims"])?.unwrap_or("share_expert_dim")),
+        routing_bias: Said::By("use_moe_router_bias"),
+    })
 }
 
 /// Query heads of windowed layers: a field, or one of a nested object.
@@ -161,7 +133,7 @@ fn windows_of(c: &Config<'_>, layers: u64, mtp: u64) -> Result<Vec<Option<Window
 }
 
 /// A list of kinds, the numbers of the sparse layers with commas between them, or all from the fourth on.
-fn step_sparse(c: &Config<'_>, layers: u64) -> Result<Vec<bool>, Diagnostic> {
+fn sparse(c: &Config<'_>, layers: u64) -> Result<Vec<bool>, Diagnostic> {
     const NUMBERS: &str = "moe_layers_enum";
     if let Some(list) = c.words("mlp_layer_types")? {
         if (list.len() as u64) < layers {
