@@ -68,21 +68,100 @@ fn judged(gpu: &Gpu, variants: &[&Variant], problem: Problem, dtype: Dtype, (fil
     }
 }
 
-#[test]
-fn every_gemm_of_the_space_on_every_pair_of_lengths() {
-    on_a_large_stack(|| {
-        for (name, backend, position) in adapters() {
-            let gpu = Gpu::open(backend, position).expect("opens");
-            for dtype in TYPES {
-                let variants = gemms(&gpu, dtype);
-                assert!(dtype != Dtype::F32 || variants.len() >= 20, "{name}: only {} variants", variants.len());
-                let variants: Vec<_> = variants.iter().collect();
-                for (at, [m, n, k]) in covering().into_iter().enumerate() {
-                    exact(&gpu, &variants, Problem::Gemm { m, n, k }, dtype, at as u64, name);
-                }
-            }
+/// Everything on one adapter. A driver compiles a kernel for up to seconds and computes these shapes in milliseconds, so a
+/// device is opened once and each kernel is compiled once; adapters are tests of their own, which run side by side.
+fn everything_on(name: &'static str) {
+    on_a_large_stack(move || {
+        let Some((name, backend, position)) = adapters().into_iter().find(|a| a.0 == name) else { return };
+        let gpu = Gpu::open(backend, position).expect("opens");
+        for dtype in TYPES {
+            every_gemm_on_every_pair_of_lengths(&gpu, dtype, name);
+            random_shapes(&gpu, dtype, name);
+            every_gemv_on_awkward_lengths(&gpu, dtype, name);
+            sums_longer_than_a_driver_allows_in_one_loop(&gpu, dtype, name);
         }
+        every_other_kernel_on_awkward_lengths(&gpu, name);
     });
+}
+
+#[test]
+fn everything_on_lavapipe() {
+    everything_on("lavapipe");
+}
+
+#[test]
+fn everything_on_swiftshader() {
+    everything_on("swiftshader");
+}
+
+#[test]
+fn everything_on_gl() {
+    everything_on("gl");
+}
+
+#[test]
+fn everything_on_the_given_adapter() {
+    if std::env::var_os(common::GIVEN).is_some() {
+        everything_on(common::THE_GIVEN);
+    }
+}
+
+/// GL is the same software driver behind another language and another front end, and its slowest way: it sees every
+/// length of every dimension at least twice, but not every pair.
+fn sampled(name: &str) -> usize {
+    if name == "gl" { 7 } else { 1 }
+}
+
+fn every_gemm_on_every_pair_of_lengths(gpu: &Gpu, dtype: Dtype, name: &str) {
+    let variants = gemms(gpu, dtype);
+    assert!(dtype != Dtype::F32 || variants.len() >= 20, "{name}: only {} variants", variants.len());
+    let variants: Vec<_> = variants.iter().collect();
+    for (at, [m, n, k]) in covering().into_iter().enumerate().step_by(sampled(name)) {
+        exact(gpu, &variants, Problem::Gemm { m, n, k }, dtype, at as u64, name);
+    }
+}
+
+/// Two thousand of each type, with one variant each in turn.
+fn random_shapes(gpu: &Gpu, dtype: Dtype, name: &str) {
+    let variants = gemms(gpu, dtype);
+    let mut random = ChaCha8Rng::seed_from_u64(42);
+    for at in 0..2000 / sampled(name) {
+        let mut length = |most: u64| random.random_range(1..=most);
+        let problem = Problem::Gemm { m: length(80), n: length(80), k: length(96) };
+        exact(gpu, &[&variants[at % variants.len()]], problem, dtype, at as u64, name);
+    }
+}
+
+fn every_gemv_on_awkward_lengths(gpu: &Gpu, dtype: Dtype, name: &str) {
+    for (at, [n, k, _]) in covering().into_iter().enumerate().step_by(sampled(name)) {
+        let problem = Problem::Gemv { n, k };
+        let rungs = space::ladder(problem, dtype, &gpu.found().caps);
+        let all: Vec<_> = rungs.into_iter().flat_map(|r| r.variants).collect();
+        let able: Vec<_> = all.iter().filter(|v| able(v, problem, &gpu.found().caps)).collect();
+        exact(gpu, &able, problem, dtype, at as u64, name);
+    }
+}
+
+/// lavapipe ends an invocation after 65,535 loop iterations and says nothing.
+fn sums_longer_than_a_driver_allows_in_one_loop(gpu: &Gpu, dtype: Dtype, name: &str) {
+    let mut all = gemms(gpu, dtype);
+    // One of each family: their loops are the same whatever the tile.
+    all.dedup_by_key(|v| v.family);
+    for k in [65_534, 65_535, 65_536, 65_537, 70_001] {
+        let (gemm, gemv) = (Problem::Gemm { m: 3, n: 5, k }, Problem::Gemv { n: 3, k });
+        let able_to = |problem, all: &[Variant]| -> Vec<Variant> {
+            all.iter().filter(|v| able(v, problem, &gpu.found().caps)).cloned().collect()
+        };
+        let products = able_to(gemm, &all);
+        assert!(dtype == Dtype::F16 || products.len() >= 3, "{name}, {dtype}: {products:?}");
+        exact(gpu, &products.iter().collect::<Vec<_>>(), gemm, dtype, k, name);
+        let rungs = space::ladder(gemv, dtype, &gpu.found().caps);
+        let mut rows: Vec<_> = rungs.into_iter().flat_map(|r| r.variants).collect();
+        rows.dedup_by_key(|v| v.family);
+        let rows = able_to(gemv, &rows);
+        assert!(!rows.is_empty(), "{name}, {dtype}");
+        exact(gpu, &rows.iter().collect::<Vec<_>>(), gemv, dtype, k, name);
+    }
 }
 
 /// Blocks that only GPUs are offered, whose code a software driver compiles for seconds: on a few shapes.
@@ -124,107 +203,39 @@ fn the_hosts_product_on_every_pair_of_lengths() {
     }
 }
 
-#[test]
-fn two_thousand_random_shapes_of_each_type() {
-    on_a_large_stack(|| {
-        for (name, backend, position) in adapters() {
-            let gpu = Gpu::open(backend, position).expect("opens");
-            for dtype in TYPES {
-                let variants = gemms(&gpu, dtype);
-                let mut random = ChaCha8Rng::seed_from_u64(42);
-                for at in 0..2000 {
-                    let mut length = |most: u64| random.random_range(1..=most);
-                    let problem = Problem::Gemm { m: length(80), n: length(80), k: length(96) };
-                    exact(&gpu, &[&variants[at % variants.len()]], problem, dtype, at as u64, name);
-                }
-            }
-        }
-    });
-}
-
-#[test]
-fn every_gemv_of_the_space_on_awkward_lengths() {
-    on_a_large_stack(|| {
-        for (name, backend, position) in adapters() {
-            let gpu = Gpu::open(backend, position).expect("opens");
-            for dtype in TYPES {
-                for (at, [n, k, _]) in covering().into_iter().enumerate() {
-                    let problem = Problem::Gemv { n, k };
-                    let all: Vec<_> =
-                        space::ladder(problem, dtype, &gpu.found().caps).into_iter().flat_map(|r| r.variants).collect();
-                    let able: Vec<_> = all.iter().filter(|v| able(v, problem, &gpu.found().caps)).collect();
-                    exact(&gpu, &able, problem, dtype, at as u64, name);
-                }
-            }
-        }
-    });
-}
-
-/// lavapipe ends an invocation after 65,535 loop iterations and says nothing.
-#[test]
-fn sums_longer_than_a_driver_allows_in_one_loop() {
-    on_a_large_stack(|| {
-        for (name, backend, position) in adapters() {
-            let gpu = Gpu::open(backend, position).expect("opens");
-            for dtype in TYPES {
-                let mut all = gemms(&gpu, dtype);
-                // One of each family: their loops are the same whatever the tile.
-                all.dedup_by_key(|v| v.family);
-                for k in [65_534, 65_535, 65_536, 65_537, 70_001] {
-                    let (gemm, gemv) = (Problem::Gemm { m: 3, n: 5, k }, Problem::Gemv { n: 3, k });
-                    let able_to = |problem, all: &[Variant]| -> Vec<Variant> {
-                        all.iter().filter(|v| able(v, problem, &gpu.found().caps)).cloned().collect()
-                    };
-                    let products = able_to(gemm, &all);
-                    assert!(dtype == Dtype::F16 || products.len() >= 3, "{name}, {dtype}: {products:?}");
-                    exact(&gpu, &products.iter().collect::<Vec<_>>(), gemm, dtype, k, name);
-                    let rungs = space::ladder(gemv, dtype, &gpu.found().caps);
-                    let mut rows: Vec<_> = rungs.into_iter().flat_map(|r| r.variants).collect();
-                    rows.dedup_by_key(|v| v.family);
-                    let rows = able_to(gemv, &rows);
-                    assert!(!rows.is_empty(), "{name}, {dtype}");
-                    exact(&gpu, &rows.iter().collect::<Vec<_>>(), gemv, dtype, k, name);
-                }
-            }
-        }
-    });
-}
-
 /// What is no plain product, on lengths around its vectors, subgroups and workgroups.
-#[test]
-fn every_other_kernel_of_the_space_on_awkward_lengths() {
-    on_a_large_stack(|| {
-        let mut problems = Vec::new();
-        for (at, [width, rows, _]) in covering().into_iter().enumerate().step_by(7) {
-            let experts = [1, 2, 3, 5, 8][at % 5];
-            problems.push((Problem::Norm { rows: rows.min(17), width }, Dtype::F32));
-            problems.push((Problem::Activation { rows: rows.min(17), width }, Dtype::F32));
-            let grouped = Problem::Experts { m: rows, experts, n: width, k: 1 + (at as u64 % 67) };
-            // Narrow types share their tiles and loops with f32: fewer lengths show what is their own.
-            let types = |problem: Problem| if at % 3 == 0 { problem.types() } else { &problem.types()[..1] };
-            problems.extend(types(grouped).iter().map(|dtype| (grouped, *dtype)));
-            problems.push((Problem::Read { words: 4 * width * rows }, Dtype::U32));
-            problems.push((Problem::Copy { words: 4 * width * rows }, Dtype::U32));
-            let (kv_heads, group) = ([1, 2, 3][at % 3], [1, 2, 4, 7][at % 4]);
-            let queries = [1, 2, 5, 16][at / 7 % 4].min(width);
-            let head_dim = [64, 128][at % 2];
-            let heads = kv_heads * group;
-            let cached = Problem::Attention { queries, context: width, heads, kv_heads, head_dim };
-            problems.extend(types(cached).iter().map(|dtype| (cached, *dtype)));
-        }
-        for (name, backend, position) in adapters() {
-            let gpu = Gpu::open(backend, position).expect("opens");
-            for (at, &(problem, dtype)) in problems.iter().enumerate() {
-                let fill = if problem.has_exact_inputs() { Fill::Exact } else { Fill::Real };
-                let rungs = space::ladder(problem, dtype, &gpu.found().caps);
-                let all: Vec<_> = rungs.into_iter().flat_map(|r| r.variants).collect();
-                let able: Vec<_> = all.iter().filter(|v| able(v, problem, &gpu.found().caps)).collect();
-                let lacking = dtype == Dtype::F16 && !gpu.found().caps.f16;
-                assert!(lacking || !able.is_empty(), "{name}: {problem} in {dtype}");
-                judged(&gpu, &able, problem, dtype, (fill, at as u64), name);
-            }
-        }
-    });
+fn every_other_kernel_on_awkward_lengths(gpu: &Gpu, name: &str) {
+    let mut problems = Vec::new();
+    for (at, [width, rows, _]) in covering().into_iter().enumerate().step_by(7) {
+        let experts = [1, 2, 3, 5, 8][at % 5];
+        problems.push((Problem::Norm { rows: rows.min(17), width }, Dtype::F32));
+        problems.push((Problem::Activation { rows: rows.min(17), width }, Dtype::F32));
+        let grouped = Problem::Experts { m: rows, experts, n: width, k: 1 + (at as u64 % 67) };
+        // Narrow types share their tiles and loops with f32: fewer lengths show what is their own.
+        let types = |problem: Problem| if at % 3 == 0 { problem.types() } else { &problem.types()[..1] };
+        problems.extend(types(grouped).iter().map(|dtype| (grouped, *dtype)));
+        problems.push((Problem::Read { words: 4 * width * rows }, Dtype::U32));
+        problems.push((Problem::Copy { words: 4 * width * rows }, Dtype::U32));
+        let (kv_heads, group) = ([1, 2, 3][at % 3], [1, 2, 4, 7][at % 4]);
+        let queries = [1, 2, 5, 16][at / 7 % 4].min(width);
+        let head_dim = [64, 128][at % 2];
+        let heads = kv_heads * group;
+        let cached = Problem::Attention { queries, context: width, heads, kv_heads, head_dim };
+        problems.extend(types(cached).iter().map(|dtype| (cached, *dtype)));
+    }
+    for chains in [1, 63, 64, 65, 257] {
+        problems.push((Problem::Fma { chains, steps: 8 }, Dtype::F32));
+    }
+    problems.push((Problem::Launch, Dtype::U32));
+    for (at, &(problem, dtype)) in problems.iter().enumerate() {
+        let fill = if problem.has_exact_inputs() { Fill::Exact } else { Fill::Real };
+        let rungs = space::ladder(problem, dtype, &gpu.found().caps);
+        let all: Vec<_> = rungs.into_iter().flat_map(|r| r.variants).collect();
+        let able: Vec<_> = all.iter().filter(|v| able(v, problem, &gpu.found().caps)).collect();
+        let lacking = dtype == Dtype::F16 && !gpu.found().caps.f16;
+        assert!(lacking || !able.is_empty(), "{name}: {problem} in {dtype}");
+        judged(gpu, &able, problem, dtype, (fill, at as u64), name);
+    }
 }
 
 /// A plan of one program over an input and an output of one word.

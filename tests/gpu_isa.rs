@@ -230,17 +230,18 @@ fn a_worker_judges_candidates() {
     let command = command.arg(underdog::measure::WORKER_SUBCOMMAND).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut worker = command.spawn().expect("starts");
     let variants = ["gemv_units/f16/wx32.l32.r4.mb1", "gemm_tiled/f32/bm64.bn64.bk16.tm4.tn4.v4.ta.sk4"];
-    let request = serde_json::json!([1, { "judge": [0, variants] }]);
-    worker.stdin.take().expect("piped").write_all(format!("{request}\n").as_bytes()).expect("written");
+    let ask = |(id, variant)| format!("{}\n", serde_json::json!([id, { "judge": [0, variant] }]));
+    let requests: String = (1..).zip(variants).map(ask).collect();
+    worker.stdin.take().expect("piped").write_all(requests.as_bytes()).expect("written");
     let said = worker.wait_with_output().expect("ends");
     let text = String::from_utf8_lossy(&said.stdout);
-    let json = text.split_once("{\"id\":1").map(|(_, rest)| format!("{{\"id\":1{rest}")).expect("an answer");
-    let answer: serde_json::Value = serde_json::from_str(json.trim()).expect("JSON");
-    let judged = answer["reply"]["judged"].as_array().unwrap_or_else(|| panic!("{answer}"));
-    assert_eq!(judged.len(), variants.len());
-    for told in judged {
-        assert!(told["registers"].as_u64().is_some_and(|r| r > 0) && told["spills"] == 0, "{told}");
-        assert!(told["density"].as_f64().is_some_and(|d| d > 0.0), "{told}");
+    for id in 1..=variants.len() {
+        let json = text.split_once(&format!("{{\"id\":{id}")).and_then(|(_, rest)| rest.lines().next());
+        let json = format!("{{\"id\":{id}{}", json.unwrap_or_else(|| panic!("no answer: {text}")));
+        let answer: serde_json::Value = serde_json::from_str(json.trim()).expect("JSON");
+        let told = &answer["reply"]["judged"];
+        assert!(told["registers"].as_u64().is_some_and(|r| r > 0) && told["spills"] == 0, "{answer}");
+        assert!(told["density"].as_f64().is_some_and(|d| d > 0.0), "{answer}");
     }
 }
 

@@ -6,9 +6,11 @@
 mod common;
 mod mutants;
 
-use common::{adapters, on_a_large_stack, run};
+use common::{STACK, adapters, run};
 use mutants::{EQUIVALENT, Subject};
 use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use underdog::gpu::{Checks, Gpu};
 use underdog::kernels::{Data, Fill, Variant, plan, twin};
 
@@ -50,20 +52,31 @@ fn every_patch_applies_to_its_kernel() {
     assert!(EQUIVALENT.len() * 20 <= count);
 }
 
-/// Every mutant of these kernels is noticed.
-fn caught(gpu: &Gpu, name: &str, subjects: impl Iterator<Item = Subject>) {
-    let (mut count, mut missed) = (0, Vec::new());
-    for subject in subjects {
-        let variant: Variant = subject.variant.parse().expect("an id");
-        for (operator, from, to) in subject.patches() {
-            count += 1;
-            let patch = [operator, &from, &to];
+/// Every mutant of these kernels is noticed. Each is compiled and run once or twice, so it is the cores that count: every
+/// one of them has a device of its own and takes the next mutant.
+fn caught(at: (&str, &str, usize), subjects: Vec<Subject>) {
+    let (name, backend, position) = at;
+    let own = |subject: &Subject| subject.patches().map(|patch| (subject.clone(), patch)).collect::<Vec<_>>();
+    let all: Vec<_> = subjects.iter().flat_map(own).collect();
+    let (count, next, missed) = (all.len(), AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let work = || {
+        let gpu = Gpu::open(backend, position).expect("opens");
+        while let Some((subject, (operator, from, to))) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let variant: Variant = subject.variant.parse().expect("an id");
+            let patch = [*operator, from, to];
             let listed = |e: &mutants::Equivalent| variant.family.name() == e.0 && [e.1.0, e.1.1, e.1.2] == patch;
-            if survives(gpu, &subject, &variant, patch) && !EQUIVALENT.iter().any(listed) {
-                missed.push(format!("{}: {operator} ({to})", subject.variant));
+            if survives(&gpu, subject, &variant, patch) && !EQUIVALENT.iter().any(listed) {
+                missed.lock().expect("no panic").push(format!("{}: {operator} ({to})", subject.variant));
             }
         }
-    }
+    };
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..cores {
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).expect("a thread");
+        }
+    });
+    let missed = missed.into_inner().expect("no panic");
     assert!(missed.is_empty(), "{name}: {} of {count} survived:\n{}", missed.len(), missed.join("\n"));
 }
 
@@ -71,11 +84,7 @@ fn caught(gpu: &Gpu, name: &str, subjects: impl Iterator<Item = Subject>) {
 #[test]
 #[ignore = "runs where a driver has matrix units"]
 fn here_mutants_of_matrix_units_are_caught() {
-    on_a_large_stack(|| {
-        let (name, backend, position) = *adapters().first().expect("the tree's software driver");
-        let gpu = Gpu::open(backend, position).expect("opens");
-        caught(&gpu, name, mutants::of_matrix_units().into_iter());
-    });
+    caught(*adapters().first().expect("the tree's software driver"), mutants::of_matrix_units());
 }
 
 #[test]
@@ -86,14 +95,10 @@ fn mutants_of_matrix_units_are_caught() {
 /// All of them on the first adapter; on the other Vulkan one those whose subgroups are of another length.
 #[test]
 fn every_mutant_is_caught() {
-    on_a_large_stack(|| {
-        let vulkan = adapters().into_iter().filter(|a| a.0 != "gl");
-        for (at, (name, backend, position)) in vulkan.enumerate() {
-            let gpu = Gpu::open(backend, position).expect("opens");
-            let lanes = gpu.found().caps.lanes;
-            let common = if at == 0 { mutants::common() } else { Vec::new() };
-            let of_lanes = if matches!(lanes, 4 | 8) { mutants::of_lanes(lanes) } else { Vec::new() };
-            caught(&gpu, name, common.into_iter().chain(of_lanes));
-        }
-    });
+    for (at, adapter) in adapters().into_iter().filter(|a| a.0 != "gl").enumerate() {
+        let lanes = Gpu::open(adapter.1, adapter.2).expect("opens").found().caps.lanes;
+        let common = if at == 0 { mutants::common() } else { Vec::new() };
+        let of_lanes = if matches!(lanes, 4 | 8) { mutants::of_lanes(lanes) } else { Vec::new() };
+        caught(adapter, [common, of_lanes].concat());
+    }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use underdog::device::Profile;
 use underdog::measure::{BenchOptions, FAULT_VARIABLE, MeasureError, Selector, Several, Store, adapters, bench, local};
 use underdog::units::Seconds;
@@ -48,11 +48,19 @@ fn one(profiles: Result<Several<Profile>, MeasureError>) -> Profile {
     profiles.expect("measures").results.pop().expect("one profile")
 }
 
+/// A whole profile of the CPU executor, measured once for all tests.
+fn whole() -> &'static Profile {
+    static WHOLE: OnceLock<Profile> = OnceLock::new();
+    WHOLE.get_or_init(|| {
+        // Enough for the points of the curves on a slow machine.
+        let options = BenchOptions { budget: Seconds::new(20.0), ..options() };
+        with_environment(&[], || one(bench(&exe(), &options, &())))
+    })
+}
+
 #[test]
 fn the_cpu_executor_yields_a_verified_profile() {
-    // Enough for the points of the curves on a slow machine.
-    let options = BenchOptions { budget: Seconds::new(20.0), ..options() };
-    let profile = with_environment(&[], || one(bench(&exe(), &options, &())));
+    let profile = whole();
     assert_eq!(profile.adapter.backend, "cpu");
     assert!(profile.adapter.software);
     for kernel in ["launch", "submit", "read", "gemv", "gemm"] {
@@ -182,8 +190,7 @@ fn json(args: &[&str]) -> serde_json::Value {
 
 #[test]
 fn saved_profiles_are_compared_shape_by_shape() {
-    let options = BenchOptions { budget: Seconds::new(20.0), ..options() };
-    let profile = with_environment(&[], || one(bench(&exe(), &options, &())));
+    let profile = whole();
     let folder = tempfile::tempdir().expect("a folder");
     let save = |name: &str, profile: &Profile| {
         let path = folder.path().join(name);
@@ -201,7 +208,7 @@ fn saved_profiles_are_compared_shape_by_shape() {
     let rates =
         [&mut roofs.gemm_f32_flop_s, &mut roofs.fma_f32_flop_s, &mut roofs.read_byte_s, &mut roofs.gemv_f32_byte_s];
     rates.into_iter().flatten().for_each(|rate| *rate /= 20.0);
-    let [a, b] = [save("a.json", &profile), save("b.json", &slower)];
+    let [a, b] = [save("a.json", profile), save("b.json", &slower)];
     let run = json(&["compare-adapters", &a, &b, "-f", "json"]);
     let rows = run["rows"].as_array().expect("rows");
     let of_gemm: Vec<_> = rows.iter().filter(|r| r["kernel"] == "gemm").map(|r| r["verdict"].as_str()).collect();

@@ -15,6 +15,7 @@ use crate::kernels::{Dtype, Problem, Variant};
 use crate::measure::{self, OnVulkan};
 use crate::run::Run;
 use anyhow::{Context as _, anyhow};
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::path::Path;
 use std::process::Command;
 
@@ -40,10 +41,9 @@ pub fn isa(args: &Isa, output: &Output) -> Result<(), Failure> {
          of its instructions that multiply and add."
             .to_owned(),
     ];
-    let mut rows = Vec::new();
-    for asked in asked(args, &mut notes)? {
-        rows.extend(asked.answer(args)?);
-    }
+    // A compiler works on one core.
+    let answers = asked(args, &mut notes)?.into_par_iter().map(|asked| asked.answer(args));
+    let rows = answers.collect::<Result<Vec<_>, _>>()?.concat();
     if args.text {
         return rows.iter().try_for_each(text);
     }

@@ -3,6 +3,7 @@
 //! `measure` writes it, everything right of it only reads it. A profile is self-describing: raw samples, what was
 //! verified, which clock was used and what went wrong are all in it. Numbers are in the unit their name ends in.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the file format. A file with another one is refused with a sentence.
@@ -143,8 +144,8 @@ pub struct Case {
     pub code: Option<Code>,
 }
 
-/// What the driver's compiler made of a kernel, where it tells.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// What the driver's compiler made of a kernel, where it tells; part of every row that shows a kernel.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Code {
     /// Registers of an invocation.

@@ -8,6 +8,9 @@ use wgpu::util::DeviceExt;
 /// As f32 a NaN, as an integer 2,147,483,647: no kernel under test produces either.
 const POISON: [u8; 4] = 0x7FFF_FFFF_u32.to_le_bytes();
 
+/// Buffers up to this size, in bytes, are read back together.
+const TOGETHER: u64 = 1 << 20;
+
 /// How long some runs took.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Elapsed {
@@ -180,7 +183,7 @@ impl<'gpu> Runner<'gpu> {
     pub fn memory(&self, index: usize) -> Result<Vec<u8>, GpuError> {
         let buffer = self.buffers[0][index].as_ref();
         let buffer = buffer.ok_or_else(|| GpuError::Refused("a texture cannot be read back".into()))?;
-        let mut bytes = self.read(buffer)?;
+        let mut bytes = self.read(&[buffer])?.swap_remove(0);
         bytes.drain(..GUARD_BYTES as usize);
         bytes.truncate(self.plan.memory[index].bytes() as usize);
         Ok(bytes)
@@ -190,38 +193,50 @@ impl<'gpu> Runner<'gpu> {
     pub fn damage(&self) -> Result<Option<String>, GpuError> {
         for (copy, held) in self.buffers.iter().enumerate() {
             let checked = |index: usize| copy == 0 || self.plan.memory[index].is_input();
-            let all: Vec<(usize, &wgpu::Buffer)> = held
-                .iter()
-                .enumerate()
-                .filter_map(|(at, b)| Some((at, b.as_ref()?)))
-                .filter(|b| checked(b.0))
-                .collect();
-            for (index, buffer) in all {
-                // One at a time: a model's weights have no room twice.
-                let bytes = self.read(buffer)?;
-                let memory = &self.plan.memory[index];
-                let (before, rest) = bytes.split_at(GUARD_BYTES as usize);
-                let (data, after) = rest.split_at(padded(memory.bytes()) as usize);
-                if before.iter().chain(after).any(|&b| b != GUARD) {
-                    return Ok(Some(format!("wrote outside the buffer at binding {}", index + 1)));
-                }
-                if let Memory::Input(expected) = memory
-                    && data[..expected.len()] != expected[..]
-                {
-                    return Ok(Some(format!("changed its input at binding {}", index + 1)));
+            let held = held.iter().enumerate().filter_map(|(at, b)| Some((at, b.as_ref()?)));
+            let all: Vec<(usize, &wgpu::Buffer)> = held.filter(|b| checked(b.0)).collect();
+            let (small, large): (Vec<_>, Vec<_>) = all.into_iter().partition(|b| b.1.size() <= TOGETHER);
+            // Large ones one at a time: a model's weights have no room twice. Of small ones the waiting is what costs.
+            for some in std::iter::once(&small[..]).chain(large.chunks(1)).filter(|some| !some.is_empty()) {
+                let read = self.read(&some.iter().map(|b| b.1).collect::<Vec<_>>())?;
+                let mut all = some.iter().zip(read);
+                if let Some(damage) = all.find_map(|(&(index, _), bytes)| self.damaged(index, &bytes)) {
+                    return Ok(Some(damage));
                 }
             }
         }
         Ok(None)
     }
 
-    /// Reads a whole buffer, guards included.
-    fn read(&self, buffer: &wgpu::Buffer) -> Result<Vec<u8>, GpuError> {
-        let copy = staging(self.gpu, buffer.size());
+    /// What is wrong with a buffer as it was read, guards included.
+    fn damaged(&self, index: usize, bytes: &[u8]) -> Option<String> {
+        let memory = &self.plan.memory[index];
+        let (before, rest) = bytes.split_at(GUARD_BYTES as usize);
+        let (data, after) = rest.split_at(padded(memory.bytes()) as usize);
+        if before.iter().chain(after).any(|&b| b != GUARD) {
+            return Some(format!("wrote outside the buffer at binding {}", index + 1));
+        }
+        match memory {
+            Memory::Input(expected) if data[..expected.len()] != expected[..] => {
+                Some(format!("changed its input at binding {}", index + 1))
+            }
+            _ => None,
+        }
+    }
+
+    /// Reads whole buffers, guards included.
+    fn read(&self, buffers: &[&wgpu::Buffer]) -> Result<Vec<Vec<u8>>, GpuError> {
+        let copy = staging(self.gpu, buffers.iter().map(|b| b.size()).sum());
         let mut encoder = self.gpu.device.create_command_encoder(&Default::default());
-        encoder.copy_buffer_to_buffer(buffer, 0, &copy, 0, buffer.size());
+        let mut at = 0;
+        for buffer in buffers {
+            encoder.copy_buffer_to_buffer(buffer, 0, &copy, at, buffer.size());
+            at += buffer.size();
+        }
         self.gpu.queue.submit([encoder.finish()]);
-        map(self.gpu, &copy)
+        let mut bytes = &map(self.gpu, &copy)?[..];
+        let one = |buffer: &&wgpu::Buffer| bytes.split_off(..buffer.size() as usize).map(<[u8]>::to_vec);
+        Ok(buffers.iter().filter_map(one).collect())
     }
 }
 

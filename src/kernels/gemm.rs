@@ -86,18 +86,13 @@ pub(super) fn plan(variant: &Variant, [m, n, k]: [usize; 3], data: &Data, bands:
         .collect();
     let (mp, np, kp) =
         (m.next_multiple_of(tile.rows), n.next_multiple_of(tile.columns), k.next_multiple_of(tile.depth));
-    let (a, b) = (left(variant, data, [m, logical_k], [mp, kp]), right(variant, data, [logical_k, n], [kp, np]));
+    let a = left(variant, data, [m, logical_k], [mp, kp]);
+    let (b, scales) = right(variant, data, [logical_k, n], [kp, np]);
     let splits = variant.knob("sk").max(1) as usize;
     let [stored_m, stored_n] = stored_shape(variant, [m, n]);
     let bytes = 4 * (stored_m * stored_n) as u64;
     let mut memory = vec![a, b, Memory::Output(bytes)];
-    match variant.dtype {
-        // Its inputs come in halves, scales applied.
-        Dtype::I8 if cooperative => memory.push(floats(&pad(&data.b_scale, [1, n], [1, np]))),
-        Dtype::I8 => memory.push(floats(&[&data.a_scale[..], &data.b_scale].concat())),
-        Dtype::Q4 => memory.push(floats(&pad(&data.b_scale, [n, logical_k.div_ceil(GROUP)], [np, kp / GROUP]))),
-        _ => {}
-    }
+    memory.extend(scales);
     // Scales that are applied to a whole sum at its end do not go with parts of it.
     if splits > 1 && memory.len() > 3 && !cooperative {
         return Err(format!("{variant}: a split sum has no scales"));
@@ -216,9 +211,8 @@ fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2])
         return Memory::Input(stored(&pad(&data.a, shape, [mp, kp]), Dtype::F16));
     }
     if variant.dtype == Dtype::I8 {
-        let words = bytes_by_row(&data.a_int, shape, [mp, 4 * kp]);
-        let words = if variant.knob("ta") > 0 { transpose(&words, [mp, kp]) } else { words };
-        return Memory::Input(bytemuck::cast_slice(&words).to_vec());
+        let by_row = bytes_by_row(&data.a_int, shape, [mp, 4 * kp]);
+        return words(&if variant.knob("ta") > 0 { transpose(&by_row, [mp, kp]) } else { by_row });
     }
     let padded = pad(&data.a, shape, [mp, kp]);
     let quads = matches!(variant.family, Family::GemmRegisters | Family::GemmLanes);
@@ -239,34 +233,48 @@ fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2])
     Memory::Input(stored(&padded, variant.dtype))
 }
 
-fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]) -> Memory {
+/// B as the variant reads it, and the scales that go with integers.
+fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]) -> (Memory, Option<Memory>) {
     let [k, n] = shape;
     match variant.dtype {
+        // The other operand comes in halves, its scales applied.
         Dtype::I8 if variant.family == Family::GemmCooperative => {
             let by_column = bytes_by_row(&transpose(&data.b_int, shape), [n, k], [np, kp]);
-            return Memory::Input(bytemuck::cast_slice(&by_column).to_vec());
+            return (words(&by_column), Some(floats(&pad(&data.b_scale, [1, n], [1, np]))));
         }
         Dtype::I8 => {
             let by_column = bytes_by_row(&transpose(&data.b_int, shape), [n, k], [np, 4 * kp]);
-            return Memory::Input(bytemuck::cast_slice(&transpose(&by_column, [np, kp])).to_vec());
+            let scales = [&data.a_scale[..], &data.b_scale].concat();
+            return (words(&transpose(&by_column, [np, kp])), Some(floats(&scales)));
         }
         Dtype::Q4 => {
-            let by_column = nibbles_by_row(&transpose(&data.b_int, shape), [n, k], [np, kp]);
-            return Memory::Input(bytemuck::cast_slice(&by_column).to_vec());
+            let (weights, scales) = four_bit(&data.b_int, &data.b_scale, shape, [kp, np]);
+            return (words(&weights), Some(floats(&scales)));
         }
         _ => {}
     }
     let padded = pad(&data.b, shape, [kp, np]);
-    if variant.family == Family::GemmCooperative {
-        return Memory::Input(stored(&transpose(&padded, [kp, np]), variant.dtype));
-    }
-    if variant.knob("tex") > 0 {
-        return Memory::Texture { width: (np / 4) as u32, height: kp as u32, texels: padded };
-    }
-    Memory::Input(stored(&padded, variant.dtype))
+    let b = if variant.family == Family::GemmCooperative {
+        Memory::Input(stored(&transpose(&padded, [kp, np]), variant.dtype))
+    } else if variant.knob("tex") > 0 {
+        Memory::Texture { width: (np / 4) as u32, height: kp as u32, texels: padded }
+    } else {
+        Memory::Input(stored(&padded, variant.dtype))
+    };
+    (b, None)
+}
+
+/// 4-bit weights of one B[k, n] by column, eight along k to a word, and their scales.
+fn four_bit(weights: &[i8], scales: &[f32], [k, n]: [usize; 2], [kp, np]: [usize; 2]) -> (Vec<u32>, Vec<f32>) {
+    let words = nibbles_by_row(&transpose(weights, [k, n]), [n, k], [np, kp]);
+    (words, pad(scales, [n, k.div_ceil(GROUP)], [np, kp / GROUP]))
 }
 
 fn floats(values: &[f32]) -> Memory {
+    Memory::Input(bytemuck::cast_slice(values).to_vec())
+}
+
+fn words(values: &[u32]) -> Memory {
     Memory::Input(bytemuck::cast_slice(values).to_vec())
 }
 
@@ -288,25 +296,22 @@ pub(super) fn experts(variant: &Variant, [m, experts, n, k]: [usize; 4], data: &
     // exist.
     let a = pad(&data.a, [m, k], [m + tile.rows, kp]);
     let int4 = variant.dtype == Dtype::Q4;
-    let a = if int4 { floats(&a) } else { Memory::Input(stored(&a, variant.dtype)) };
-    let b = if int4 {
-        let words = data.b_int.chunks_exact(k * n);
-        let words = words.flat_map(|b| nibbles_by_row(&transpose(b, [k, n]), [n, k], [np, kp])).collect::<Vec<_>>();
-        Memory::Input(bytemuck::cast_slice(&words).to_vec())
+    let a = Memory::Input(stored(&a, variant.dtype));
+    let (b, scales) = if int4 {
+        let each = data.b_int.chunks_exact(k * n).zip(data.b_scale.chunks_exact(n * k.div_ceil(GROUP)));
+        let all: Vec<_> = each.map(|(weights, scales)| four_bit(weights, scales, [k, n], [kp, np])).collect();
+        let (weights, scales): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        (words(&weights.concat()), Some(floats(&scales.concat())))
     } else {
         let values: Vec<f32> = data.b.chunks_exact(k * n).flat_map(|b| pad(b, [k, n], [kp, np])).collect();
-        Memory::Input(stored(&values, variant.dtype))
+        (Memory::Input(stored(&values, variant.dtype)), None)
     };
     let tallest = data.first_row.windows(2).map(|w| w[1] - w[0]).max().unwrap_or(0) as usize;
     let [tx, ty] = [np / tile.columns, tallest.div_ceil(tile.rows).max(1)];
     let ldb = if int4 { kp } else { np };
-    let rows = Memory::Input(bytemuck::cast_slice(&data.first_row).to_vec());
+    let rows = words(&data.first_row);
     let mut memory = vec![a, b, Memory::Output(4 * (m * n) as u64)];
-    if int4 {
-        let groups = k.div_ceil(GROUP);
-        let scales = data.b_scale.chunks_exact(n * groups);
-        memory.push(floats(&scales.flat_map(|s| pad(s, [n, groups], [np, kp / GROUP])).collect::<Vec<_>>()));
-    }
+    memory.extend(scales);
     memory.push(rows);
     let bindings = (0..memory.len()).collect();
     let params = [m, n, kp, kp, ldb, 0, 0, kp, kp, tx, ty].map(|x| x as u32).to_vec();

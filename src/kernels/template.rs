@@ -4,9 +4,9 @@ use super::Variant;
 use fnv::FnvHasher;
 use include_dir::{Dir, include_dir};
 use minijinja::{Environment, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 static SHADERS: Dir = include_dir!("$CARGO_MANIFEST_DIR/shaders");
 
@@ -31,6 +31,19 @@ fn environment() -> &'static Environment<'static> {
 ///
 /// Errors carry the template's name and line; they are defects of this crate, never of an input.
 pub fn render(name: &str, variant: &Variant, defaults: &[&str], extra: &[(&str, u32)]) -> Result<String, String> {
+    // Shapes are uniforms, so a source serves every plan of its variant; filling in an unrolled kernel takes milliseconds.
+    static FINISHED: OnceLock<Mutex<HashMap<String, String>>> = OnceLock::new();
+    let finished = || FINISHED.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
+    let key = format!("{name} {variant} {extra:?}");
+    if let Some(source) = finished().get(&key) {
+        return Ok(source.clone());
+    }
+    let source = fill(name, variant, defaults, extra)?;
+    finished().insert(key, source.clone());
+    Ok(source)
+}
+
+fn fill(name: &str, variant: &Variant, defaults: &[&str], extra: &[(&str, u32)]) -> Result<String, String> {
     let mut values: BTreeMap<&str, Value> = defaults.iter().map(|&name| (name, Value::from(0))).collect();
     values.extend(variant.knobs().map(|(name, value)| (name, Value::from(value))));
     values.extend(extra.iter().map(|&(name, value)| (name, Value::from(value))));

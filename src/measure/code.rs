@@ -68,8 +68,8 @@ impl Codes {
             Some(worker) => self.worker.insert(worker),
             None => self.worker.insert(Worker::start(&self.exe, target, &[]).ok()?),
         };
-        match worker.ask(&Request::Judge(self.position, vec![variant.clone()]), DEADLINE) {
-            Ok(Reply::Judged(mut judged)) if judged.len() == 1 => judged.swap_remove(0),
+        match worker.ask(&Request::Judge(self.position, variant.clone()), DEADLINE) {
+            Ok(Reply::Judged(judged)) => judged.map(|told| *told),
             answer => {
                 self.worker = None;
                 self.deaths += 1;

@@ -1,7 +1,7 @@
 //! The ladder: what each rung of tuning is worth on an adapter, from a profile.
 
 use crate::device::Profile;
-use crate::device::profile::{Case, Roofs, Rung};
+use crate::device::profile::{Case, Code, Roofs, Rung};
 use crate::device::sheet::Library;
 use crate::precision::Precision;
 use crate::provenance::Provenance;
@@ -42,13 +42,9 @@ pub struct LadderRow {
     /// for what computes, of the streaming read and the best kernel for what moves bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_of_roof: Option<f64>,
-    /// Share of the peak that the rung's machine code allows before any memory stalls; absent where the driver's compiler
-    /// does not tell. How far the code itself is from the roof.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code_allows: Option<f64>,
-    /// Registers of an invocation that went to memory; absent likewise.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spills: Option<u64>,
+    /// The rung's machine code, where the driver's compiler tells: how far the code itself is from the roof.
+    #[serde(flatten)]
+    pub code: Code,
     /// Times faster than the next slower rung, geometric mean over the shapes both were timed on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain_over_below: Option<f64>,
@@ -85,7 +81,7 @@ pub fn ladder(profile: &Profile, libraries: &[Library]) -> Vec<LadderRow> {
 }
 
 fn row(profile: &Profile, rung: &Rung) -> LadderRow {
-    let code = profile.cases.iter().find(|c| c.variant == rung.variant).and_then(|c| c.code.as_ref());
+    let case = profile.cases.iter().find(|c| c.variant == rung.variant);
     LadderRow {
         adapter: profile.adapter.name.clone(),
         kernel: rung.kernel.clone(),
@@ -100,8 +96,7 @@ fn row(profile: &Profile, rung: &Rung) -> LadderRow {
         gflops: rung.flop_s.map(|r| r / 1e9),
         gb_s: rung.byte_s.map(|r| r / 1e9),
         share_of_roof: rung.share_of_roof,
-        code_allows: code.and_then(|c| c.ceiling),
-        spills: code.and_then(|c| c.spills),
+        code: case.and_then(|c| c.code.clone()).unwrap_or_default(),
         gain_over_below: rung.gain_over_below,
         gain_over_naive: rung.gain_over_naive,
         api_tax: None,
@@ -132,8 +127,7 @@ fn above(profile: &Profile, best: &Rung, naive: Option<&Rung>, library: &Library
         gflops: Some(theirs / 1e9),
         gb_s: None,
         share_of_roof: None,
-        code_allows: None,
-        spills: None,
+        code: Code::default(),
         gain_over_below: Some(theirs / ours),
         gain_over_naive: naive.and_then(|n| n.flop_s).map(|n| theirs / n),
         api_tax: Some(theirs / ours),

@@ -81,8 +81,8 @@ pub enum Request {
     Verify(Job),
     /// Runs many ops as one stream.
     Step(Vec<Op>),
-    /// What the compiler of the driver's device at a position makes of variants. Nothing is opened for work.
-    Judge(usize, Vec<Variant>),
+    /// What the compiler of the driver's device at a position makes of a variant. Nothing is opened for work.
+    Judge(usize, Variant),
 }
 
 /// From worker to parent.
@@ -101,8 +101,8 @@ pub enum Reply {
     Step(StepTimes),
     /// Answer to `Verify`: every gate passed.
     Verified,
-    /// Answer to `Judge`: of each variant, where the compiler took it.
-    Judged(Vec<Option<Judgement>>),
+    /// Answer to `Judge`, where the compiler took the variant.
+    Judged(Option<Box<Judgement>>),
     /// The adapter cannot run it. Not a fault.
     Unavailable(String),
     /// It ran and its output, a guard or an input is wrong.

@@ -1,7 +1,7 @@
 //! The rows of `bench`: one per timed case of a profile.
 
 use crate::device::Profile;
-use crate::device::profile::Case;
+use crate::device::profile::{Case, Code};
 use crate::stats::quantile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,18 +58,9 @@ pub struct BenchRow {
     pub clock: String,
     /// Time of the first dispatch, compilation included, s.
     pub first_s: f64,
-    /// Registers of an invocation, where the driver's compiler tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub registers: Option<u64>,
-    /// Registers that went to memory.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spills: Option<u64>,
-    /// Share of the peak that its machine code allows, before any memory stalls.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code_allows: Option<f64>,
-    /// What sets that share.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub code_limit: Option<String>,
+    /// Its machine code, where the driver's compiler tells.
+    #[serde(flatten)]
+    pub code: Code,
     /// The stopping criterion that was not met.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unmet: Option<String>,
@@ -86,7 +77,6 @@ fn row(profile: &Profile, case: &Case) -> BenchRow {
             && c.rung.as_deref() == Some("naive")
     };
     let tenth = |q: f64| quantile(&case.samples_s, q).unwrap_or(case.time_s_median);
-    let code = case.code.clone().unwrap_or_default();
     let rate = |amount: f64| (amount > 0.0).then(|| amount / case.time_s_median / 1e9);
     BenchRow {
         adapter: profile.adapter.name.clone(),
@@ -111,10 +101,7 @@ fn row(profile: &Profile, case: &Case) -> BenchRow {
         rung: case.rung.clone(),
         clock: case.clock.clone(),
         first_s: case.first_s,
-        registers: code.registers,
-        spills: code.spills,
-        code_allows: code.ceiling,
-        code_limit: code.ceiling_by,
+        code: case.code.clone().unwrap_or_default(),
         unmet: case.unmet.clone(),
     }
 }

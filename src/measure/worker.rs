@@ -94,8 +94,8 @@ impl Worker {
                 }
                 Err(error) => Reply::Failed(error.to_string()),
             },
-            Request::Judge(position, variants) => match Compiler::open(position) {
-                Ok(compiler) => Reply::Judged(variants.iter().map(|v| isa::of_variant(&compiler, v)).collect()),
+            Request::Judge(position, variant) => match Compiler::open(position) {
+                Ok(compiler) => Reply::Judged(isa::of_variant(&compiler, &variant).map(Box::new)),
                 Err(why) => Reply::Unavailable(why.to_string()),
             },
             Request::Time(job) => reply(self.job(&job, true)),

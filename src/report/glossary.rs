@@ -35,7 +35,7 @@ const TERMS: &[(&str, &str, &str)] = &[
     ),
     (
         "code allows",
-        "code_allows",
+        "\"ceiling\":",
         "Share of the adapter's peak that a kernel's machine code allows by the slowest pipe, before any memory stalls, as the driver's own compiler tells it. What is missing to 1 is the code's debt.",
     ),
     (

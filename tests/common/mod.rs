@@ -16,7 +16,9 @@ const SWIFTSHADER: [&str; 3] = [
     "/opt/google/chrome/vk_swiftshader_icd.json",
 ];
 /// Part of the name of an adapter to test besides: a GPU.
-const GIVEN: &str = "UNDERDOG_TEST_ADAPTER";
+pub const GIVEN: &str = "UNDERDOG_TEST_ADAPTER";
+/// What it is called among [`adapters`].
+pub const THE_GIVEN: &str = "the given adapter";
 const LAVAPIPE: &str = "/usr/share/vulkan/icd.d/lvp_icd.x86_64.json";
 
 /// Makes SwiftShader visible beside lavapipe. Must run before anything loads a Vulkan driver.
@@ -58,7 +60,7 @@ pub fn adapters() -> Vec<(&'static str, &'static str, usize)> {
         let one = |backend| list(backend).iter().find(matches).map(|f| (backend, f.position));
         let (backend, position) =
             ["vulkan", "metal", "dx12", "gl"].into_iter().find_map(one).unwrap_or_else(|| panic!("no {given} is here"));
-        found.insert(0, ("the given adapter", backend, position));
+        found.insert(0, (THE_GIVEN, backend, position));
     }
     found
 }
@@ -102,9 +104,12 @@ pub fn able(variant: &Variant, problem: Problem, caps: &Caps) -> bool {
     legal::legal(variant, problem, caps).is_ok()
 }
 
-/// naga needs more stack for unrolled kernels than a test thread has.
+/// naga needs more stack for unrolled kernels than a test thread has, bytes.
+pub const STACK: usize = 64 << 20;
+
+/// Runs on a thread with that.
 pub fn on_a_large_stack(work: impl FnOnce() + Send + 'static) {
-    let thread = std::thread::Builder::new().stack_size(64 << 20).spawn(work).expect("a thread");
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(work).expect("a thread");
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
     }
