@@ -214,12 +214,16 @@ fn cases(
     problems.splice(at..at, curves::batches(found).into_iter().map(point));
     problems.extend(curves::problems(found, depth).into_iter().map(point));
     session.progress.stage(&format!("{} ({})", found.identity.name, found.identity.backend), problems.len() as u64);
+    // Cases there were at the last look at the anchor.
+    let mut looked = None;
     for (at, &((problem, dtype), point)) in problems.iter().enumerate() {
         if session.stopped() {
             break;
         }
-        if at % ANCHOR_EVERY == 0 {
+        // Between problems that the budget leaves out there is nothing to look at.
+        if at % ANCHOR_EVERY == 0 && looked != Some(session.cases.len()) {
             anchor.extend(anomalies::beat(session, started)?);
+            looked = Some(session.cases.len());
         }
         let left = session.options.budget.get() - started.elapsed().as_secs_f64();
         let cost = |at: usize| {
@@ -237,7 +241,9 @@ fn cases(
         }
         session.progress.step(&problem.to_string());
     }
-    anchor.extend(anomalies::beat(session, started)?);
+    if looked != Some(session.cases.len()) {
+        anchor.extend(anomalies::beat(session, started)?);
+    }
     Ok(())
 }
 

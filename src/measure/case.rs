@@ -12,6 +12,8 @@ use std::time::Instant;
 
 /// One submission stays under this, well below the shortest watchdog (i915: 0.64 s).
 const SUBMISSION_S: f64 = 0.2;
+/// A run that takes longer, s, is not run only to learn more about it.
+const LONG_S: f64 = 4.0 * SUBMISSION_S;
 /// A sample lasts at least this long where runs are short, so that the clock's own cost does not count.
 const SAMPLE_S: f64 = 0.02;
 /// A batch this long decides whether the device's timestamps agree with the wall clock.
@@ -38,19 +40,20 @@ pub fn time(
 ) -> Result<Case, Refusal> {
     stage("calibrating");
     let pace = pace(job.problem, session)?;
-    let rejected = if pace.pieces > 1 || job.rule.ranks() { Some(None) } else { timestamps_disagree(session, &pace)? };
+    let by_wall = pace.pieces > 1 || pace.run_s >= LONG_S || job.rule.ranks();
+    let rejected = if by_wall { Some(None) } else { timestamps_disagree(session, &pace)? };
     let gpu_clock = rejected.is_none();
     stage("sampling");
     let (mut samples, started) = (Vec::new(), Instant::now());
     session.poison()?;
     let mut first_output = None;
     while !job.rule.done(&samples, started.elapsed().as_secs_f64()) {
-        let elapsed = session.run(pace.runs)?;
-        samples.push(sample(elapsed, gpu_clock)? / f64::from(pace.runs));
-        if first_output.is_none() {
+        if samples.len() == 1 {
             first_output = Some(session.output()?);
             session.poison()?;
         }
+        let elapsed = session.run(pace.runs)?;
+        samples.push(sample(elapsed, gpu_clock)? / f64::from(pace.runs));
         if pace.pieces > 1 {
             stage("sampling");
         }
@@ -102,13 +105,13 @@ fn pace(problem: Problem, session: &mut dyn Session) -> Result<Pace, Refusal> {
         return Ok(Pace { runs: 1, pieces, run_s });
     }
     // Narrow bands leave units idle, so the probe says too much; a whole run corrects it where it costs little.
-    if run_s < 4.0 * SUBMISSION_S {
+    if run_s < LONG_S {
         run_s = session.run(1)?.wall_s;
         if cut(run_s) < pieces {
             pieces = session.cut(cut(run_s))?;
         }
     }
-    if pieces > 1 {
+    if pieces > 1 || run_s >= LONG_S {
         return Ok(Pace { runs: 1, pieces, run_s });
     }
     // A handful of runs warms clocks and caches and gives the pace its second look.
