@@ -55,13 +55,18 @@
 var<workgroup> at: array<{{ "E4" if av else "E" }}, {{ alen }}>;
 var<workgroup> bt: array<{{ "f32" if int4 else T }}, {{ blen }}>;
 
+{# Two textures whose tiles are equally wide are walked by one index. #}
+{% set ib = "ia" if tex and across_a == across_b else "ib" %}
+
 {# Where this invocation's first values of a tile lie; the others are whole strides behind, the next tile one step. #}
 {% macro start(k) %}
 {% if tex %}
     let xa = row0 / 4u + t % {{ across_a }}u;
     let xb = (column0 + bplane) / 4u + t % {{ across_b }}u;
     var ia = {{ k }} + t / {{ across_a }}u;
+{% if ib != "ia" %}
     var ib = {{ k }} + t / {{ across_b }}u;
+{% endif %}
 {% else %}
 {% if av %}
     var ia = (({{ k }} + t / {{ bm // 4 }}u) * p.lda + row0) / 4u + t % {{ bm // 4 }}u;
@@ -87,7 +92,7 @@ var<workgroup> bt: array<{{ "f32" if int4 else T }}, {{ blen }}>;
         ra{{ l }} = {{ texel("a", "vec2(xa, ia + " ~ (l * threads // across_a) ~ "u)") }};
 {% endfor %}
 {% for l in range(bloads) %}
-        rb{{ l }} = {{ texel("b", "vec2(xb, ib + " ~ (l * threads // across_b) ~ "u)") }};
+        rb{{ l }} = {{ texel("b", "vec2(xb, " ~ ib ~ " + " ~ (l * threads // across_b) ~ "u)") }};
 {% endfor %}
 {% else %}
 {% for l in range(aloads) %}
@@ -104,7 +109,9 @@ var<workgroup> bt: array<{{ "f32" if int4 else T }}, {{ blen }}>;
 {# To the next tile, or by "more * " to the same where there is none. #}
 {% macro advance(by) %}
         ia += {{ by }}{% if tex %}{{ bk }}u{% elif ta %}{{ bk }}u * aline{% else %}{{ bk // wide }}u{% endif %};
+{% if ib != "ia" %}
         ib += {{ by }}{% if tex %}{{ bk }}u{% elif int4 %}{{ bk // 8 }}u{% else %}{{ bk }}u * bline{% endif %};
+{% endif %}
 {% endmacro %}
 
 {# A fetched element as it stands in a tile. #}
@@ -155,7 +162,7 @@ var<workgroup> bt: array<{{ "f32" if int4 else T }}, {{ blen }}>;
             {
 {% if av %}
 {% for i in range(tm // 4) %}
-            let av{{ i }} = {{ S4 }}(at[(kk + {{ u }}u) * {{ arow // 4 }}u + mine_y / 4u + {{ i }}u]);
+            let av{{ i }} = {{ S4 }}(at[(kk + {{ u }}u) * {{ arow // 4 }}u + quad_y + {{ i }}u]);
 {% for x in range(4) %}
             let a{{ 4 * i + x }} = av{{ i }}[{{ x }}];
 {% endfor %}
@@ -220,6 +227,9 @@ fn main(
 {% endif %}
     let mine_x = t % {{ tx }}u;
     let mine_y = t / {{ tx }}u * {{ tm }}u;
+{% if av %}
+    let quad_y = t / {{ tx }}u * {{ tm // 4 }}u;
+{% endif %}
 {% for i in range(tm) %}{% for j in range(tn) %}
     var s{{ i }}_{{ j }} = {{ S }}();
 {% endfor %}{% endfor %}

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{adapters, check, on_a_large_stack};
+use common::{STACK, adapters, check};
 use underdog::gpu::Gpu;
 use underdog::kernels::{Data, Dtype, Family, Fill, Problem, Variant, legal, plan, space, twin};
 
@@ -39,39 +39,44 @@ fn of_other_lengths(variants: &[Variant], dtype: Dtype) -> Vec<Variant> {
     parsed.filter(|v| plan(v, problem, &sample, 1).is_ok()).step_by(3).collect()
 }
 
+/// Each type has a thread and a device: a driver compiles on one core, each kernel for seconds.
 #[test]
 #[ignore = "runs where a driver has matrix units"]
 fn products_of_matrix_units_on_every_pair_of_lengths() {
-    on_a_large_stack(|| {
-        let (_, backend, position) = *adapters().first().expect("the tree's software driver");
-        let gpu = Gpu::open(backend, position).expect("opens");
+    let (_, backend, position) = *adapters().first().expect("the tree's software driver");
+    std::thread::scope(|scope| {
         for dtype in TYPES {
-            let variants = cooperative(&gpu, dtype);
-            let others = of_other_lengths(&variants, dtype);
-            // Parts of a sum, more of them than some sums have tiles.
-            let split = variants.iter().step_by(2).map(|v| v.clone().with("sk", 3)).collect::<Vec<_>>();
-            assert!(variants.len() >= 3 && others.len() >= 2, "{dtype}: {variants:?}, {others:?}");
-            for (at, m) in LENGTHS.into_iter().enumerate() {
-                for (by, n) in LENGTHS.into_iter().enumerate() {
-                    let k = LENGTHS[(at + by) % LENGTHS.len()];
-                    let problem = Problem::Gemm { m, n, k };
-                    let fill = if (at + by) % 2 == 0 { Fill::Exact } else { Fill::Real };
-                    let seed = (at * LENGTHS.len() + by) as u64;
-                    let data = Data::new(problem, dtype, fill, seed);
-                    let truth = twin::truth(problem, dtype, &data);
-                    // Halves on every pair; what differs from them in few lines, on every length of each side, and what
-                    // differs in who does what, on the longest.
-                    let diagonal = (at + by) % LENGTHS.len() == 0;
-                    let longest = diagonal && at + by == LENGTHS.len();
-                    let whole = variants.iter().filter(|_| dtype == Dtype::F16 || diagonal);
-                    for variant in whole.chain(others.iter().chain(&split).filter(|_| longest)) {
-                        check(&gpu, variant, problem, &data, &truth, fill)
-                            .unwrap_or_else(|why| panic!("{variant}, {problem}: {why}"));
-                    }
-                }
-            }
+            let work = move || on_every_pair_of_lengths(&Gpu::open(backend, position).expect("opens"), dtype);
+            std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work).expect("a thread");
         }
     });
+}
+
+fn on_every_pair_of_lengths(gpu: &Gpu, dtype: Dtype) {
+    let variants = cooperative(gpu, dtype);
+    let others = of_other_lengths(&variants, dtype);
+    // Parts of a sum, more of them than some sums have tiles.
+    let split = variants.iter().step_by(2).map(|v| v.clone().with("sk", 3)).collect::<Vec<_>>();
+    assert!(variants.len() >= 3 && others.len() >= 2, "{dtype}: {variants:?}, {others:?}");
+    for (at, m) in LENGTHS.into_iter().enumerate() {
+        for (by, n) in LENGTHS.into_iter().enumerate() {
+            let k = LENGTHS[(at + by) % LENGTHS.len()];
+            let problem = Problem::Gemm { m, n, k };
+            let fill = if (at + by) % 2 == 0 { Fill::Exact } else { Fill::Real };
+            let seed = (at * LENGTHS.len() + by) as u64;
+            let data = Data::new(problem, dtype, fill, seed);
+            let truth = twin::truth(problem, dtype, &data);
+            // Halves on every pair; what differs from them in few lines, on every length of each side, and what differs in
+            // who does what, on the longest.
+            let diagonal = (at + by) % LENGTHS.len() == 0;
+            let longest = diagonal && at + by == LENGTHS.len();
+            let whole = variants.iter().filter(|_| dtype == Dtype::F16 || diagonal);
+            for variant in whole.chain(others.iter().chain(&split).filter(|_| longest)) {
+                check(gpu, variant, problem, &data, &truth, fill)
+                    .unwrap_or_else(|why| panic!("{variant}, {problem}: {why}"));
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A plan's memory on a device: buffers between guard words and textures, refused before anything is allocated that
 //! the adapter or the host cannot hold.
 
-use super::{Gpu, GpuError, Memory, Plan};
+use super::{Gpu, GpuError, Memory, Plan, Texels};
 
 /// Words of guard before and after every buffer; 256 bytes is the strictest binding alignment there is.
 pub(super) const GUARD_BYTES: u64 = 256;
@@ -22,7 +22,10 @@ impl Resource {
                 mip_level_count: 1,
                 sample_count: 1,
                 dimension: wgpu::TextureDimension::D2,
-                format: wgpu::TextureFormat::Rgba32Float,
+                format: match texels {
+                    Texels::Floats(_) => wgpu::TextureFormat::Rgba32Float,
+                    Texels::Words(_) => wgpu::TextureFormat::Rgba32Uint,
+                },
                 usage: wgpu::TextureUsages::STORAGE_BINDING
                     | wgpu::TextureUsages::TEXTURE_BINDING
                     | wgpu::TextureUsages::COPY_DST,
@@ -31,7 +34,7 @@ impl Resource {
             let texture = gpu.device.create_texture(&descriptor);
             let layout =
                 wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(16 * width), rows_per_image: None };
-            gpu.queue.write_texture(texture.as_image_copy(), bytemuck::cast_slice(texels), layout, size);
+            gpu.queue.write_texture(texture.as_image_copy(), texels.bytes(), layout, size);
             return Self::Texture(texture.create_view(&Default::default()));
         }
         let (size, buffer) = (memory.bytes(), allocate(gpu, padded(memory.bytes())));

@@ -20,5 +20,5 @@ mod trusted;
 pub use adapter::{Caps, Driver, Found, Identity, drivers, list, unloadable};
 pub use device::{Checks, Gpu, GpuError};
 pub use executable::{Compiler, Executable, Silent};
-pub use plan::{Memory, Plan, Program, Step};
+pub use plan::{Memory, Plan, Program, Step, Texels};
 pub use runner::{Elapsed, Runner};

@@ -29,14 +29,14 @@ pub struct Program {
 pub enum Memory {
     /// Read by kernels, never written; checked to be unchanged afterwards.
     Input(Vec<u8>),
-    /// An input as `rgba32float` texels, row by row; `texels` has `4 * width * height` values.
+    /// An input as texels of four values, row by row; there are `4 * width * height` values.
     Texture {
         /// Texels in a row.
         width: u32,
         /// Rows.
         height: u32,
         /// Four values a texel.
-        texels: Vec<f32>,
+        texels: Texels,
     },
     /// Written and read by kernels; starts as poison.
     Scratch(u64),
@@ -44,12 +44,31 @@ pub enum Memory {
     Output(u64),
 }
 
+/// What a texture holds.
+#[derive(Debug, Clone)]
+pub enum Texels {
+    /// `rgba32float`.
+    Floats(Vec<f32>),
+    /// `rgba32uint`.
+    Words(Vec<u32>),
+}
+
+impl Texels {
+    /// As they lie in memory.
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Floats(values) => bytemuck::cast_slice(values),
+            Self::Words(words) => bytemuck::cast_slice(words),
+        }
+    }
+}
+
 impl Memory {
     /// Size in bytes.
     pub fn bytes(&self) -> u64 {
         match self {
             Self::Input(data) => data.len() as u64,
-            Self::Texture { texels, .. } => 4 * texels.len() as u64,
+            Self::Texture { texels, .. } => texels.bytes().len() as u64,
             Self::Scratch(bytes) | Self::Output(bytes) => *bytes,
         }
     }

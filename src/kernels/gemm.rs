@@ -4,7 +4,7 @@ use super::data::{Data, bytes_by_row, nibbles_by_row, pad, stored, transpose};
 use super::limits::SLICE;
 use super::problem::GROUP;
 use super::{Dtype, Family, Variant, template};
-use crate::gpu::{Memory, Plan, Program, Step};
+use crate::gpu::{Memory, Plan, Program, Step, Texels};
 
 /// What one workgroup covers: rows and columns of C, and the multiple of k its loop advances by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,8 +135,10 @@ fn whole_loads(variant: &Variant) -> Result<(), String> {
     if knob("wd") > 0 && !(variant.dtype == Dtype::F16 && knob("v4") > 0 && knob("ta") > 0) {
         return Err(format!("{variant}: four halves of A's columns are widened at once"));
     }
-    if knob("tex") > 0 && !(variant.dtype == Dtype::F32 && knob("v4") > 0 && knob("ta") > 0) {
-        return Err(format!("{variant}: textures hold four f32 of A's columns"));
+    if knob("tex") > 0
+        && !(matches!(variant.dtype, Dtype::F32 | Dtype::I8) && knob("v4") > 0 && knob("ta") > 0 && knob("tex") < 2)
+    {
+        return Err(format!("{variant}: textures hold four f32 or words of A's columns"));
     }
     let whole = |values: u32, wide: u32| values > 0 && values.is_multiple_of(threads * wide);
     if whole(knob("bm") * knob("bk"), wide) && whole(knob("bn") * knob("bk"), columns_wide) {
@@ -212,19 +214,20 @@ fn left(variant: &Variant, data: &Data, shape: [usize; 2], [mp, kp]: [usize; 2])
     }
     if variant.dtype == Dtype::I8 {
         let by_row = bytes_by_row(&data.a_int, shape, [mp, 4 * kp]);
-        return words(&if variant.knob("ta") > 0 { transpose(&by_row, [mp, kp]) } else { by_row });
+        let laid = if variant.knob("ta") > 0 { transpose(&by_row, [mp, kp]) } else { by_row };
+        return words_or_texels(variant, laid, mp);
     }
     let padded = pad(&data.a, shape, [mp, kp]);
     let quads = matches!(variant.family, Family::GemmRegisters | Family::GemmLanes);
     if quads {
         let packed = row_quads(&padded, [mp, kp]);
         if variant.knob("tex") > 0 {
-            return Memory::Texture { width: kp as u32, height: (mp / 4) as u32, texels: packed };
+            return Memory::Texture { width: kp as u32, height: (mp / 4) as u32, texels: Texels::Floats(packed) };
         }
         return Memory::Input(stored(&packed, variant.dtype));
     }
     if variant.knob("tex") > 0 {
-        let texels = transpose(&padded, [mp, kp]);
+        let texels = Texels::Floats(transpose(&padded, [mp, kp]));
         return Memory::Texture { width: (mp / 4) as u32, height: kp as u32, texels };
     }
     if variant.knob("ta") > 0 {
@@ -245,7 +248,7 @@ fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]
         Dtype::I8 => {
             let by_column = bytes_by_row(&transpose(&data.b_int, shape), [n, k], [np, 4 * kp]);
             let scales = [&data.a_scale[..], &data.b_scale].concat();
-            return (words(&transpose(&by_column, [np, kp])), Some(floats(&scales)));
+            return (words_or_texels(variant, transpose(&by_column, [np, kp]), np), Some(floats(&scales)));
         }
         Dtype::Q4 => {
             let (weights, scales) = four_bit(&data.b_int, &data.b_scale, shape, [kp, np]);
@@ -257,7 +260,7 @@ fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]
     let b = if variant.family == Family::GemmCooperative {
         Memory::Input(stored(&transpose(&padded, [kp, np]), variant.dtype))
     } else if variant.knob("tex") > 0 {
-        Memory::Texture { width: (np / 4) as u32, height: kp as u32, texels: padded }
+        Memory::Texture { width: (np / 4) as u32, height: kp as u32, texels: Texels::Floats(padded) }
     } else {
         Memory::Input(stored(&padded, variant.dtype))
     };
@@ -268,6 +271,15 @@ fn right(variant: &Variant, data: &Data, shape: [usize; 2], [kp, np]: [usize; 2]
 fn four_bit(weights: &[i8], scales: &[f32], [k, n]: [usize; 2], [kp, np]: [usize; 2]) -> (Vec<u32>, Vec<f32>) {
     let words = nibbles_by_row(&transpose(weights, [k, n]), [n, k], [np, kp]);
     (words, pad(scales, [n, k.div_ceil(GROUP)], [np, kp / GROUP]))
+}
+
+/// Words in rows of so many, as the variant reads them.
+fn words_or_texels(variant: &Variant, values: Vec<u32>, row: usize) -> Memory {
+    if variant.knob("tex") == 0 {
+        return words(&values);
+    }
+    let [width, height] = [row / 4, values.len() / row].map(|x| x as u32);
+    Memory::Texture { width, height, texels: Texels::Words(values) }
 }
 
 fn floats(values: &[f32]) -> Memory {

@@ -4,7 +4,7 @@ use super::data::{Data, pad, stored, transpose};
 use super::limits::SLICE;
 use super::problem::GROUP;
 use super::{Dtype, Family, Variant, template, units};
-use crate::gpu::{Memory, Plan, Program, Step};
+use crate::gpu::{Memory, Plan, Program, Step, Texels};
 
 const KNOBS: &[&str] = &["wx", "v4", "tex", "l", "sg", "r", "u", "nv"];
 
@@ -56,7 +56,7 @@ pub(super) fn plan(variant: &Variant, [n, k]: [usize; 2], data: &Data) -> Result
         let x = pad(&data.a, [1, k], [1, kp]);
         let memory = |width: usize, height: usize, texels: Vec<f32>| match variant.knob("tex") {
             0 => Memory::Input(stored(&texels, variant.dtype)),
-            _ => Memory::Texture { width: width as u32, height: height as u32, texels },
+            _ => Memory::Texture { width: width as u32, height: height as u32, texels: Texels::Floats(texels) },
         };
         (memory(width, height, weights), memory(kp / 4, 1, x), None)
     };

@@ -72,8 +72,12 @@ fn gemm(dtype: Dtype, caps: &Caps) -> Vec<Rung> {
                 tiled(dtype, [64, 64, 16, 4, 4], &[("v4", 1), ("ta", 1)]),
             ];
             if !caps.software {
+                let deep = [("v4", 1), ("ta", 1), ("ku", 32)];
                 packed.push(tiled(dtype, [256, 128, 32, 16, 8], &[("v4", 1), ("ta", 1), ("pf", 1), ("ku", 32)]));
-                packed.push(tiled(dtype, [256, 128, 32, 16, 8], &[("v4", 1), ("ta", 1), ("ku", 32)]));
+                packed.push(tiled(dtype, [256, 128, 32, 16, 8], &deep));
+                // A texture's loads need no checks.
+                let textured = [&deep[..], &[("tex", SAMPLED)]].concat();
+                packed.extend([[256, 128, 32, 16, 8], [256, 256, 32, 16, 8]].map(|b| tiled(dtype, b, &textured)));
                 packed.push(tiled(dtype, [256, 128, 16, 16, 8], &[("v4", 1), ("ta", 1), ("pf", 1), ("ku", 16)]));
             }
             let mut rungs = vec![

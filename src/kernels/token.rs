@@ -3,7 +3,7 @@
 use super::data::{Data, pad, stored};
 use super::limits::SLICE;
 use super::{Dtype, Family, Variant, template, units};
-use crate::gpu::{Memory, Plan, Program, Step};
+use crate::gpu::{Memory, Plan, Program, Step, Texels};
 
 pub(super) fn sources(variant: &Variant) -> Result<Vec<(&'static str, String)>, String> {
     let name = variant.family.name();
@@ -159,7 +159,10 @@ pub(super) fn attention_lanes(variant: &Variant, shape: [usize; 5], data: &Data)
     let cache = Cache { context, planes: kv_heads, dim, tokens, unit };
     let input = |texels: Vec<f32>, width: usize| match variant.knob("tex") {
         0 => Memory::Input(stored(&texels, variant.dtype)),
-        _ => Memory::Texture { width: width as u32, height: (texels.len() / 4 / width) as u32, texels },
+        _ => {
+            let height = (texels.len() / 4 / width) as u32;
+            Memory::Texture { width: width as u32, height, texels: Texels::Floats(texels) }
+        }
     };
     let q = if variant.knob("tex") == 0 { floats(&q) } else { input(q, dim) };
     let mut memory = vec![q];

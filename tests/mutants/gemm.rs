@@ -109,7 +109,7 @@ pub const PREFETCHED: &[Patch] = &[
     ("wrong lane of a quad", "let a1 = av0[1];", "let a1 = av0[0];"),
     ("wrong lane of a quad", "let b3 = bv0[3];", "let b3 = bv0[2];"),
     ("wrong quad", "let b4 = bv1[0];", "let b4 = bv0[0];"),
-    ("wrong tile of A", "mine_y / 4u + 0u]", "mine_y / 4u + 1u]"),
+    ("wrong tile of A", "quad_y + 0u]", "quad_y + 1u]"),
     ("wrong tile of B", "let column0 = tile.x * 64u;", "let column0 = tile.x * 128u;"),
     ("no tail guard", "if row < last {", "{"),
     ("no tail guard", "if column < p.n {", "{"),
