@@ -3,7 +3,7 @@
 //! Every number is tried from one on, each in every layout that has so many devices, until one serves; nothing says that
 //! two devices serve what one does not. The load is the scenario's users at a time, or its requests a day.
 
-use super::compare;
+use super::choose::choose;
 use super::layouts::{MOST_DEVICES, of_count};
 use super::row::{CompareRow, device_row};
 use crate::estimate::{Calibration, Compiled, Unanswerable};
@@ -50,7 +50,7 @@ fn search(
             }
         }
         let mut rows: Vec<CompareRow> = tried.iter().map(|(_, row)| row.clone()).collect();
-        compare::choose(&mut rows, plan);
+        choose(&mut rows, plan);
         if let Some(index) = rows.iter().position(|row| row.chosen) {
             return Ok((Fewest::Found, tried[index].0));
         }

@@ -2,6 +2,7 @@
 
 mod bill;
 pub mod breakeven;
+mod choose;
 mod compare;
 pub mod evidence;
 mod explain;

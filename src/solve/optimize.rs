@@ -7,6 +7,7 @@
 //! Where the scenario says how many users there are at a time, or how many requests a day, they are what is served: by as
 //! many copies as that takes, on parts of a node too. Else concurrencies are the search's own: doublings per device.
 
+use super::choose::choose;
 use super::compare;
 use super::layouts::{MOST_DEVICES, PER_DEVICE, layouts};
 use super::pooled;
@@ -135,7 +136,7 @@ fn copies(layout: Layout, users: u64) -> impl Iterator<Item = u64> {
 /// Marks the best row that meets the targets and returns its layout.
 fn best(all: &mut [(Spread, CompareRow)], plan: &Plan) -> Option<Spread> {
     let mut rows: Vec<CompareRow> = all.iter().map(|(_, row)| row.clone()).collect();
-    compare::choose(&mut rows, plan);
+    choose(&mut rows, plan);
     for ((_, row), judged) in all.iter_mut().zip(rows) {
         *row = judged;
     }
