@@ -103,6 +103,10 @@ fn scenario(text: &str, command: &Command, given: &Given, catalog: &Catalog) -> 
     }
     let unsaid = || of_repository(&read, &served, &mut told);
     let weights = serving.weights.clone().or_else(|| served.format.clone()).or_else(unsaid);
+    if server == Server::Trtllm && serving.cache.is_none() && matches!(weights.as_deref(), Some("fp8" | "fp4")) {
+        let where_told = "hf_quant_config.json of the checkpoint says; with kv_cache_quant_algo FP8 it is fp8";
+        told.placeholders.push(format!("model.kv_cache is 16 bit here: {where_told}"));
+    }
     let alone = (server == Server::LlamaCli).then_some("1");
     let parts = text::Parts {
         command: text,

@@ -144,7 +144,8 @@ impl Serving {
                 self.guessing(field, flag)
             }
             Field::MaxLength => {
-                let tokens = if flag.value.as_deref() == Some("auto") { 0 } else { count(flag)? };
+                let own = matches!(flag.value.as_deref(), Some("auto" | "-1"));
+                let tokens = if own { 0 } else { count(flag)? };
                 self.max_length = Some(tokens).filter(|t| *t > 0);
                 no_cost(why::LENGTH)
             }
