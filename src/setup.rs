@@ -8,7 +8,7 @@ use crate::device::reach::Reach;
 use crate::device::sheet::Link;
 use crate::device::{Device, Profile};
 use crate::model::spec::{Layer, Part};
-use crate::model::{Class, ModelSpec, Weights};
+use crate::model::{Class, ModelSpec, Stored, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
 use crate::units::{Bandwidth, Bytes, FlopRate, Seconds};
@@ -121,22 +121,28 @@ impl Setup {
     ///
     /// Published 4-bit checkpoints leave more alone than the format says: MXFP4 ones quantise the experts only
     /// (gpt-oss), NVFP4 ones keep latent attention and recurrences in 16 bit (nvidia/DeepSeek-R1-FP4).
-    pub fn stored(&self, class: Class) -> Precision {
+    pub fn stored(&self, class: Class) -> Stored {
         let kept = match self.formats.weights {
             Weights::Uniform(Precision::Mxfp4) => self.model.has_experts() && class != Class::Experts,
             Weights::Uniform(Precision::Fp4) => class == Class::Part(Part::Attention) && !self.model.plain_attention(),
             _ => false,
         };
-        if kept { Precision::Bf16 } else { self.formats.weights.of(&self.model.native, class) }
+        if kept { Stored::plain(Precision::Bf16) } else { self.formats.weights.of(&self.model.native, class) }
+    }
+
+    /// What activations of a class of weights are computed in, where the scenario or the checkpoint says so.
+    pub fn activations(&self, class: Class) -> Option<Precision> {
+        self.formats.activations.or(self.stored(class).activations)
     }
 
     /// The measured kernels that most weights run through, on a device that was measured by this program.
     pub fn measured_path(&self) -> Option<&MeasuredPath> {
+        let class = if self.model.has_experts() { Class::Experts } else { Class::Part(Part::Dense) };
         let main = match self.formats.weights {
             Weights::Uniform(precision) => precision,
             Weights::Native => self.model.main_format(),
         };
-        self.hardware.measured.as_ref().map(|m| m.paths.best(main, self.formats.activations))
+        self.hardware.measured.as_ref().map(|m| m.paths.best(main, self.activations(class)))
     }
 }
 

@@ -5,7 +5,7 @@ mod parts;
 
 use proptest::prelude::*;
 use std::path::Path;
-use underdog::catalog::{Catalog, Entry};
+use underdog::catalog::{Catalog, Entry, ModelFile};
 use underdog::model::{ModelRow, ModelSpec, Phase, Weights};
 use underdog::precision::Precision;
 
@@ -13,6 +13,13 @@ fn load(name: &str) -> ModelSpec {
     match ModelSpec::load(&Catalog::embedded(), name, Path::new(".")) {
         Ok(model) => model,
         Err(error) => panic!("{}", error.render(false)),
+    }
+}
+
+fn entry(name: &str) -> Entry {
+    match Catalog::embedded().model(name, Path::new(".")) {
+        Ok(ModelFile::Config(found)) => found.config,
+        other => panic!("{name}: {other:?}"),
     }
 }
 
@@ -146,12 +153,13 @@ fn windows_cap_the_cache() {
 #[test]
 fn native_formats_follow_the_quantisation_block() {
     let kimi = load("kimi-k2.5").native;
-    assert_eq!((kimi.attention, kimi.dense, kimi.shared), (Precision::Bf16, Precision::Bf16, Precision::Bf16));
-    assert_eq!(kimi.experts, Precision::Int4);
+    assert_eq!([kimi.attention, kimi.dense, kimi.shared].map(|s| s.format), [Precision::Bf16; 3]);
+    // Groups of 32 with a 16-bit scale.
+    assert_eq!((kimi.experts.format, kimi.experts.bits), (Precision::Int4, 4.5));
     let oss = load("gpt-oss-20b").native;
-    assert_eq!((oss.attention, oss.experts, oss.rest), (Precision::Bf16, Precision::Mxfp4, Precision::Bf16));
+    assert_eq!([oss.attention, oss.experts, oss.rest].map(|s| s.format), [Precision::Bf16, Precision::Mxfp4, Precision::Bf16]);
     let v4 = load("deepseek-v4-pro").native;
-    assert_eq!((v4.attention, v4.experts, v4.block_scaled), (Precision::Fp8, Precision::Mxfp4, true));
+    assert_eq!((v4.attention.format, v4.experts.format, v4.attention.block_scaled), (Precision::Fp8, Precision::Mxfp4, true));
     // Sizes of the published repositories: 688.6 GB of DeepSeek-R1 with 14 B for multi-token prediction, 65.2 GB of
     // gpt-oss-120b.
     within("deepseek-r1", load("deepseek-r1").weight_bytes(Weights::Native).get() / 1e9, 688.6 - 14.0, 0.01);
@@ -167,7 +175,7 @@ fn parse(text: String) -> Result<ModelSpec, underdog::diagnostic::Diagnostic> {
 
 #[test]
 fn what_python_writes_is_read() {
-    let text = Catalog::embedded().model("qwen3-8b", Path::new(".")).unwrap().text.into_owned();
+    let text = entry("qwen3-8b").text.into_owned();
     let plain = parse(text.clone()).unwrap();
     assert_eq!(parse(format!("\u{feff}{text}")).unwrap(), plain, "a byte order mark");
     let bare = text.replacen(
@@ -206,7 +214,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any_value()), 1..4),
     ) {
         let catalog = Catalog::embedded();
-        let entry = catalog.model(&catalog.models()[which], Path::new(".")).unwrap();
+        let entry = entry(&catalog.models()[which]);
         let mut text = entry.text.into_owned();
         for (index, value) in damage {
             let colons: Vec<usize> = text.match_indices(": ").map(|(at, _)| at + 2).collect();

@@ -4,11 +4,16 @@
 //! `prices.toml`, `calibration.toml`. Its devices and models replace embedded ones of the same name; its prices come on top, its
 //! constants replace the embedded ones.
 
+mod checkpoint;
+mod entry;
+mod hub;
 pub mod names;
+
+pub use checkpoint::{Checkpoint, ModelFile, WAYS};
+pub use entry::{Entry, read};
 
 use crate::diagnostic::{Diagnostic, suggest};
 use include_dir::{Dir, include_dir};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,20 +21,6 @@ static DEVICES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios/devices");
 static MODELS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/scenarios/models");
 static CALIBRATION: &str = include_str!("../../scenarios/calibration.toml");
 static PRICES: &str = include_str!("../../scenarios/prices.toml");
-
-/// The longest file that is read. A real one has a few kilobytes.
-const MAX_BYTES: u64 = 8 << 20;
-
-/// A file found by name or by path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// The file's stem.
-    pub name: String,
-    /// What to call the file in a message.
-    pub file: String,
-    /// Its text, without a byte order mark.
-    pub text: Cow<'static, str>,
-}
 
 /// Known devices, models and prices.
 #[derive(Debug, Clone, Default)]
@@ -71,13 +62,19 @@ impl Catalog {
         find(name, base, &self.devices, &DEVICES, Kind { what: "device", folder: "devices", extension: "toml" })
     }
 
-    /// A model's `config.json` by catalogue name, or by path where `name` has a `/` or ends in `.json`; a relative
-    /// path starts at `base`.
+    /// What describes a model: its `config.json` by catalogue name, or by path where `name` has a `/` or ends in
+    /// `.json`; a checkpoint folder; a `.gguf` file; or a Hugging Face id in the local hub cache. A relative path starts
+    /// at `base`.
     ///
     /// # Errors
-    /// When there is none, with the nearest known name.
-    pub fn model(&self, name: &str, base: &Path) -> Result<Entry, Diagnostic> {
-        find(name, base, &self.models, &MODELS, Kind { what: "model", folder: "models", extension: "json" })
+    /// When there is none, with the nearest known name and the ways there are.
+    pub fn model(&self, name: &str, base: &Path) -> Result<ModelFile, Diagnostic> {
+        if let Some(found) = checkpoint::find(name, base)? {
+            return Ok(found);
+        }
+        let kind = Kind { what: "model", folder: "models", extension: "json" };
+        let entry = find(name, base, &self.models, &MODELS, kind)?;
+        Ok(ModelFile::Config(Box::new(Checkpoint::alone(entry))))
     }
 
     /// The price files, the embedded one first.
@@ -143,34 +140,13 @@ fn find(
         });
     }
     let known = names(embedded, overlay);
-    Err(Diagnostic::new(format!("catalog {}", kind.folder), format!("there is no {} named `{name}`", kind.what)).hint(
-        format!(
-            "{}; a name with a slash or ending in {suffix} is read as a path",
-            suggest(name, known.iter().map(String::as_str))
-        ),
-    ))
-}
-
-/// Reads a text file of the user.
-///
-/// # Errors
-/// When it cannot be read, is no UTF-8 or is far longer than any such file.
-pub fn read(path: &Path) -> Result<Entry, Diagnostic> {
-    let file = path.display().to_string();
-    let fail = |error: std::io::Error| Diagnostic::new(&file, format!("the file cannot be read: {error}"));
-    let length = std::fs::metadata(path).map_err(fail)?.len();
-    if length > MAX_BYTES {
-        return Err(Diagnostic::new(&file, format!("the file has {length} bytes"))
-            .hint(format!("at most {MAX_BYTES} bytes are read; such a file has a few kilobytes")));
-    }
-    let bytes = std::fs::read(path).map_err(fail)?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Diagnostic::new(&file, "the file is not UTF-8 text")
-            .hint("save it as UTF-8; a model's weights are not its config")
-    })?;
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    Ok(Entry { name, file, text: text.into() })
+    let near = suggest(name, known.iter().map(String::as_str));
+    let ways = match kind.what {
+        "model" => WAYS.to_owned(),
+        _ => format!("a name with a slash or ending in {suffix} is read as a path"),
+    };
+    let message = format!("there is no {} named `{name}`", kind.what);
+    Err(Diagnostic::new(format!("catalog {}", kind.folder), message).hint(format!("{near}; {ways}")))
 }
 
 fn listing(dir: &Path, extension: &str) -> Result<BTreeMap<String, PathBuf>, Diagnostic> {

@@ -279,7 +279,7 @@ impl Rates {
             Precision::Fp8 => (self.fp8, "rates.fp8"),
             Precision::Int8 => (self.int8, "rates.int8"),
             Precision::Fp4 | Precision::Mxfp4 => (self.fp4, "rates.fp4"),
-            Precision::Int4 | Precision::Q8_0 | Precision::Q4_0 | Precision::Q4KM => (None, "rates.fp16"),
+            _ => (None, "rates.fp16"),
         }
     }
 }

@@ -37,18 +37,16 @@ impl Choice<'_> {
             return (few, Some(many));
         }
         if let Some(measured) = &self.setup.hardware.measured {
-            let activations = self.setup.formats.activations;
-            return (own::arithmetic(measured, kind, self.setup.stored(class), activations), None);
+            let (stored, activations) = (self.setup.stored(class).format, self.setup.activations(class));
+            return (own::arithmetic(measured, kind, stored, activations), None);
         }
         let sheet = &self.setup.hardware.sheet;
         if self.ideal() {
-            let stored = self.setup.stored(class);
-            let path = path::of(sheet, stored, self.setup.formats.activations, false);
-            let path = Path { rate: path::fastest(sheet, stored), ..path };
+            let path = path::of(sheet, self.setup.stored(class), self.setup.activations(class));
+            let path = Path { rate: path::fastest(sheet, self.setup.stored(class).format), ..path };
             return (Arithmetic { path, kernel: Kernel::ROOF }, None);
         }
-        let block_scaled = self.setup.model.block_scaled();
-        let path = path::of(sheet, self.setup.stored(class), self.setup.formats.activations, block_scaled);
+        let path = path::of(sheet, self.setup.stored(class), self.setup.activations(class));
         (Arithmetic { path, kernel: self.kernel(kind, path.family) }, None)
     }
 

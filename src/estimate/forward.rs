@@ -49,7 +49,7 @@ fn draft(choice: &Choice<'_>, one: &Layer) -> Vec<Op> {
 
 fn head(choice: &Choice<'_>) -> Op {
     let model = &choice.setup.model;
-    let (by, or) = choice.arithmetic(Kind::Gemm, WeightClass::Rest);
+    let (by, or) = choice.arithmetic(Kind::Gemm, WeightClass::Head);
     let n = (model.vocab as f64 / choice.setup.layout.tp as f64).ceil();
     let k = model.hidden as f64;
     Op::new("LM head", Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, by, or })

@@ -8,6 +8,7 @@ use super::constants::Kernel;
 use super::op::Arithmetic;
 use super::path::{self, Family, Path};
 use crate::device::Device;
+use crate::model::Stored;
 use crate::precision::Precision;
 use crate::units::FlopRate;
 use serde::{Deserialize, Serialize};
@@ -95,6 +96,9 @@ const MATRIX_ROWS: f64 = 16.0;
 /// Rows that mat-vec kernels are taken for at most (`MMVQ_MAX_BATCH_SIZE`, ggml's mmvq.cuh).
 const VECTOR_ROWS: f64 = 8.0;
 
+/// Bits of a weight below which unpacking it takes longer than reading it: those of Q4_K, the smallest part of Q4_K_M.
+const UNPACKED_BITS: f64 = 4.5;
+
 /// The programming interface a device is reached through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Backend {
@@ -109,7 +113,7 @@ pub struct Situation<'a> {
     /// The card.
     pub device: &'a Device,
     /// Format of the weights.
-    pub stored: Precision,
+    pub stored: Stored,
     /// The model has experts.
     pub experts: bool,
     /// The build is from before 2025.
@@ -141,7 +145,7 @@ impl Situation<'_> {
     /// The rate of mat-vec kernels: that of 8 bit where the weights are no wider.
     fn small_rate(&self) -> FlopRate {
         let small = self.device.rates.int8.unwrap_or(path::wide_rate(self.device));
-        if self.stored.bits() < 16.0 { small } else { self.prompt_rate() }
+        if self.stored.bits < 16.0 { small } else { self.prompt_rate() }
     }
 
     /// The rate of matrix kernels: half the 8-bit rate under CUDA, which is 16 bit with 16-bit sums.
@@ -200,25 +204,29 @@ impl Llama {
             + if s.prompt { self.prompt_layer_s } else { 0.0 }
     }
 
+    /// Share of the bandwidth at which decode reads weights. A K-quant or a table of llama.cpp with no constant of its
+    /// own is read like Q4_K_M; one with fewer bits takes as long a weight as that, since unpacking then decides: by
+    /// tools/quantize/README.md@311c2c9, Llama-3.1-8B writes 80 token/s in IQ1_S and in Q2_K, 72 in Q3_K_S and Q4_K_M.
     fn decode_memory(&self, s: &Situation<'_>) -> f64 {
-        let own = match s.stored {
+        let own = match s.stored.format {
             Precision::Q8_0 | Precision::Int8 | Precision::Fp8 => self.memory_q8_0,
-            Precision::Q4_0 | Precision::Int4 => self.memory_q4_0,
-            Precision::Q4KM => self.memory_q4_k_m,
+            Precision::Q4_0 | Precision::Q4_1 | Precision::Q5_0 | Precision::Q5_1 => self.memory_q4_0,
+            Precision::Int4 | Precision::Int5 | Precision::Int6 | Precision::Nf4 => self.memory_q4_0,
             Precision::Mxfp4 | Precision::Fp4 => self.memory_mxfp4,
             Precision::F32 | Precision::Bf16 | Precision::F16 => self.memory_f16,
+            _ => self.memory_q4_k_m * (s.stored.bits / UNPACKED_BITS).min(1.0),
         };
         own * s.either(s.backend() == Backend::Rocm, self.memory_rocm)
             * s.either(s.before_tensor_cores(), self.memory_old)
     }
 
     fn prompt_compute(&self, s: &Situation<'_>) -> f64 {
-        let wide = matches!(s.stored, Precision::F16 | Precision::Bf16 | Precision::F32);
+        let wide = matches!(s.stored.format, Precision::F16 | Precision::Bf16 | Precision::F32);
         let share = match s.backend() {
             Backend::Metal => {
                 self.prompt_metal
                     * s.either(wide, self.prompt_f16_metal)
-                    * s.either(s.stored == Precision::Q4KM, self.prompt_q4_k_m_metal)
+                    * s.either(s.stored.format == Precision::Q4KM, self.prompt_q4_k_m_metal)
                     * s.either(s.older, self.prompt_older_metal)
             }
             Backend::Rocm => self.prompt_rocm,
@@ -227,7 +235,7 @@ impl Llama {
                 self.prompt_generation(s)
                     * watts.powf(self.prompt_power)
                     * s.either(wide, self.prompt_f16_cuda)
-                    * s.either(s.stored == Precision::Mxfp4, self.prompt_mxfp4)
+                    * s.either(s.stored.format == Precision::Mxfp4, self.prompt_mxfp4)
                     * s.either(s.older, self.prompt_older)
             }
         };

@@ -88,9 +88,11 @@ impl fmt::Display for Shortage {
 /// The weights one rank holds, those of a draft included.
 fn weights(setup: &Setup) -> Bytes {
     let (model, layout) = (&setup.model, &setup.layout);
-    let tables = if model.tied_embeddings { 1.0 } else { 2.0 };
+    let head = if model.tied_embeddings { 0.0 } else { setup.stored(Class::Head).bytes() };
+    let table = setup.stored(Class::Embedding).bytes() + head;
     let rest = setup.stored(Class::Rest).bytes();
-    let ends = (tables * (model.vocab * model.hidden) as f64 + model.table_params as f64) / layout.tp as f64 * rest;
+    let tables = (model.vocab * model.hidden) as f64 * table + model.table_params as f64 * rest;
+    let ends = tables / layout.tp as f64;
     let layers: f64 = model.layers.iter().map(|l| l.count as f64 * layer_weights(setup, l)).sum();
     let draft = setup.draft_layer().map_or(0.0, |l| {
         layer_weights(setup, l) + 2.0 * (model.hidden * model.hidden) as f64 / layout.tp as f64 * rest

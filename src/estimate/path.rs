@@ -4,6 +4,7 @@
 
 use crate::device::Device;
 use crate::device::operand::Operand;
+use crate::model::Stored;
 use crate::precision::Precision;
 use crate::units::FlopRate;
 
@@ -79,18 +80,18 @@ pub fn fastest(device: &Device, stored: Precision) -> FlopRate {
 /// The arithmetic of a storage format on a device.
 ///
 /// A rate the data sheet lacks is that of 16 bit.
-pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, block_scaled: bool) -> Path {
+pub fn of(device: &Device, stored: Stored, activations: Option<Precision>) -> Path {
     let rates = &device.rates;
     let wide = wide_rate(device);
     let weight_bytes = stored.bytes();
     let path = |family, rate, activation_bytes| Path { family, rate, weight_bytes, activation_bytes, operand: None };
     let small_activations = !matches!(activations, Some(Precision::Bf16 | Precision::F16 | Precision::F32));
-    match stored {
+    match stored.format {
         Precision::F32 => path(Family::Bf16, rates.fp32.unwrap_or(wide), 4.0),
         Precision::Bf16 | Precision::F16 => path(Family::Bf16, wide, 2.0),
         Precision::Fp8 => match rates.fp8 {
             Some(rate) if small_activations => {
-                path(if block_scaled { Family::Fp8Block } else { Family::Fp8 }, rate, 1.0)
+                path(if stored.block_scaled { Family::Fp8Block } else { Family::Fp8 }, rate, 1.0)
             }
             _ => path(Family::W8a16, wide, 2.0),
         },
@@ -100,7 +101,7 @@ pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, bl
         },
         Precision::Fp4 | Precision::Mxfp4 => match (rates.fp4, rates.fp8) {
             // Measured kernels do not reach the FP4 rate that Blackwell Ultra adds beyond four times BF16.
-            (Some(rate), _) if stored == Precision::Fp4 && activations.is_none_or(|a| a == Precision::Fp4) => {
+            (Some(rate), _) if stored.format == Precision::Fp4 && activations.is_none_or(|a| a == Precision::Fp4) => {
                 path(Family::Fp4, rate.min(wide * 4.0), Precision::Fp4.bytes())
             }
             (Some(_), Some(rate)) if small_activations => path(Family::W4a8, rate, 1.0),
@@ -113,6 +114,7 @@ pub fn of(device: &Device, stored: Precision, activations: Option<Precision>, bl
                 None => path(Family::W4a16, wide, 2.0),
             }
         }
-        Precision::Int4 | Precision::Q4_0 | Precision::Q4KM => path(Family::W4a16, wide, 2.0),
+        // The rest is unpacked to 16 bit on the way to the matrix units, whatever its bits.
+        _ => path(Family::W4a16, wide, 2.0),
     }
 }

@@ -292,6 +292,7 @@ fn small(problem: Problem) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Stored;
     use crate::model::spec::{Core, Experts, Layer, Linear, NativePrecision, Part, Shard};
     use crate::precision::Precision;
 
@@ -310,6 +311,7 @@ mod tests {
             shard: Shard::Columns,
         };
         let layer = |count, experts| Layer {
+            at: Vec::new(),
             count,
             linears: vec![linear("qkv", 6144, 4096), linear("o", 4096, 4096)],
             core: Core::None,
@@ -341,14 +343,7 @@ mod tests {
             layers: Vec::new(),
             other_params: 0,
             table_params: 0,
-            native: NativePrecision {
-                attention: format,
-                dense: format,
-                shared: format,
-                experts: format,
-                rest: format,
-                block_scaled: false,
-            },
+            native: NativePrecision::uniform(Stored::plain(format)),
             max_context: None,
             mtp_layers: 0,
             notes: Vec::new(),

@@ -296,6 +296,25 @@ impl<'t> Config<'t> {
         self.value(key, "must be a list of whole numbers")
     }
 
+    /// Lists of texts, or one list of them; none where it is absent or null.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn word_lists(&self, key: &str) -> Result<Option<Vec<Vec<String>>>, Diagnostic> {
+        match self.value(key, "must be lists of texts") {
+            Ok(lists) => Ok(lists),
+            Err(wrong) => Ok(Some(vec![self.words(key).map_err(|_| wrong)?.unwrap_or_default()])),
+        }
+    }
+
+    /// A number, fractions and signs among them; none where it is absent or null.
+    ///
+    /// # Errors
+    /// When it is no number.
+    pub fn real(&self, key: &str) -> Result<Option<f64>, Diagnostic> {
+        self.value(key, "must be a number")
+    }
+
     /// A list with one text a layer; none where it is absent or null.
     ///
     /// # Errors

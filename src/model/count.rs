@@ -5,7 +5,8 @@
 //! empty cache sees half of it; the LM head runs for the last token of a prompt only.
 
 use super::mixing::Cached;
-use crate::model::spec::{Core, Experts, Layer, Linear, ModelSpec, NativePrecision, Part};
+use crate::model::spec::{Class, Core, Experts, Layer, Linear, ModelSpec, NativePrecision, Part};
+use crate::model::stored::Stored;
 use crate::precision::Precision;
 use crate::units::{Bytes, Flop};
 use std::fmt;
@@ -21,29 +22,15 @@ pub enum Weights {
     Uniform(Precision),
 }
 
-/// The classes of weights that may be stored differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// Matrices of a part.
-    Part(Part),
-    /// Routed experts.
-    Experts,
-    /// Embedding, head, norms and other small parameters.
-    Rest,
-}
-
 impl Weights {
-    /// The format of a class of weights.
-    pub fn of(self, native: &NativePrecision, class: Class) -> Precision {
-        use Precision::{F32, Q4_0, Q4KM, Q8_0};
+    /// How a class of weights is stored.
+    pub fn of(self, native: &NativePrecision, class: Class) -> Stored {
         match (self, class) {
-            (Self::Uniform(all @ (F32 | Q8_0 | Q4_0 | Q4KM)), _) => all,
-            (_, Class::Rest | Class::Part(Part::Router)) => native.rest,
-            (Self::Uniform(all), _) => all,
-            (Self::Native, Class::Experts) => native.experts,
-            (Self::Native, Class::Part(Part::Attention)) => native.attention,
-            (Self::Native, Class::Part(Part::Dense)) => native.dense,
-            (Self::Native, Class::Part(Part::Shared)) => native.shared,
+            (Self::Native, _) => native.of(class),
+            (Self::Uniform(all), _) if all == Precision::F32 || all.is_of_a_file() => Stored::plain(all),
+            // What a conversion to another format leaves alone is 16 bit, however the published file packs it.
+            (_, Class::Rest | Class::Embedding | Class::Head | Class::Part(Part::Router)) => native.kept(class),
+            (Self::Uniform(all), _) => Stored { block_scaled: native.block_scaled(), ..Stored::plain(all) },
         }
     }
 }
@@ -138,7 +125,7 @@ impl ModelSpec {
 
     /// The published format that most weights are stored in.
     pub fn main_format(&self) -> Precision {
-        if self.has_experts() { self.native.experts } else { self.native.dense }
+        if self.has_experts() { self.native.experts.format } else { self.native.dense.format }
     }
 
     /// Parameters of the input embedding.
@@ -169,11 +156,6 @@ impl ModelSpec {
         self.layers.iter().filter_map(|layer| heads(&layer.core)).min().unwrap_or(1)
     }
 
-    /// Whether 8-bit weights of the checkpoint have one scale per block of both dimensions.
-    pub const fn block_scaled(&self) -> bool {
-        self.native.block_scaled
-    }
-
     /// All parameters, without multi-token prediction and vision parts; a tied embedding counts once.
     pub fn parameters_total(&self) -> u64 {
         let layers: u64 = self.layers.iter().map(|layer| layer.count * layer.params_total()).sum();
@@ -187,6 +169,23 @@ impl ModelSpec {
         layers + self.embedding_params() + self.other_params
     }
 
+    /// Parameters of a class of weights; a tied table is the embedding's.
+    pub fn parameters_of(&self, class: Class) -> u64 {
+        let layer = |l: &Layer| match class {
+            Class::Part(part) => l.linears.iter().filter(|w| w.part == part).map(Linear::params).sum(),
+            Class::Experts => l.experts.map_or(0, |e| e.count * e.params_each()),
+            Class::Rest => l.other_params,
+            Class::Embedding | Class::Head => 0,
+        };
+        let ends = match class {
+            Class::Embedding => self.embedding_params(),
+            Class::Head if !self.tied_embeddings => self.embedding_params(),
+            Class::Rest => self.other_params + self.table_params,
+            _ => 0,
+        };
+        ends + self.layers.iter().map(|l| l.count * layer(l)).sum::<u64>()
+    }
+
     /// Bytes of all weights; see [`Weights`] for what a format covers.
     pub fn weight_bytes(&self, weights: Weights) -> Bytes {
         let bytes = |class, params: u64| params as f64 * weights.of(&self.native, class).bytes();
@@ -195,9 +194,9 @@ impl ModelSpec {
             let experts = l.experts.map_or(0.0, |e| bytes(Class::Experts, e.count * e.params_each()));
             l.count as f64 * (linears + experts + bytes(Class::Rest, l.other_params))
         };
-        let tables = if self.tied_embeddings { 1 } else { 2 } * self.embedding_params();
-        let outside = tables + self.other_params + self.table_params;
-        Bytes::new(self.layers.iter().map(layer).sum::<f64>() + bytes(Class::Rest, outside))
+        let head = if self.tied_embeddings { 0.0 } else { bytes(Class::Head, self.embedding_params()) };
+        let ends = bytes(Class::Embedding, self.embedding_params()) + head + bytes(Class::Rest, self.other_params + self.table_params);
+        Bytes::new(self.layers.iter().map(layer).sum::<f64>() + ends)
     }
 
     /// Bytes of the cache of one sequence of `context` tokens: windows capped, compressed and shared caches as they

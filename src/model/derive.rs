@@ -1,7 +1,7 @@
 //! How each number of a model was derived, in sentences.
 
 use crate::model::count::{Phase, Weights};
-use crate::model::spec::{Core, Indexer, Layer, Linear, ModelSpec, Window};
+use crate::model::spec::{Class, Core, Indexer, Layer, Linear, ModelSpec, Window};
 use crate::precision::Precision;
 
 impl ModelSpec {
@@ -32,12 +32,13 @@ impl ModelSpec {
     fn bytes_line(&self, weights: Weights) -> String {
         let n = self.native;
         match weights {
-            Weights::Native if [n.attention, n.dense, n.shared, n.experts].iter().all(|one| *one == n.rest) => {
+            Weights::Native if Class::ALL.iter().all(|class| n.of(*class) == n.rest) => {
                 format!("Weights as published: all in {}.", n.rest)
             }
             Weights::Native => format!(
-                "Weights as published: attention {}, dense {}, shared experts {}, experts {}, the rest {}.",
-                n.attention, n.dense, n.shared, n.experts, n.rest
+                "Weights as published: attention {}, dense {}, shared experts {}, experts {}, embedding {}, head {}, the \
+                 rest {}.",
+                n.attention, n.dense, n.shared, n.experts, n.embedding, n.head, n.rest
             ),
             Weights::Uniform(one) => {
                 format!(

@@ -137,6 +137,7 @@ impl Draft {
     pub fn layer(self) -> Layer {
         Layer {
             count: 1,
+            at: Vec::new(),
             linears: self.linears,
             core: self.core,
             experts: self.experts,
@@ -290,8 +291,10 @@ pub const fn sliding(tokens: u64) -> Window {
 
 /// Folds equal layers into one with a count, in the order of their first appearance.
 pub fn fold(layers: impl IntoIterator<Item = Layer>) -> Vec<Layer> {
-    let mut folded: Vec<Layer> = Vec::new();
-    for layer in layers {
+    let (mut folded, mut next): (Vec<Layer>, u64) = (Vec::new(), 0);
+    for mut layer in layers {
+        let own = next..next + layer.count;
+        next = own.end;
         let same = |known: &&mut Layer| {
             known.linears == layer.linears
                 && known.core == layer.core
@@ -299,8 +302,14 @@ pub fn fold(layers: impl IntoIterator<Item = Layer>) -> Vec<Layer> {
                 && known.other_params == layer.other_params
         };
         match folded.iter_mut().find(same) {
-            Some(known) => known.count += layer.count,
-            None => folded.push(layer),
+            Some(known) => {
+                known.count += layer.count;
+                known.at.extend(own);
+            }
+            None => {
+                layer.at = own.collect();
+                folded.push(layer);
+            }
         }
     }
     folded

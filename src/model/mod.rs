@@ -4,29 +4,35 @@
 //! `model_type`, picks defaults and what no field says. A field nobody asked for is an error; a dimension is never
 //! guessed.
 
+mod checkpoint;
 mod config;
 pub mod count;
 mod derive;
 mod draft;
 mod families;
 mod fields;
+mod gguf;
 mod irrelevant;
 pub mod mixing;
 mod native;
 pub mod parallel;
 mod row;
 pub mod spec;
+pub mod stored;
 
 pub use config::without_bare_floats;
-pub use count::{Class, Phase, Weights};
+pub use count::{Phase, Weights};
 pub use families::architectures;
 pub use row::ModelRow;
-pub use spec::ModelSpec;
+pub use spec::{Class, ModelSpec};
+pub use stored::Stored;
 
-use crate::catalog::{Catalog, Entry};
+use crate::catalog::{Catalog, Entry, ModelFile};
 use crate::diagnostic::Diagnostic;
+use crate::precision::Precision;
 use config::Config;
 use families::anatomy::VOCAB;
+use spec::NativePrecision;
 use std::path::Path;
 
 /// The most parameters that are believed, a thousand times the largest published model's.
@@ -38,25 +44,36 @@ impl ModelSpec {
     /// # Errors
     /// When there is no such file, or it is not understood.
     pub fn load(catalog: &Catalog, name: &str, base: &Path) -> Result<Self, Diagnostic> {
-        Self::parse(&catalog.model(name, base)?)
+        match catalog.model(name, base)? {
+            ModelFile::Config(found) => {
+                let mut spec = Self::read(&found.config, found.quantisation.as_ref())?;
+                found.index.map_or(Ok(()), |index| checkpoint::compare(&mut spec, &index))?;
+                Ok(spec)
+            }
+            ModelFile::Gguf(path) => gguf::read(&path),
+        }
     }
 
-    /// Reads a `config.json`.
+    /// Reads a `config.json` by itself.
     ///
     /// # Errors
     /// Names the field that is unknown, missing or wrong, with its place.
     pub fn parse(entry: &Entry) -> Result<Self, Diagnostic> {
+        Self::read(entry, None)
+    }
+
+    /// Reads a `config.json` and the `hf_quant_config.json` beside it.
+    fn read(entry: &Entry, quantisation: Option<&Entry>) -> Result<Self, Diagnostic> {
         let source = entry.text.trim_start_matches('\u{feff}');
         let text = without_bare_floats(source);
         let outer = Config::parse(&entry.file, &text, source)?;
         let found = families::find(&outer)?;
         let inner = found.text;
         let mut anatomy = (found.class.read)(&inner)?;
-        let native = native::read(&outer, &inner, &mut anatomy.notes)?;
         let (vocab, tied_embeddings) = (inner.count_of(&VOCAB)?, tied(&outer, &inner)?);
         let max_context = CONTEXT.iter().find_map(|key| inner.tokens(key));
         anatomy.notes.extend(notes(&outer, &inner, found.nested));
-        let spec = Self {
+        let mut spec = Self {
             name: entry.name.clone(),
             architecture: found.architecture,
             hidden: anatomy.hidden,
@@ -65,13 +82,22 @@ impl ModelSpec {
             layers: anatomy.layers,
             other_params: anatomy.other_params,
             table_params: anatomy.table_params,
-            native,
+            native: NativePrecision::uniform(Stored::plain(Precision::Bf16)),
             max_context,
             mtp_layers: anatomy.mtp_layers,
             notes: anatomy.notes,
         };
-        fields::check(&outer, &inner, found.nested)?;
         spec.check(&entry.file)?;
+        let aside = quantisation.map(|entry| Config::parse(&entry.file, &entry.text, &entry.text)).transpose()?;
+        let sources = native::Sources { outer: &outer, text: &inner, beside: aside.as_ref() };
+        let shape = native::Shape {
+            architecture: &spec.architecture,
+            layers: &spec.layers,
+            table: spec.embedding_params(),
+            tied: spec.tied_embeddings,
+        };
+        spec.native = native::read(sources, shape, &mut spec.notes)?;
+        fields::check(&outer, &inner, found.nested)?;
         Ok(spec)
     }
 

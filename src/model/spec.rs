@@ -3,6 +3,7 @@
 //! Parameters, bytes, FLOP and the op list of the estimate all derive from this one description, so they cannot
 //! disagree. Counts are per layer; equal layers are folded into one [`Layer`] with a count.
 
+use crate::model::stored::Stored;
 use crate::precision::Precision;
 
 /// A decoder-only language model without its multi-token-prediction and vision parts.
@@ -35,21 +36,110 @@ pub struct ModelSpec {
     pub notes: Vec<String>,
 }
 
-/// Storage formats of the published checkpoint by weight class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The classes of weights that may be stored differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Matrices of a part.
+    Part(Part),
+    /// Routed experts.
+    Experts,
+    /// The table of the input embedding.
+    Embedding,
+    /// The LM head.
+    Head,
+    /// Norms, biases and other small parameters.
+    Rest,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 8] = [
+        Self::Part(Part::Attention),
+        Self::Part(Part::Dense),
+        Self::Part(Part::Shared),
+        Self::Part(Part::Router),
+        Self::Experts,
+        Self::Embedding,
+        Self::Head,
+        Self::Rest,
+    ];
+}
+
+/// Storage of the published checkpoint by weight class.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NativePrecision {
     /// Projections of attention and of the recurrences that stand in its place.
-    pub attention: Precision,
+    pub attention: Stored,
     /// Dense feed-forward layers.
-    pub dense: Precision,
+    pub dense: Stored,
     /// Shared experts.
-    pub shared: Precision,
+    pub shared: Stored,
     /// Routed experts.
-    pub experts: Precision,
-    /// Embedding, head, norms, router and whatever the quantisation leaves alone.
-    pub rest: Precision,
-    /// 8-bit weights have one scale per block of both dimensions, as DeepSeek's have per 128 x 128.
-    pub block_scaled: bool,
+    pub experts: Stored,
+    /// Routers.
+    pub router: Stored,
+    /// The table of the input embedding.
+    pub embedding: Stored,
+    /// The LM head; where it shares the table of the embedding, the same.
+    pub head: Stored,
+    /// Norms, biases and whatever else is small.
+    pub rest: Stored,
+}
+
+impl NativePrecision {
+    /// Everything alike.
+    pub const fn uniform(all: Stored) -> Self {
+        Self {
+            attention: all,
+            dense: all,
+            shared: all,
+            experts: all,
+            router: all,
+            embedding: all,
+            head: all,
+            rest: all,
+        }
+    }
+
+    /// The storage of a class.
+    pub const fn of(&self, class: Class) -> Stored {
+        match class {
+            Class::Part(Part::Attention) => self.attention,
+            Class::Part(Part::Dense) => self.dense,
+            Class::Part(Part::Shared) => self.shared,
+            Class::Part(Part::Router) => self.router,
+            Class::Experts => self.experts,
+            Class::Embedding => self.embedding,
+            Class::Head => self.head,
+            Class::Rest => self.rest,
+        }
+    }
+
+    /// The storage of a class that a conversion of the matrices leaves alone: 16 bit where the published one is packed.
+    pub const fn kept(&self, class: Class) -> Stored {
+        let own = self.of(class);
+        if own.bits < 16.0 { Stored::plain(Precision::Bf16) } else { own }
+    }
+
+    /// Sets the storage of a class.
+    pub const fn set(&mut self, class: Class, stored: Stored) {
+        let place = match class {
+            Class::Part(Part::Attention) => &mut self.attention,
+            Class::Part(Part::Dense) => &mut self.dense,
+            Class::Part(Part::Shared) => &mut self.shared,
+            Class::Part(Part::Router) => &mut self.router,
+            Class::Experts => &mut self.experts,
+            Class::Embedding => &mut self.embedding,
+            Class::Head => &mut self.head,
+            Class::Rest => &mut self.rest,
+        };
+        *place = stored;
+    }
+
+    /// Whether 8-bit weights of any class have one scale per block of both dimensions.
+    pub fn block_scaled(&self) -> bool {
+        Class::ALL.iter().any(|class| self.of(*class).block_scaled)
+    }
 }
 
 /// `count` equal layers.
@@ -57,6 +147,8 @@ pub struct NativePrecision {
 pub struct Layer {
     /// How many layers have this shape.
     pub count: u64,
+    /// Which layers they are, counted from 0; empty where they follow those listed before.
+    pub at: Vec<u64>,
     /// Every weight matrix outside the routed experts: projections, dense and shared feed-forward, router.
     pub linears: Vec<Linear>,
     /// How tokens are mixed along the sequence.

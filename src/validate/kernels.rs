@@ -15,6 +15,7 @@ use crate::estimate::op::{Arithmetic, Attention, Experts, Op, Rows, Work};
 use crate::estimate::path::{self, Family, Path};
 use crate::estimate::step::{Each, Step, Whole};
 use crate::model::mixing::Span;
+use crate::model::Stored;
 use crate::precision::Precision;
 use crate::setup::{Engine, Hardware, Layout};
 use crate::stats;
@@ -139,8 +140,8 @@ fn need(cell: Option<f64>, name: &str) -> Result<f64, String> {
 
 fn timing(row: &KernelRow, hardware: &Hardware, calibration: &Calibration) -> Result<Timing, String> {
     let sheet = &hardware.sheet;
-    let (stored, activations, block) = operands(&row.dtype)?;
-    let path = path::of(sheet, stored, activations, block);
+    let (stored, activations) = operands(&row.dtype)?;
+    let path = path::of(sheet, stored, activations);
     let small_cache = row.kv_dtype.as_deref().is_some_and(|d| d.starts_with("fp8"));
     let cache = if small_cache { Precision::Fp8 } else { Precision::Bf16 };
     let whole = |cell: Option<f64>| cell.map_or(1, |v| v as u64);
@@ -168,18 +169,19 @@ fn timing(row: &KernelRow, hardware: &Hardware, calibration: &Calibration) -> Re
     })
 }
 
-/// What the source's names of data types mean: weights, activations, scaled by block.
-fn operands(dtype: &str) -> Result<(Precision, Option<Precision>, bool), String> {
+/// What the source's names of data types mean: how weights are stored, and activations where that is not usual.
+fn operands(dtype: &str) -> Result<(Stored, Option<Precision>), String> {
+    let plain = Stored::plain;
     Ok(match dtype {
-        "bfloat16" | "half" | "float16" => (Precision::Bf16, None, false),
-        "fp8" => (Precision::Fp8, None, false),
-        "fp8_block" => (Precision::Fp8, None, true),
-        "nvfp4" => (Precision::Fp4, None, false),
-        "int8_wo" => (Precision::Int8, Some(Precision::Bf16), false),
-        "int4_wo" => (Precision::Int4, None, false),
-        "sq" => (Precision::Int8, None, false),
-        "w4a16_mxfp4" => (Precision::Mxfp4, Some(Precision::Bf16), false),
-        "w4a8_mxfp4_mxfp8" => (Precision::Mxfp4, Some(Precision::Fp8), false),
+        "bfloat16" | "half" | "float16" => (plain(Precision::Bf16), None),
+        "fp8" => (plain(Precision::Fp8), None),
+        "fp8_block" => (Stored { block_scaled: true, ..plain(Precision::Fp8) }, None),
+        "nvfp4" => (plain(Precision::Fp4), None),
+        "int8_wo" => (plain(Precision::Int8), Some(Precision::Bf16)),
+        "int4_wo" => (plain(Precision::Int4), None),
+        "sq" => (plain(Precision::Int8), None),
+        "w4a16_mxfp4" => (plain(Precision::Mxfp4), Some(Precision::Bf16)),
+        "w4a8_mxfp4_mxfp8" => (plain(Precision::Mxfp4), Some(Precision::Fp8)),
         other => return Err(format!("the data type \"{other}\" is not known")),
     })
 }
