@@ -157,9 +157,15 @@ fn native_formats_follow_the_quantisation_block() {
     // Groups of 32 with a 16-bit scale.
     assert_eq!((kimi.experts.format, kimi.experts.bits), (Precision::Int4, 4.5));
     let oss = load("gpt-oss-20b").native;
-    assert_eq!([oss.attention, oss.experts, oss.rest].map(|s| s.format), [Precision::Bf16, Precision::Mxfp4, Precision::Bf16]);
+    assert_eq!(
+        [oss.attention, oss.experts, oss.rest].map(|s| s.format),
+        [Precision::Bf16, Precision::Mxfp4, Precision::Bf16]
+    );
     let v4 = load("deepseek-v4-pro").native;
-    assert_eq!((v4.attention.format, v4.experts.format, v4.attention.block_scaled), (Precision::Fp8, Precision::Mxfp4, true));
+    assert_eq!(
+        (v4.attention.format, v4.experts.format, v4.attention.block_scaled),
+        (Precision::Fp8, Precision::Mxfp4, true)
+    );
     // Sizes of the published repositories: 688.6 GB of DeepSeek-R1 with 14 B for multi-token prediction, 65.2 GB of
     // gpt-oss-120b.
     within("deepseek-r1", load("deepseek-r1").weight_bytes(Weights::Native).get() / 1e9, 688.6 - 14.0, 0.01);

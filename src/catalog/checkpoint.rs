@@ -50,7 +50,9 @@ impl Checkpoint {
                 .collect();
             ggufs.sort();
             let hint = match ggufs.first() {
-                Some(one) => format!("name one of its {} GGUF files, such as {}", ggufs.len(), folder.join(one).display()),
+                Some(one) => {
+                    format!("name one of its {} GGUF files, such as {}", ggufs.len(), folder.join(one).display())
+                }
                 None => WAYS.to_owned(),
             };
             return Err(Diagnostic::new(folder.display().to_string(), "the folder has no config.json").hint(hint));

@@ -162,10 +162,10 @@ pub struct Bench {
     /// Every rung of every kernel and up to 15 s a case, however long it takes; --budget counts no more.
     #[arg(long)]
     pub thorough: bool,
-    /// Execute one decode step and one prefill chunk of a model instead: a catalogue name or a config.json.
+    /// Execute one decode step and one prefill chunk of a model instead: named as for `underdog model`.
     #[arg(long, value_name = "MODEL")]
     pub step: Option<String>,
-    /// Time the matrix products of a model instead: a catalogue name or a config.json.
+    /// Time the matrix products of a model instead: named as for `underdog model`.
     #[arg(long, value_name = "MODEL", conflicts_with = "step")]
     pub shapes: Option<String>,
     /// Tokens the products of --shapes are computed for: a list or a range such as 1-256*4.
@@ -216,12 +216,14 @@ pub struct Verify {
 /// `model`.
 #[derive(Debug, Args)]
 pub struct Model {
-    /// A catalogue name, or the path of a config.json.
+    /// A catalogue name; the path of a config.json, a checkpoint folder or a .gguf file; or a Hugging Face id org/name
+    /// whose config.json is in the local hub cache.
     pub config: String,
     /// Context length for the KV cache, in tokens.
     #[arg(long, default_value_t = 8192, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pub context: u64,
-    /// Format of the weights: native, bf16, f16, fp8, fp4, mxfp4, int8, int4, q8_0, q4_0, q4_k_m.
+    /// Format of the weights: native (as stored), bf16, f16, fp8, fp4, mxfp4, int8, int4, nf4, or a file type of llama.cpp
+    /// such as q8_0, q6_k, q4_k_m, iq4_xs.
     #[arg(long, default_value = "native", value_name = "FORMAT")]
     pub precision: String,
 }

@@ -54,14 +54,21 @@ pub fn compare(spec: &mut ModelSpec, index: &Entry) -> Result<(), Diagnostic> {
     let share = counted / total;
     let least = if extra > 0 { LEAST } else { 1.0 - TOLERANCE };
     if share < least || share > 1.0 + TOLERANCE {
-        let message =
-            format!("the tensors take {:.2} GB, but {:.2} GB were counted from the configuration", total / 1e9, counted / 1e9);
+        let message = format!(
+            "the tensors take {:.2} GB, but {:.2} GB were counted from the configuration",
+            total / 1e9,
+            counted / 1e9
+        );
         return Err(Diagnostic::new(&index.file, message).hint(
             "the configuration and the weights are of different checkpoints, or their storage is not understood; \
              without the index beside it the configuration alone is counted",
         ));
     }
     let left = if extra > 0 { format!(", with {extra} tensors that are left out here") } else { String::new() };
-    spec.notes.push(format!("The checkpoint's index says {:.2} GB{left}; counted were {:.2} GB.", total / 1e9, counted / 1e9));
+    spec.notes.push(format!(
+        "The checkpoint's index says {:.2} GB{left}; counted were {:.2} GB.",
+        total / 1e9,
+        counted / 1e9
+    ));
     Ok(())
 }

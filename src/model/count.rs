@@ -186,6 +186,14 @@ impl ModelSpec {
         ends + self.layers.iter().map(|l| l.count * layer(l)).sum::<u64>()
     }
 
+    /// About what the checkpoint stores for multi-token prediction beyond all that is counted: layers like the last, each
+    /// with the projection of two vectors to one and tables of its own, as DeepSeek-V3 stores them.
+    pub fn mtp_bytes(&self) -> Bytes {
+        let layer = self.layers.last().map_or(0, Layer::params_total);
+        let each = layer + 2 * self.hidden * self.hidden + 2 * self.embedding_params();
+        Bytes::new((self.mtp_layers * each) as f64 * self.native.mtp.bytes())
+    }
+
     /// Bytes of all weights; see [`Weights`] for what a format covers.
     pub fn weight_bytes(&self, weights: Weights) -> Bytes {
         let bytes = |class, params: u64| params as f64 * weights.of(&self.native, class).bytes();
@@ -195,7 +203,9 @@ impl ModelSpec {
             l.count as f64 * (linears + experts + bytes(Class::Rest, l.other_params))
         };
         let head = if self.tied_embeddings { 0.0 } else { bytes(Class::Head, self.embedding_params()) };
-        let ends = bytes(Class::Embedding, self.embedding_params()) + head + bytes(Class::Rest, self.other_params + self.table_params);
+        let ends = bytes(Class::Embedding, self.embedding_params())
+            + head
+            + bytes(Class::Rest, self.other_params + self.table_params);
         Bytes::new(self.layers.iter().map(layer).sum::<f64>() + ends)
     }
 

@@ -13,7 +13,8 @@ impl ModelSpec {
         lines.extend(self.layers.iter().filter_map(|layer| cache_line(layer, kv, context)));
         lines.push(self.flop_line(context));
         if self.mtp_layers > 0 {
-            lines.push(format!("Left out: {} for multi-token prediction.", plural(self.mtp_layers, "layer")));
+            let (layers, bytes) = (plural(self.mtp_layers, "layer"), self.mtp_bytes().get() / 1e9);
+            lines.push(format!("Left out: {layers} for multi-token prediction, up to {bytes:.1} GB as stored."));
         }
         lines.extend(self.notes.iter().cloned());
         lines

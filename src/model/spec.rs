@@ -84,6 +84,8 @@ pub struct NativePrecision {
     pub head: Stored,
     /// Norms, biases and whatever else is small.
     pub rest: Stored,
+    /// Layers that only guess tokens, which nothing else here holds.
+    pub mtp: Stored,
 }
 
 impl NativePrecision {
@@ -98,6 +100,7 @@ impl NativePrecision {
             embedding: all,
             head: all,
             rest: all,
+            mtp: all,
         }
     }
 

@@ -39,7 +39,8 @@ pub struct Draft {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ModelDraft {
-    /// A catalogue name; with "/" or ".json" a path, relative to the scenario file.
+    /// A catalogue name; with "/" or ".json" a path, relative to the scenario file, of a config.json, a checkpoint folder
+    /// or a .gguf file; or a Hugging Face id org/name whose config.json is in the local hub cache.
     pub config: String,
     /// Format of the weights; `native` keeps what the checkpoint stores.
     #[serde(default)]

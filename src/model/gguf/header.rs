@@ -85,7 +85,8 @@ impl Header {
         })?;
         let mut bytes = Bytes { from: BufReader::new(open), left: MOST_BYTES };
         let (metadata, tensors) = bytes.header().map_err(|why| {
-            Diagnostic::new(&file, why).hint("a .gguf file begins with a header that describes it; this one is broken or cut short")
+            Diagnostic::new(&file, why)
+                .hint("a .gguf file begins with a header that describes it; this one is broken or cut short")
         })?;
         Ok(Self { file, metadata, tensors })
     }
@@ -132,7 +133,8 @@ impl<R: Read> Bytes<R> {
         }
         let sides = (0..count).map(|_| self.u64()).collect::<Parsed<Vec<_>>>()?;
         let number = self.u32()?;
-        let kind = Kind::of(number).ok_or_else(|| format!("the tensor `{name}` is of type {number}, which is not known"))?;
+        let kind =
+            Kind::of(number).ok_or_else(|| format!("the tensor `{name}` is of type {number}, which is not known"))?;
         self.u64()?;
         let values = sides.iter().try_fold(1_u64, |all, side| all.checked_mul(*side).filter(|n| *n <= MOST_VALUES));
         if sides.contains(&0) || values.is_none() || !sides[0].is_multiple_of(kind.block) {
@@ -216,7 +218,9 @@ impl<R: Read> Bytes<R> {
 
     fn count(&mut self, what: &str) -> Parsed<u64> {
         match self.u64()? {
-            count if count > MOST_ENTRIES => Err(format!("the file claims {count} {what}; at most {MOST_ENTRIES} are believed")),
+            count if count > MOST_ENTRIES => {
+                Err(format!("the file claims {count} {what}; at most {MOST_ENTRIES} are believed"))
+            }
             count => Ok(count),
         }
     }
@@ -253,9 +257,10 @@ impl<R: Read> Bytes<R> {
     }
 
     fn spend(&mut self, bytes: u64) -> Parsed<()> {
-        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
-            format!("the header is longer than {} MiB, which no model needs", MOST_BYTES >> 20)
-        })?;
+        self.left = self
+            .left
+            .checked_sub(bytes)
+            .ok_or_else(|| format!("the header is longer than {} MiB, which no model needs", MOST_BYTES >> 20))?;
         Ok(())
     }
 }

@@ -33,8 +33,9 @@ pub fn whole(path: &Path) -> Result<Header, Diagnostic> {
     };
     let mut all: Option<Header> = None;
     for part in 1..=parts {
-        let file = named(part)
-            .ok_or_else(|| wrong(format!("the file is one of {parts} parts, but not named like -00001-of-{parts:05}.gguf")))?;
+        let file = named(part).ok_or_else(|| {
+            wrong(format!("the file is one of {parts} parts, but not named like -00001-of-{parts:05}.gguf"))
+        })?;
         if !file.is_file() {
             return Err(wrong(format!("the file is one of {parts} parts, and {} is missing", file.display())));
         }

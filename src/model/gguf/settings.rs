@@ -146,8 +146,10 @@ impl<'h> Settings<'h> {
     ) -> Result<(&'static str, &'static str), Diagnostic> {
         let rope = self.need("rope.dimension_count")?;
         let key = self.number("attention.key_length_mla").map_or_else(|| self.need("attention.key_length"), Ok)?;
-        let value = self.number("attention.value_length_mla").map_or_else(|| self.need("attention.value_length"), Ok)?;
-        let nope = key.checked_sub(rope).ok_or_else(|| self.wrong("rope.dimension_count", "must be less than a key"))?;
+        let value =
+            self.number("attention.value_length_mla").map_or_else(|| self.need("attention.value_length"), Ok)?;
+        let nope =
+            key.checked_sub(rope).ok_or_else(|| self.wrong("rope.dimension_count", "must be less than a key"))?;
         put("kv_lora_rank", json!(self.need("attention.kv_lora_rank")?));
         put("q_lora_rank", json!(self.number("attention.q_lora_rank")));
         put("qk_rope_head_dim", json!(rope));
@@ -179,7 +181,9 @@ impl<'h> Settings<'h> {
             Some(width) => Ok(width),
             None => {
                 let first = self.header.tensors.iter().find(|tensor| tensor.name.ends_with("ffn_up_exps.weight"));
-                first.and_then(|tensor| tensor.sides.get(1).copied()).ok_or_else(|| self.missing("expert_feed_forward_length"))
+                first
+                    .and_then(|tensor| tensor.sides.get(1).copied())
+                    .ok_or_else(|| self.missing("expert_feed_forward_length"))
             }
         }
     }

@@ -29,7 +29,13 @@ const LAYOUTS: [&str; 8] = [
 /// Reads the block.
 pub fn read<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<'t>, Diagnostic> {
     // What was reached by it, who wrote it, and the scales of the cache.
-    block.unused(&["global_compression_ratio", "kv_cache_scheme", "quantization_status", "version", "transform_config"]);
+    block.unused(&[
+        "global_compression_ratio",
+        "kv_cache_scheme",
+        "quantization_status",
+        "version",
+        "transform_config",
+    ]);
     layout(block)?;
     if let Some(sparse) = block.object("sparsity_config")? {
         sparse.unused(&["ignore", "targets", "registry_requires_subclass", "sparsity_structure", "global_sparsity"]);

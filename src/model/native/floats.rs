@@ -30,7 +30,15 @@ pub fn fp8<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<'t>, Diag
     let mut plan = Plan::matrices(stored);
     if block.has("quantized_layers") {
         // What the conversion ignored keeps the format of the block.
-        block.unused(&["ignore", "config_groups", "moe_quant_algo", "group_size", "kv_cache_quant_algo", "producer", "quant_algo"]);
+        block.unused(&[
+            "ignore",
+            "config_groups",
+            "moe_quant_algo",
+            "group_size",
+            "kv_cache_quant_algo",
+            "producer",
+            "quant_algo",
+        ]);
         modelopt::listed(block, &mut plan)?;
     }
     for key in ["modules_to_not_convert", "ignored_layers", "ignore"] {

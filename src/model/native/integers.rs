@@ -16,12 +16,52 @@ use crate::precision::Precision;
 
 /// Says how weights were found, computed or tested, not how they are stored.
 const HOW_IT_WAS_DONE: [&str; 46] = [
-    "amp", "autoround_version", "backend", "batch_size", "block_name_to_quantize", "cache_block_outputs", "calibration", "damp_percent",
-    "dataset", "do_fuse", "enable_minmax_tuning", "enable_norm_bias_tuning", "enable_quanted_input", "exllama_config",
-    "fuse_max_seq_len", "gradient_accumulate_steps", "is_marlin_format", "iters", "low_cpu_mem_usage", "low_gpu_mem_usage", "lr", "lr_scheduler",
-    "max_input_length", "meta", "minmax_lr", "model_file_base_name", "model_name_or_path", "model_seqlen", "module_name_preceding_first_block",
-    "modules_to_fuse", "nsamples", "pad_token_id", "quantizer", "scale_dtype", "seqlen", "static_groups", "super_bits", "super_group_size",
-    "tokenizer", "train_bs", "true_sequential", "use_cuda_fp16", "use_exllama", "version", "exllama_version", "disable_exllama",
+    "amp",
+    "autoround_version",
+    "backend",
+    "batch_size",
+    "block_name_to_quantize",
+    "cache_block_outputs",
+    "calibration",
+    "damp_percent",
+    "dataset",
+    "do_fuse",
+    "enable_minmax_tuning",
+    "enable_norm_bias_tuning",
+    "enable_quanted_input",
+    "exllama_config",
+    "fuse_max_seq_len",
+    "gradient_accumulate_steps",
+    "is_marlin_format",
+    "iters",
+    "low_cpu_mem_usage",
+    "low_gpu_mem_usage",
+    "lr",
+    "lr_scheduler",
+    "max_input_length",
+    "meta",
+    "minmax_lr",
+    "model_file_base_name",
+    "model_name_or_path",
+    "model_seqlen",
+    "module_name_preceding_first_block",
+    "modules_to_fuse",
+    "nsamples",
+    "pad_token_id",
+    "quantizer",
+    "scale_dtype",
+    "seqlen",
+    "static_groups",
+    "super_bits",
+    "super_group_size",
+    "tokenizer",
+    "train_bs",
+    "true_sequential",
+    "use_cuda_fp16",
+    "use_exllama",
+    "version",
+    "exllama_version",
+    "disable_exllama",
 ];
 
 fn bits(block: &Config<'_>, names: &[&str]) -> Result<u64, Diagnostic> {
@@ -109,7 +149,9 @@ fn only_inside<'t>(block: &Config<'t>, plan: &mut Plan<'t>, stored: Stored) -> R
 /// Intel's auto-round, packed as GPTQ or AWQ pack, or in a microscaling format.
 pub fn auto_round<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<'t>, Diagnostic> {
     block.unused(&HOW_IT_WAS_DONE);
-    for key in ["packing_format", "sym", "act_dynamic", "act_sym", "act_group_size", "quant_lm_head", "autoround_version"] {
+    for key in
+        ["packing_format", "sym", "act_dynamic", "act_sym", "act_group_size", "quant_lm_head", "autoround_version"]
+    {
         block.unused(&[key]);
     }
     let stored = rounded(block, None)?;
@@ -125,7 +167,14 @@ pub fn auto_round<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<'t
             for key in ["sym", "group_size", "data_type", "scale_dtype", "fixed_by_user", "in_blocks", "act_bits"] {
                 own.unused(&[key]);
             }
-            own.unused(&["act_data_type", "act_dynamic", "act_group_size", "act_sym", "super_bits", "super_group_size"]);
+            own.unused(&[
+                "act_data_type",
+                "act_dynamic",
+                "act_group_size",
+                "act_sym",
+                "super_bits",
+                "super_group_size",
+            ]);
             all.push(if wide { None } else { Some(rounded(&own, Some(block))?) });
             all_read(&own)?;
             names.push(key.to_owned());
@@ -169,8 +218,12 @@ pub fn bitsandbytes<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<
     let size = block.count_if("bnb_4bit_blocksize")?.unwrap_or(64) as f64;
     let wide = block.flag("llm_int8_has_fp16_weight")?.unwrap_or(false);
     block.unused(&[
-        "bnb_4bit_compute_dtype", "bnb_4bit_quant_storage", "llm_int8_enable_fp32_cpu_offload", "llm_int8_threshold",
-        "load_in_8bit_fp32_cpu_offload", "modules_to_not_convert",
+        "bnb_4bit_compute_dtype",
+        "bnb_4bit_quant_storage",
+        "llm_int8_enable_fp32_cpu_offload",
+        "llm_int8_threshold",
+        "load_in_8bit_fp32_cpu_offload",
+        "modules_to_not_convert",
     ]);
     let stored = match (four, eight, kind.as_deref()) {
         (true, false, Some("nf4" | "fp4") | None) => {
@@ -254,7 +307,8 @@ pub fn mlx<'t>(block: &Config<'t>) -> Result<Plan<'t>, Diagnostic> {
     let stored = of_mlx(block)?;
     let mut plan = Plan::matrices(stored);
     (plan.head, plan.embedding, plan.router) = (Some(stored), Some(stored), Some(stored));
-    let names: Vec<String> = block.keys().filter(|key| key.contains('.') || *key == "lm_head").map(str::to_owned).collect();
+    let names: Vec<String> =
+        block.keys().filter(|key| key.contains('.') || *key == "lm_head").map(str::to_owned).collect();
     let one = |key: &String| match block.flag(key) {
         Ok(Some(false)) => Ok(None),
         Ok(_) => Ok(Some(stored)),
@@ -281,7 +335,11 @@ fn of_mlx(own: &Config<'_>) -> Result<Stored, Diagnostic> {
         (Some("nvfp4"), 4, 16) => Stored::plain(Precision::Fp4),
         (Some("mxfp8"), 8, 32) => Stored::with_bits(Precision::Fp8, 8.25),
         (None | Some("affine"), ..) => return Err(own.wrong("bits", "must be from 2 to 8 bits a weight")),
-        _ => return Err(own.wrong("mode", "must be affine, or mxfp4, nvfp4 or mxfp8 with the bits and group of its name")),
+        _ => {
+            return Err(
+                own.wrong("mode", "must be affine, or mxfp4, nvfp4 or mxfp8 with the bits and group of its name")
+            );
+        }
     };
     Ok(stored.on(Precision::Bf16))
 }
@@ -302,7 +360,9 @@ pub fn bitnet<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<'t>, D
     block.unused(&["linear_class", "rms_norm_eps", "use_rms_norm"]);
     match block.word("quantization_mode")?.as_deref() {
         None | Some("offline") => {}
-        Some(_) => return Err(block.wrong("quantization_mode", "must be offline: otherwise weights are stored in 16 bit")),
+        Some(_) => {
+            return Err(block.wrong("quantization_mode", "must be offline: otherwise weights are stored in 16 bit"));
+        }
     }
     let mut plan = Plan::matrices(Stored::with_bits(Precision::Int2, 2.0));
     plan.except(block, "modules_to_not_convert")?;

@@ -66,9 +66,14 @@ const METHODS: [(&str, Method); 17] = [
 ///
 /// # Errors
 /// Names the field, option or module that is not understood.
-pub fn read(sources: Sources<'_, '_>, shape: Shape<'_>, notes: &mut Vec<String>) -> Result<NativePrecision, Diagnostic> {
+pub fn read(
+    sources: Sources<'_, '_>,
+    shape: Shape<'_>,
+    notes: &mut Vec<String>,
+) -> Result<NativePrecision, Diagnostic> {
     let Sources { outer, text, beside } = sources;
-    let blocks = [(text, "quantization_config"), (outer, "quantization_config"), (text, "quantization"), (outer, "quantization")];
+    let keys = ["quantization_config", "compression_config", "quantization"];
+    let blocks = keys.into_iter().flat_map(|key| [(text, key), (outer, key)]);
     let mut found = None;
     for (owner, key) in blocks {
         if let Some(block) = owner.object(key)? {
@@ -155,11 +160,14 @@ fn full_precision(
     }
     match found {
         Some(Precision::Fp8) if packed => {
-            notes.push("What the quantisation leaves alone is counted in 16 bit, though the data type is 8-bit.".into());
+            notes
+                .push("What the quantisation leaves alone is counted in 16 bit, though the data type is 8-bit.".into());
             Ok(Stored::plain(Precision::Bf16))
         }
         Some(Precision::Fp8) => {
-            notes.push("The data type is that of every tensor: all weights are counted in 8 bit, without scales.".into());
+            notes.push(
+                "The data type is that of every tensor: all weights are counted in 8 bit, without scales.".into(),
+            );
             Ok(Stored::plain(Precision::Fp8))
         }
         Some(format) => Ok(Stored::plain(format)),

@@ -44,7 +44,9 @@ fn read<'t>(block: &Config<'t>, notes: &mut Vec<String>) -> Result<Plan<'t>, Dia
         Some("MIXED_PRECISION") => {
             let mut plan = Plan::default();
             if !listed(block, &mut plan)? {
-                return Err(block.missing("quantized_layers").hint("MIXED_PRECISION says there which layer is stored how"));
+                return Err(block
+                    .missing("quantized_layers")
+                    .hint("MIXED_PRECISION says there which layer is stored how"));
             }
             block.unused(&["group_size", "moe_quant_algo"]);
             plan

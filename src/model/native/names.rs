@@ -19,8 +19,32 @@ const PREFIXES: [&str; 5] = ["model.", "model.language_model.", "language_model.
 /// Parts of names that mean nothing counted as a quantised matrix: other towers, layers that only guess tokens, and
 /// small parameters, which no method packs. Heads and embeddings are modules of their own where they exist.
 const NOT_COUNTED: [&str; 26] = [
-    "vision", "visual", "image", "img", "audio", "speech", "projector", "multi_modal", "mm_", "patch_merge", "mtp", "eagle", "nextn",
-    "draft", "norm", "bias", "rotary", "conv1d", "embed", "wte", "head", "router", "gate", "hnorm", "eh_proj", "sinks",
+    "vision",
+    "visual",
+    "image",
+    "img",
+    "audio",
+    "speech",
+    "projector",
+    "multi_modal",
+    "mm_",
+    "patch_merge",
+    "mtp",
+    "eagle",
+    "nextn",
+    "draft",
+    "norm",
+    "bias",
+    "rotary",
+    "conv1d",
+    "embed",
+    "wte",
+    "head",
+    "router",
+    "gate",
+    "hnorm",
+    "eh_proj",
+    "sinks",
 ];
 
 /// The most patterns with wildcards that are read; real files have one a layer at most.
@@ -95,7 +119,8 @@ impl Names {
                 ends.filter_map(|end| self.exact.get(&full[..end]).copied()).for_each(&mut take);
             }
             let parts: Vec<&str> = full.split('.').collect();
-            let loose = self.loose.iter().filter(|(_, wanted)| parts.windows(wanted.len()).any(|w| w == wanted.as_slice()));
+            let loose =
+                self.loose.iter().filter(|(_, wanted)| parts.windows(wanted.len()).any(|w| w == wanted.as_slice()));
             loose.for_each(|(at, _)| take(*at));
             self.patterns.matches(&full).iter().for_each(|i| take(self.pattern_at[i]));
             if !self.expression_at.is_empty() {
@@ -114,6 +139,16 @@ impl Names {
             let numbered = |rest: &str| rest.trim_start_matches(['.', '\\']).starts_with(|c: char| c.is_ascii_digit());
             text.match_indices("experts").any(|(at, word)| numbered(&text[at + word.len()..]))
         })
+    }
+
+    /// The first entry that names a layer beyond those of the model.
+    pub fn beyond(&self, layers: u64) -> Option<usize> {
+        self.texts.iter().position(|text| layer_number(unwrapped(text)).is_some_and(|layer| layer >= layers))
+    }
+
+    /// Whether an entry names what guesses tokens by a name of its own.
+    pub fn guessing(&self) -> bool {
+        self.texts.iter().any(|text| text.contains("mtp") || text.contains("nextn"))
     }
 
     /// The first entry that matched nothing and is not known to mean something that is not counted, in a model of so

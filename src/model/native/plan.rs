@@ -104,9 +104,19 @@ impl<'t> Plan<'t> {
         if let Some((rule, name)) = self.rules.iter().find_map(|rule| Some((rule, rule.names.unread(layers)?))) {
             let mut error = rule.owner.wrong(&rule.key, "");
             error.message = format!("`{}` names `{name}`, which is no part of this model that is known", rule.key);
-            return Err(error.hint("a list that is read past would give wrong bytes; check the name against the weights"));
+            return Err(
+                error.hint("a list that is read past would give wrong bytes; check the name against the weights")
+            );
         }
         let mut native = means(full, &parts);
+        // Layers that only guess tokens are stored like the others where no list tells them apart.
+        let listed = self.rules.iter().find_map(|rule| rule.names.beyond(layers).map(|at| rule.stored[at]));
+        let mtp = self.rules.iter().any(|rule| rule.names.guessing());
+        native.mtp = match listed {
+            Some(stored) => stored.unwrap_or(full),
+            None if mtp => full,
+            None => self.experts.or(self.matrices).unwrap_or(full),
+        };
         if shape.tied {
             native.head = native.embedding;
         }
@@ -119,6 +129,7 @@ impl<'t> Plan<'t> {
         for class in Class::ALL {
             native.set(class, self.unlisted(class).unwrap_or(full));
         }
+        native.mtp = self.experts.or(self.matrices).unwrap_or(full);
         if tied {
             native.head = native.embedding;
         }

@@ -28,7 +28,9 @@ pub fn read<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<'t>, Dia
         export.unused(&["kv_cache_group", "min_kv_scale", "pack_method", "weight_merge_groups"]);
         match export.word("weight_format")?.as_deref() {
             None | Some("real_quantized") => {}
-            Some(_) => return Err(export.wrong("weight_format", "must be real_quantized: otherwise weights are 16 bit")),
+            Some(_) => {
+                return Err(export.wrong("weight_format", "must be real_quantized: otherwise weights are 16 bit"));
+            }
         }
         all_read(&export)?;
     }
@@ -58,8 +60,17 @@ fn specified(settings: &Config<'_>) -> Result<Option<Stored>, Diagnostic> {
     let inputs = settings.object("input_tensors")?.map_or(Ok(None), |inputs| inputs.word("dtype"))?;
     let Some(weight) = settings.object("weight")? else { return Ok(None) };
     weight.unused(&[
-        "ch_axis", "is_dynamic", "is_scale_quant", "mx_element_dtype", "observer_cls", "qat_spec", "round_method", "scale_calculation_mode", "scale_type",
-        "zero_point_type", "qscheme",
+        "ch_axis",
+        "is_dynamic",
+        "is_scale_quant",
+        "mx_element_dtype",
+        "observer_cls",
+        "qat_spec",
+        "round_method",
+        "scale_calculation_mode",
+        "scale_type",
+        "zero_point_type",
+        "qscheme",
     ]);
     let group = groups::size(&weight, "group_size")?;
     let symmetric = weight.flag("symmetric")?.unwrap_or(true);

@@ -77,9 +77,25 @@ fn of(owner: &Config<'_>, key: &str, name: &str, arguments: Option<Config<'_>>) 
         None => None,
         Some(own) => {
             own.unused(&[
-                "activation_dtype", "activation_value_lb", "activation_value_ub", "act_mapping_type", "inner_k_tiles", "int4_choose_qparams_algorithm", "int4_packing_format",
-                "kernel_preference", "layout", "mm_config", "packing_bitwidth", "preserve_zero", "set_inductor_config", "use_hqq", "version", "weight_dtype",
-                "weight_only_decode", "zero_point_domain", "granularity",
+                "activation_dtype",
+                "activation_value_lb",
+                "activation_value_ub",
+                "act_mapping_type",
+                "inner_k_tiles",
+                "int4_choose_qparams_algorithm",
+                "int4_packing_format",
+                "kernel_preference",
+                "layout",
+                "mm_config",
+                "packing_bitwidth",
+                "preserve_zero",
+                "set_inductor_config",
+                "use_hqq",
+                "version",
+                "weight_dtype",
+                "weight_only_decode",
+                "zero_point_domain",
+                "granularity",
             ]);
             let group = groups::size(own, "group_size")?;
             all_read(own)?;
