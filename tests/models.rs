@@ -5,7 +5,7 @@ mod parts;
 
 use proptest::prelude::*;
 use std::path::Path;
-use underdog::catalog::{Catalog, Entry, ModelFile};
+use underdog::catalog::{Catalog, Entry};
 use underdog::model::{ModelRow, ModelSpec, Phase, Weights};
 use underdog::precision::Precision;
 
@@ -17,10 +17,7 @@ fn load(name: &str) -> ModelSpec {
 }
 
 fn entry(name: &str) -> Entry {
-    match Catalog::embedded().model(name, Path::new(".")) {
-        Ok(ModelFile::Config(found)) => found.config,
-        other => panic!("{name}: {other:?}"),
-    }
+    Catalog::embedded().model(name, Path::new(".")).unwrap().config().unwrap()
 }
 
 fn within(what: &str, found: f64, published: f64, tolerance: f64) {

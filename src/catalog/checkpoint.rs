@@ -21,6 +21,16 @@ pub enum ModelFile {
     Gguf(PathBuf),
 }
 
+impl ModelFile {
+    /// The `config.json`, where it is one.
+    pub fn config(self) -> Option<Entry> {
+        match self {
+            Self::Config(found) => Some(found.config),
+            Self::Gguf(_) => None,
+        }
+    }
+}
+
 /// A `config.json` and the files of its folder that say more about the weights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {

@@ -3,7 +3,7 @@
 
 use super::{entry, names};
 use std::path::Path;
-use underdog::catalog::{Catalog, Entry};
+use underdog::catalog::{Catalog, Entry, ModelFile};
 use underdog::diagnostic::Diagnostic;
 use underdog::model::ModelSpec;
 
@@ -41,6 +41,7 @@ const UNUSED: [(&str, &[&str]); 1] = [
 fn all() -> Vec<Entry> {
     let catalog = Catalog::embedded();
     let embedded = catalog.models().into_iter().map(|name| catalog.model(&name, Path::new("")).expect("a model"));
+    let embedded = embedded.filter_map(ModelFile::config);
     names(false).iter().map(|name| entry(name)).chain(embedded).collect()
 }
 
