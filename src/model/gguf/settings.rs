@@ -86,7 +86,10 @@ impl<'h> Settings<'h> {
                 put("layer_types", json!(self.sliding(layers, |layer| (layer + 1) % every != 0)));
                 if every == 2 { ("Gemma2ForCausalLM", "gemma2") } else { ("Gemma3ForCausalLM", "gemma3_text") }
             }
-            "phi3" => ("Phi3ForCausalLM", "phi3"),
+            "phi3" => {
+                put("sliding_window", json!(self.number("attention.sliding_window")));
+                ("Phi3ForCausalLM", "phi3")
+            }
             "gpt-oss" => {
                 self.routed(&mut put, "num_local_experts")?;
                 put("intermediate_size", json!(self.expert_width()?));
