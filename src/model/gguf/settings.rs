@@ -8,9 +8,10 @@ use super::header::{Header, Tensor, Value};
 use crate::diagnostic::Diagnostic;
 use serde_json::{Map, json};
 
-/// Architectures that are read.
-pub const KNOWN: &str =
-    "llama (Mixtral among it), qwen2, qwen2moe, qwen3, qwen3moe, gemma, gemma2, gemma3, phi3, deepseek2 and gpt-oss";
+/// Architectures that are read; Mistral and Mixtral call themselves llama.
+const KNOWN: [&str; 11] = [
+    "deepseek2", "gemma", "gemma2", "gemma3", "gpt-oss", "llama", "phi3", "qwen2", "qwen2moe", "qwen3", "qwen3moe",
+];
 
 /// The metadata of one architecture.
 pub struct Settings<'h> {
@@ -50,8 +51,11 @@ impl<'h> Settings<'h> {
     /// The `config.json`.
     ///
     /// # Errors
-    /// When the architecture is not one of [`KNOWN`], or a key it needs is missing or differs between layers.
+    /// When the architecture is not one that is read, or a key it needs is missing or differs between layers.
     pub fn config(&self) -> Result<serde_json::Value, Diagnostic> {
+        if !KNOWN.contains(&self.architecture) {
+            return Err(self.unknown());
+        }
         let (layers, hidden) = (self.layers()?, self.need("embedding_length")?);
         let mut all = self.common(layers, hidden)?;
         let mut put = |key: &str, value: serde_json::Value| _ = all.insert(key.to_owned(), value);
@@ -67,18 +71,7 @@ impl<'h> Settings<'h> {
             }
             "qwen2" => ("Qwen2ForCausalLM", "qwen2"),
             "qwen3" => ("Qwen3ForCausalLM", "qwen3"),
-            "qwen2moe" | "qwen3moe" => {
-                self.routed(&mut put, "num_experts")?;
-                put("moe_intermediate_size", json!(self.expert_width()?));
-                put("decoder_sparse_step", json!(1));
-                if self.architecture == "qwen3moe" {
-                    ("Qwen3MoeForCausalLM", "qwen3_moe")
-                } else {
-                    let shared = self.side("blk.0.ffn_up_shexp.weight", 1)?;
-                    put("shared_expert_intermediate_size", json!(shared));
-                    ("Qwen2MoeForCausalLM", "qwen2_moe")
-                }
-            }
+            "qwen2moe" | "qwen3moe" => self.of_qwen(&mut put)?,
             "gemma" => ("GemmaForCausalLM", "gemma"),
             "gemma2" | "gemma3" => {
                 let every = if self.architecture == "gemma2" { 2 } else { 6 };
@@ -99,16 +92,19 @@ impl<'h> Settings<'h> {
                 ("GptOssForCausalLM", "gpt_oss")
             }
             "deepseek2" => self.latent(&mut put)?,
-            other => {
-                let message = format!("the architecture `{other}` of a GGUF file is not understood");
-                return Err(Diagnostic::new(&self.header.file, message).hint(format!(
-                    "read are {KNOWN}; the config.json of the model it was converted from, with `precision`, is another way"
-                )));
-            }
+            _ => return Err(self.unknown()),
         };
         all.insert("architectures".into(), json!([named.0]));
         all.insert("model_type".into(), json!(named.1));
         Ok(serde_json::Value::Object(all))
+    }
+
+    fn unknown(&self) -> Diagnostic {
+        let message = format!("the architecture `{}` of a GGUF file is not understood", self.architecture);
+        Diagnostic::new(&self.header.file, message).hint(format!(
+            "read are {}; the config.json of the model it was converted from, with `precision`, is another way",
+            KNOWN.join(", ")
+        ))
     }
 
     fn common(&self, layers: u64, hidden: u64) -> Result<Map<String, serde_json::Value>, Diagnostic> {
@@ -141,6 +137,20 @@ impl<'h> Settings<'h> {
         all.insert("tie_word_embeddings".into(), json!(tied));
         all.insert("torch_dtype".into(), json!("bfloat16"));
         Ok(all)
+    }
+
+    fn of_qwen(
+        &self,
+        put: &mut impl FnMut(&str, serde_json::Value),
+    ) -> Result<(&'static str, &'static str), Diagnostic> {
+        self.routed(put, "num_experts")?;
+        put("moe_intermediate_size", json!(self.expert_width()?));
+        put("decoder_sparse_step", json!(1));
+        if self.architecture == "qwen3moe" {
+            return Ok(("Qwen3MoeForCausalLM", "qwen3_moe"));
+        }
+        put("shared_expert_intermediate_size", json!(self.side("blk.0.ffn_up_shexp.weight", 1)?));
+        Ok(("Qwen2MoeForCausalLM", "qwen2_moe"))
     }
 
     fn latent(

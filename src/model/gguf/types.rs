@@ -23,7 +23,7 @@ const fn kind(number: u32, name: &'static str, block: u64, bytes: u64, format: P
 }
 
 /// Every type that weights come in.
-pub const KINDS: [Kind; 28] = [
+pub const KINDS: [Kind; 27] = [
     kind(0, "F32", 1, 4, Precision::F32),
     kind(1, "F16", 1, 2, Precision::F16),
     kind(2, "Q4_0", 32, 18, Precision::Q4_0),
@@ -51,7 +51,6 @@ pub const KINDS: [Kind; 28] = [
     kind(35, "TQ2_0", 256, 66, Precision::Tq2_0),
     kind(39, "MXFP4", 32, 17, Precision::Mxfp4),
     kind(40, "NVFP4", 64, 36, Precision::Fp4),
-    kind(26, "I32", 1, 4, Precision::F32),
 ];
 
 impl Kind {

@@ -77,13 +77,16 @@ pub fn read(
     let mut found = None;
     for (owner, key) in blocks {
         if let Some(block) = owner.object(key)? {
-            found = found.or(Some((owner, key, block)));
+            found = found.or(Some((key, block)));
         }
+    }
+    if found.is_some() && beside.is_some() {
+        notes.push("The block in config.json was read, as engines do, not the file beside it.".into());
     }
     let packed = found.is_some() || beside.is_some();
     let full = full_precision(outer, text, packed, notes)?;
     let plan = match (found, beside) {
-        (Some((owner, key, block)), _) => quantised(owner, key, &block, notes)?,
+        (Some((key, block)), _) => quantised(key, &block, notes)?,
         (None, Some(file)) => modelopt::beside(file, notes)?,
         (None, None) => Plan::default(),
     };
@@ -101,12 +104,7 @@ pub fn read(
     Ok(native)
 }
 
-fn quantised<'t>(
-    owner: &Config<'t>,
-    key: &str,
-    block: &Config<'t>,
-    notes: &mut Vec<String>,
-) -> Result<Plan<'t>, Diagnostic> {
+fn quantised<'t>(key: &str, block: &Config<'t>, notes: &mut Vec<String>) -> Result<Plan<'t>, Diagnostic> {
     let method = match block.word("quant_method")? {
         Some(method) => method,
         None if block.has("quant_algo") => "modelopt".to_owned(),
@@ -120,7 +118,6 @@ fn quantised<'t>(
         let mut error = block.wrong("quant_method", "");
         error.message = format!("the quantisation method `{method}` of `{key}` is not understood");
         let known: Vec<&str> = METHODS.iter().map(|(name, _)| *name).collect();
-        let _ = owner;
         return Err(error.hint(format!("known are {} and MLX's `quantization`", known.join(", "))));
     };
     let plan = read(block, notes)?;
