@@ -9,9 +9,8 @@ use crate::diagnostic::Diagnostic;
 use serde_json::{Map, json};
 
 /// Architectures that are read; Mistral and Mixtral call themselves llama.
-const KNOWN: [&str; 11] = [
-    "deepseek2", "gemma", "gemma2", "gemma3", "gpt-oss", "llama", "phi3", "qwen2", "qwen2moe", "qwen3", "qwen3moe",
-];
+const KNOWN: [&str; 11] =
+    ["deepseek2", "gemma", "gemma2", "gemma3", "gpt-oss", "llama", "phi3", "qwen2", "qwen2moe", "qwen3", "qwen3moe"];
 
 /// The metadata of one architecture.
 pub struct Settings<'h> {
