@@ -264,6 +264,11 @@ fn layers_of_a_mixture_are_counted_as_each_is_stored() {
     // The small projections of the delta nets' decays stay in 16 bit.
     assert!(native.attention.bits > 8.0 && native.attention.bits < 8.2, "{}", native.attention.bits);
 
+    // MiniMax-M2.5: attention and head in 16 bit in every layer, experts in NVFP4.
+    let native = file("MiniMax-M2.5-NVFP4").native;
+    let bits = [native.attention, native.head, native.router, native.experts].map(|stored| stored.bits);
+    assert_eq!(bits, [16.0, 16.0, 16.0, 4.5]);
+
     let fp8 = r#"{"num_bits": 8, "type": "float", "strategy": "channel"}"#;
     let int4 = r#"{"num_bits": 4, "type": "int", "group_size": 128, "symmetric": true}"#;
     let groups = format!(

@@ -15,7 +15,13 @@ use crate::model::stored::Stored;
 use crate::precision::Precision;
 
 /// Says how weights were found, computed or tested, not how they are stored.
-const HOW_IT_WAS_DONE: [&str; 46] = [
+const HOW_IT_WAS_DONE: [&str; 52] = [
+    "dynamic_max_gap",
+    "nblocks",
+    "not_use_best_mse",
+    "quant_nontext_module",
+    "sampler",
+    "to_quant_block_names",
     "amp",
     "autoround_version",
     "backend",
