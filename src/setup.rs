@@ -68,8 +68,27 @@ pub struct Hardware {
     pub memory_known: bool,
     /// How its devices reach each other, where the scenario says.
     pub way: Option<Way>,
+    /// Other devices of the same instance, and what of the model each holds; the rest lies on this one. llama.cpp alone
+    /// spreads a model over unlike devices.
+    pub others: Vec<Holder>,
     /// What the device's numbers rest on.
     pub provenance: Provenance,
+}
+
+/// Another device of an instance, and what of the model it holds.
+#[derive(Debug, Clone)]
+pub struct Holder {
+    /// The device.
+    pub hardware: Hardware,
+    /// Share of every layer's weights and cache, routed experts apart, in [0, 1].
+    pub layers: f64,
+    /// Share of the routed experts, in [0, 1].
+    pub experts: f64,
+    /// The LM head lies here.
+    pub head: bool,
+    /// It is the host that the other devices sit in: it computes single tokens itself, and prompts pull its weights over
+    /// the devices' link.
+    pub host: bool,
 }
 
 /// The way from device to device inside a host.
@@ -84,6 +103,64 @@ pub enum Way {
     /// Over PCI Express through the host's memory, where drivers, virtualisation or an IOMMU refuse peer access.
     #[serde(rename = "pcie-host")]
     PcieHost,
+}
+
+/// The programming interface an engine reaches a device through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// NVIDIA's.
+    Cuda,
+    /// AMD's.
+    Rocm,
+    /// Of every maker.
+    Vulkan,
+    /// Apple's.
+    Metal,
+    /// Intel's.
+    Sycl,
+    /// The cores of the host.
+    Cpu,
+}
+
+impl Backend {
+    /// The spelling used in scenarios and rows.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cuda => "cuda",
+            Self::Rocm => "rocm",
+            Self::Vulkan => "vulkan",
+            Self::Metal => "metal",
+            Self::Sycl => "sycl",
+            Self::Cpu => "cpu",
+        }
+    }
+
+    /// What llama.cpp is built with for a device where nobody says: its maker's own interface, else Vulkan
+    /// (ggml-org/llama.cpp, docs/build.md).
+    pub fn usual(sheet: &Device) -> Self {
+        match sheet.vendor.as_str() {
+            _ if sheet.cpu => Self::Cpu,
+            "NVIDIA" => Self::Cuda,
+            "AMD" => Self::Rocm,
+            "Apple" => Self::Metal,
+            "Intel" => Self::Sycl,
+            _ => Self::Vulkan,
+        }
+    }
+
+    /// A device can be reached through it.
+    pub fn reaches(self, sheet: &Device) -> bool {
+        match self {
+            Self::Cpu => sheet.cpu,
+            Self::Cuda => sheet.vendor == "NVIDIA",
+            Self::Rocm => sheet.vendor == "AMD" && !sheet.cpu,
+            Self::Metal => sheet.vendor == "Apple" && !sheet.cpu,
+            // SYCL has plugins for other makers, and Vulkan drivers are everywhere but on Apple.
+            Self::Sycl => matches!(sheet.vendor.as_str(), "Intel" | "NVIDIA" | "AMD") && !sheet.cpu,
+            Self::Vulkan => !sheet.cpu,
+        }
+    }
 }
 
 /// Sustained rates that were measured through one access path.
@@ -120,19 +197,33 @@ impl Setup {
     /// The storage format of a class of weights.
     ///
     /// Published 4-bit checkpoints leave more alone than the format says: MXFP4 ones quantise the experts only
-    /// (gpt-oss), NVFP4 ones keep latent attention and recurrences in 16 bit (nvidia/DeepSeek-R1-FP4).
+    /// (gpt-oss), NVFP4 ones keep latent attention and recurrences in 16 bit (nvidia/DeepSeek-R1-FP4). llama.cpp's files
+    /// of such models have the rest in Q8_0: those of gpt-oss-20b and 120b are 11.27 and 59.02 GiB large
+    /// (ggml-org/gpt-oss-120b-GGUF).
     pub fn stored(&self, class: Class) -> Stored {
+        let own = |class| self.formats.weights.of(&self.model.native, class);
+        if self.engine == Engine::LlamaCpp && class != Class::Experts && self.model.has_experts() {
+            let experts = own(Class::Experts).format;
+            if experts == Precision::Mxfp4 && matches!(own(class).format, Precision::Bf16 | Precision::Mxfp4) {
+                return Stored::plain(Precision::Q8_0);
+            }
+        }
         let kept = match self.formats.weights {
             Weights::Uniform(Precision::Mxfp4) => self.model.has_experts() && class != Class::Experts,
             Weights::Uniform(Precision::Fp4) => class == Class::Part(Part::Attention) && !self.model.plain_attention(),
             _ => false,
         };
-        if kept { Stored::plain(Precision::Bf16) } else { self.formats.weights.of(&self.model.native, class) }
+        if kept { Stored::plain(Precision::Bf16) } else { own(class) }
     }
 
     /// What activations of a class of weights are computed in, where the scenario or the checkpoint says so.
     pub fn activations(&self, class: Class) -> Option<Precision> {
         self.formats.activations.or(self.stored(class).activations)
+    }
+
+    /// The interface through which the engine reaches a device of the instance.
+    pub fn backend(&self, sheet: &Device) -> Backend {
+        self.limits.backend.filter(|b| b.reaches(sheet)).unwrap_or(Backend::usual(sheet))
     }
 
     /// The measured kernels that most weights run through, on a device that was measured by this program.
@@ -199,6 +290,18 @@ pub enum Engine {
     /// llama.cpp.
     #[serde(rename = "llama.cpp")]
     LlamaCpp,
+    /// MLX (mlx-lm), on Apple.
+    #[serde(rename = "mlx")]
+    Mlx,
+    /// ExLlamaV2 and V3 (TabbyAPI).
+    #[serde(rename = "exllama")]
+    Exllama,
+    /// KTransformers: experts on the host.
+    #[serde(rename = "ktransformers")]
+    Ktransformers,
+    /// LMDeploy (TurboMind).
+    #[serde(rename = "lmdeploy")]
+    Lmdeploy,
     /// This program's own kernels, as measured; the default of a measured device.
     #[serde(rename = "wgpu")]
     Wgpu,
@@ -215,9 +318,19 @@ impl Engine {
             Self::Sglang => "sglang",
             Self::Trtllm => "trtllm",
             Self::LlamaCpp => "llama.cpp",
+            Self::Mlx => "mlx",
+            Self::Exllama => "exllama",
+            Self::Ktransformers => "ktransformers",
+            Self::Lmdeploy => "lmdeploy",
             Self::Wgpu => "wgpu",
             Self::Ideal => "ideal",
         }
+    }
+
+    /// One stream or a few on one machine: kernels launched one by one, no batching scheduler, memory for one server of
+    /// one user. They are estimated as llama.cpp, which is the one that was measured.
+    pub const fn single_user(self) -> bool {
+        matches!(self, Self::LlamaCpp | Self::Mlx | Self::Exllama | Self::Ktransformers)
     }
 }
 
@@ -238,6 +351,10 @@ pub struct Limits {
     /// Compute units that collectives hold while they overlap with compute; `None` is 20 in prompt steps and none in
     /// decode steps.
     pub communication_units: Option<u64>,
+    /// The interface llama.cpp was built for, where the scenario says.
+    pub backend: Option<Backend>,
+    /// llama.cpp computes attention in one kernel (`--flash-attn`); without, scores pass through memory.
+    pub flash_attention: bool,
 }
 
 impl Default for Limits {
@@ -250,6 +367,8 @@ impl Default for Limits {
             older: false,
             eager: false,
             communication_units: None,
+            backend: None,
+            flash_attention: true,
         }
     }
 }
@@ -322,6 +441,7 @@ impl Hardware {
             software: false,
             memory_known: true,
             way: None,
+            others: Vec::new(),
             provenance: Provenance::Catalogued,
         }
     }
@@ -358,6 +478,7 @@ impl Hardware {
             software: profile.adapter.software,
             memory_known: memory.is_some(),
             way: None,
+            others: Vec::new(),
         })
     }
 
@@ -370,6 +491,7 @@ impl Hardware {
             software: false,
             memory_known: false,
             way: None,
+            others: Vec::new(),
             provenance: Provenance::Assumed,
         }
     }

@@ -15,7 +15,7 @@ fn device(name: &str) -> Device {
 #[test]
 fn every_data_sheet_loads() {
     let catalog = Catalog::embedded();
-    assert_eq!(catalog.devices().len(), 137);
+    assert_eq!(catalog.devices().len(), 213);
     for name in catalog.devices() {
         let sheet = Device::load(&catalog, &name, Path::new(".")).unwrap_or_else(|e| panic!("{}", e.render(false)));
         assert_eq!(sheet.id, name);
@@ -31,6 +31,27 @@ fn a_data_sheet_says_what_the_maker_prints() {
     assert_eq!(h100.rate(Precision::Fp8).unwrap().get(), 1979e12);
     assert_eq!(h100.memory.get(), 80.0 * 1024f64.powi(3));
     assert_eq!(h100.link.unwrap().per_direction.get(), 450e9);
+}
+
+/// A processor's bandwidth is that of its channels: 8 bytes a transfer, or the width its source names.
+#[test]
+fn a_processor_says_its_cores_and_channels() {
+    let catalog = Catalog::embedded();
+    let all: Vec<Device> = Device::load_all(&catalog).unwrap().into_iter().filter(|d| d.cpu).collect();
+    assert!(all.len() >= 15, "{}", all.len());
+    for sheet in all {
+        assert!(sheet.compute_units.is_some_and(|c| c >= 4) && sheet.rates.fp32.is_some(), "{}", sheet.id);
+        let each = sheet.bandwidth.get() / f64::from(sheet.channels.unwrap());
+        assert!((10e9..=60e9).contains(&each), "{}: {each} a channel", sheet.id);
+    }
+    let epyc = device("epyc-9374f");
+    assert_eq!((epyc.compute_units, epyc.channels, epyc.bandwidth.get()), (Some(32), Some(12), 12.0 * 4.8e9 * 8.0));
+    for shared in
+        ["apple-m4-max-40c", "strix-halo", "dgx-spark-gb10", "jetson-agx-thor", "adreno-x1-85-snapdragon-x-elite"]
+    {
+        assert!(device(shared).shared_memory, "{shared}");
+    }
+    assert!(!device("rtx-4090").shared_memory && !device("epyc-9374f").shared_memory);
 }
 
 #[test]
@@ -90,7 +111,7 @@ fn a_users_folder_lies_over_the_embedded_one() {
     assert_eq!((load("mine").name.as_str(), load("h800").name.as_str()), ("Mine", "Mine"));
     assert_eq!(load("devices/mine.toml").id, "mine", "a path is read relative to the base");
     assert_eq!(load("h200-sxm").name, "H200 SXM");
-    assert_eq!(catalog.devices().len(), 138);
+    assert_eq!(catalog.devices().len(), 214);
     let list = PriceList::load(&catalog).unwrap();
     let offer = list.offer("h100-sxm-80gb", Tier::OnDemand);
     assert_eq!(offer.map(|o| (o.count, o.median.get())), Some((1, 1.0)));

@@ -1,6 +1,6 @@
 //! A generation counts as fitted exactly where kernels of its own devices are among the measured ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use underdog::catalog::Catalog;
 use underdog::device::Device;
@@ -8,7 +8,7 @@ use underdog::estimate::Calibration;
 use underdog::estimate::constants::Kind;
 use underdog::estimate::path::Family;
 use underdog::precision::Precision;
-use underdog::validate::read_kernels;
+use underdog::validate::{Described, Describer, read, read_kernels};
 
 /// The matrix units of an H20 have a quarter of an H100's rate beside its other units, so its kernels reach more of their
 /// peak; a device like the measured one keeps its share, and so does one whose generation has an assumed one.
@@ -52,4 +52,25 @@ fn the_table_of_generations_agrees_with_the_measured_kernels() {
     // B300 and GB300 were measured, and share their constants with B200.
     assert!(measured.contains("blackwell-ultra") && calibration.fitted("blackwell-ultra"));
     assert_eq!(calibration.generation("blackwell-ultra"), Some("blackwell"));
+}
+
+/// "calibrated" is said of llama.cpp through a backend on a generation exactly where such points were fitted, of models
+/// with experts and of others apart.
+#[test]
+fn the_table_of_llama_points_agrees_with_the_points() {
+    let catalog = Catalog::embedded();
+    let calibration = Calibration::load(&catalog).expect("constants");
+    let file = "scenarios/validation/points.csv";
+    let points = read(file, &std::fs::read_to_string(file).expect("the file is there")).expect("points");
+    let mut describer = Describer::new(&catalog);
+    let mut counted: BTreeMap<(&str, String, bool), u64> = BTreeMap::new();
+    for point in points.iter().filter(|p| p.engine_kind == "llama.cpp" && p.suspect.is_none()) {
+        let Ok(Described::One(setup)) = describer.point(point) else { continue };
+        let sheet = &setup.hardware.sheet;
+        let key = (setup.backend(sheet).name(), sheet.architecture.clone(), setup.model.has_experts());
+        *counted.entry(key).or_default() += 1;
+    }
+    let listed = calibration.llama_points().iter();
+    let table = listed.map(|p| ((p.backend.name(), p.generation.clone(), p.experts), p.points)).collect();
+    assert_eq!(counted, table);
 }

@@ -221,7 +221,8 @@ pub fn calibrate(args: &Calibrate, options: &Options, catalog: &Catalog, output:
             let sheet = Device::load(catalog, &p.device, Path::new("")).ok();
             sheet.is_some_and(|d| calibration.fitted(&d.architecture))
         };
-        let bands = validate::bands(&points, &predictions, known, &folds);
+        let strangers = validate::as_strangers(&points, catalog, &calibration);
+        let bands = validate::bands(&points, &predictions, &strangers, known, &folds);
         calibration.set_bands(bands, pair_error);
     }
     drop(bar);

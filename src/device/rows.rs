@@ -60,6 +60,15 @@ pub struct DeviceRow {
     /// Multiprocessors, compute units or cores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compute_units: Option<u32>,
+    /// It is a processor, and `compute_units` are its cores.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub cpu: bool,
+    /// Its memory is the host's.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shared_memory: bool,
+    /// Channels of a processor's memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u32>,
     /// Board power.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tdp_w: Option<f64>,
@@ -100,6 +109,9 @@ impl From<&Device> for DeviceRow {
             network_byte_s: device.network.map(|rate| rate.get()),
             l2_bytes: device.l2.map(|size| size.get()),
             compute_units: device.compute_units,
+            cpu: device.cpu,
+            shared_memory: device.shared_memory,
+            channels: device.channels,
             tdp_w: device.tdp.map(|power| power.get()),
             total_processing_performance: device.total_processing_performance(),
             source: device.source.clone(),

@@ -62,6 +62,15 @@ pub struct Device {
     /// Streaming multiprocessors, compute units, cores.
     #[serde(default)]
     pub compute_units: Option<u32>,
+    /// It is a processor: its memory is the host's own, and `compute_units` are its cores.
+    #[serde(default)]
+    pub cpu: bool,
+    /// Its memory is the host's: nothing is gained by leaving a part of a model there.
+    #[serde(default)]
+    pub shared_memory: bool,
+    /// Channels of a processor's memory.
+    #[serde(default)]
+    pub channels: Option<u32>,
     /// Board power.
     #[serde(default, deserialize_with = "some_positive")]
     pub tdp: Option<Watts>,

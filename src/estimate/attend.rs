@@ -7,6 +7,11 @@ use super::op::{Attention, Op, WIDE, Work};
 use super::path::Family;
 use crate::model::mixing::{INDEX_BYTES, Mixing};
 use crate::model::spec::Core;
+use crate::setup::Engine;
+
+/// Bytes of a pair's score without flash attention: written, read and written by the softmax, read again, in 32 bit each
+/// time (ggml's `build_attn_mha`).
+const SCORE_BYTES: f64 = 16.0;
 
 /// The operations of a layer's core.
 pub fn core(choice: &Choice<'_>, core: &Core, calls: f64) -> Vec<Op> {
@@ -50,12 +55,14 @@ fn attention(choice: &Choice<'_>, core: &Core, mixing: &Mixing) -> (Attention, A
     let kind = if latent { Kind::LatentDecode } else { Kind::AttentionDecode };
     let (entry, token) = bytes(choice, core, heads);
     let (rate, kernel) = choice.attention(kind);
+    let whole = choice.setup.engine == Engine::LlamaCpp && !choice.setup.limits.flash_attention;
     let decode = Attention {
         flop_per_pair: heads * mixing.decode_pair,
         index_flop: mixing.index_pair,
         bytes_per_cached: entry.0,
         index_bytes: mixing.index_values as f64 * INDEX_BYTES,
         bytes_per_token: token.0,
+        score_bytes: if whole { heads * SCORE_BYTES } else { 0.0 },
         span: mixing.span,
         latent,
         rate,

@@ -14,8 +14,14 @@ pub enum Situation {
     Uncalibrated,
     /// Separate pools for prompts and answers.
     Pools,
-    /// One stream or a few, by llama.cpp.
+    /// One stream or a few, by llama.cpp, through a backend and on a generation that it was measured on.
     SingleStream,
+    /// The same of a model with experts.
+    SingleStreamExperts,
+    /// The same through a backend or on a generation that has no points.
+    SingleStreamElsewhere,
+    /// A part of the model, or all of it, on the host.
+    Host,
 }
 
 /// What a band is around.

@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::device::Device;
 use crate::diagnostic::Diagnostic;
 use crate::precision::Precision;
-use crate::setup::{Engine, Layout, Setup};
+use crate::setup::{Backend, Engine, Layout, Setup};
 use serde::Deserialize;
 
 /// All constants.
@@ -29,6 +29,8 @@ struct File {
     kernel: Vec<KernelEntry>,
     engine: Vec<EngineEntry>,
     llama: Llama,
+    /// Backends and generations that llama.cpp's constants were fitted on.
+    llama_points: Vec<LlamaPoints>,
     shared: Shared,
     #[serde(default)]
     band: Vec<Band>,
@@ -52,6 +54,20 @@ struct Generation {
     /// See [`Shared::switch_reduce`].
     #[serde(default)]
     switch_reduce: f64,
+}
+
+/// Points of llama.cpp through a backend on a generation of devices.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LlamaPoints {
+    /// The backend.
+    pub backend: Backend,
+    /// The generation, as data sheets name it.
+    pub generation: String,
+    /// Of models with experts, or of those without.
+    pub experts: bool,
+    /// Their number.
+    pub points: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -149,7 +165,35 @@ impl Calibration {
             waves_older: 0.0,
             first_older_s: 0.0,
         };
-        self.file.engine.iter().find(|e| e.name == engine).map_or(none, |e| e.constants)
+        // Those that were never measured borrow from their like.
+        let like = match engine {
+            Engine::Lmdeploy => Engine::Vllm,
+            other if other.single_user() => Engine::LlamaCpp,
+            other => other,
+        };
+        self.file.engine.iter().find(|e| e.name == like).map_or(none, |e| e.constants)
+    }
+
+    /// This engine, through this backend, was fitted on devices of this generation: of llama.cpp on points of models with
+    /// experts or without, of the others on kernels that were timed there.
+    pub fn knows(&self, setup: &Setup) -> bool {
+        let hardware = &setup.hardware;
+        let mut all = std::iter::once(hardware).chain(hardware.others.iter().map(|h| &h.hardware));
+        let experts = setup.model.has_experts();
+        match setup.engine {
+            Engine::LlamaCpp => all.all(|h| {
+                let backend = setup.backend(&h.sheet);
+                let known = |p: &LlamaPoints| (p.backend, p.experts) == (backend, experts);
+                self.file.llama_points.iter().any(|p| known(p) && p.generation == h.sheet.architecture)
+            }),
+            Engine::Mlx | Engine::Exllama | Engine::Ktransformers | Engine::Lmdeploy => false,
+            _ => self.fitted(&hardware.sheet.architecture),
+        }
+    }
+
+    /// Backends and generations that llama.cpp's constants were fitted on.
+    pub fn llama_points(&self) -> &[LlamaPoints] {
+        &self.file.llama_points
     }
 
     /// The constants of all measured kernel families.
@@ -177,9 +221,11 @@ impl Calibration {
         &self.file.band
     }
 
-    /// Replaces all bands, and the ratio that a verdict has to allow for.
+    /// Replaces the bands of situations that have points, and the ratio that a verdict has to allow for.
     pub fn set_bands(&mut self, bands: Vec<Band>, pair_error: Option<f64>) {
-        self.file.band = bands;
+        let same = |old: &Band| bands.iter().any(|b| (b.situation, b.quantity) == (old.situation, old.quantity));
+        self.file.band.retain(|old| !same(old));
+        self.file.band.extend(bands);
         if let Some(error) = pair_error {
             self.file.shared.pair_error = error;
         }

@@ -55,12 +55,13 @@ impl Choice<'_> {
         let setup = self.setup;
         let situation = Situation {
             device: &setup.hardware.sheet,
+            backend: setup.backend(&setup.hardware.sheet),
             stored: setup.stored(class),
             experts: setup.model.has_experts(),
             older: setup.limits.older,
             prompt: self.prompt,
         };
-        let runs = setup.engine == Engine::LlamaCpp && setup.hardware.measured.is_none();
+        let runs = setup.engine.single_user() && setup.hardware.measured.is_none();
         runs.then(|| (self.calibration.llama(), situation))
     }
 
@@ -113,11 +114,12 @@ impl Choice<'_> {
     /// The open engines' weight-only kernels (Marlin, Triton) reach what 16-bit experts reach, and their block-scaled
     /// ones in wide expert parallelism (DeepGEMM) what the dense GEMM reaches.
     pub fn experts(&self) -> (Arithmetic, Option<Arithmetic>) {
+        if let Some((llama, situation)) = self.llama(WeightClass::Experts) {
+            let (few, many) = llama.experts(&situation);
+            return (few, Some(many));
+        }
         let (Arithmetic { path, kernel }, or) = self.arithmetic(Kind::Experts, WeightClass::Experts);
-        let own = self.ideal()
-            || self.llama(WeightClass::Experts).is_some()
-            || self.own_expert_kernels()
-            || self.setup.hardware.measured.is_some();
+        let own = self.ideal() || self.own_expert_kernels() || self.setup.hardware.measured.is_some();
         let kernel = match path.family {
             _ if own => kernel,
             path::Family::W4a16 | path::Family::W8a16 => self.kernel(Kind::Experts, path::Family::Bf16),

@@ -11,18 +11,16 @@ use super::band::{Quantity, Situation};
 use super::bound::{Bound, Class};
 use super::calibration::Calibration;
 use super::collectives::DISPATCH;
-use super::constants::{EngineConstants, Kind};
-use super::forward;
+use super::constants::EngineConstants;
 use super::layer::{SHARED_DOWN, SHARED_UP};
 use super::machine::{self, Machine, Unanswerable};
 use super::memory::{Memory, Shortage};
 use super::op::{Op, Work};
-use super::path;
+use super::places;
 use super::schedule::{Parts, Schedule};
 use super::step::{Each, RankStep, Step, Whole};
 use super::timing::Timed;
-use crate::precision::Precision;
-use crate::setup::{Engine, Hardware, Load, Setup, Speed};
+use crate::setup::{Engine, Hardware, Holder, Layout, Load, Setup, Speed};
 use crate::units::Seconds;
 
 /// Tokens that llama.cpp takes in hand at once (`n_batch`).
@@ -37,8 +35,10 @@ pub struct Compiled {
     pub ops: Vec<Op>,
     /// The op list of a step that carries prompt tokens: some engines have other kernels for them.
     pub prompt_ops: Vec<Op>,
-    /// The devices of one instance.
+    /// The devices of one instance; of unlike ones the first.
     pub machine: Machine,
+    /// The others of unlike devices, in the order of the setup.
+    others: Vec<Machine>,
     /// The memory of one device.
     pub memory: Memory,
     /// The engine's constants.
@@ -76,17 +76,17 @@ impl Compiled {
         let shared = calibration.shared_on(&setup.hardware.sheet.architecture, setup.engine);
         let shared = if ideal { shared.ideal() } else { shared };
         let machine = Machine::new(&setup.hardware, &setup.layout, &shared, &engine)?;
-        let ops = forward::ops(&setup, calibration, &machine, false);
-        let prompt_ops = forward::ops(&setup, calibration, &machine, true);
+        let single = |holder: &Holder| Machine::new(&holder.hardware, &Layout::SINGLE, &shared, &engine);
+        let others = setup.hardware.others.iter().map(single).collect::<Result<Vec<_>, _>>()?;
+        let machines: Vec<Machine> = std::iter::once(&machine).chain(&others).cloned().collect();
+        let ops = places::ops(&setup, calibration, &machines, false);
+        let prompt_ops = places::ops(&setup, calibration, &machines, true);
         if let Some(measured) = &setup.hardware.measured {
             // Every dispatch was timed as launched here, and every step is one submission.
             (engine.launch_share, engine.expert_launch_share, engine.small_kernel) = (1.0, 1.0, 1.0);
             engine.step_s = measured.submit.get();
         }
-        let family = path::Family::Bf16;
-        let architecture = &setup.hardware.sheet.architecture;
-        let calibrated = setup.hardware.measured.is_some()
-            || calibration.kernel(Kind::Gemm, architecture, family, Precision::Bf16).1;
+        let calibrated = setup.hardware.measured.is_some() || calibration.knows(&setup);
         let kernels = ops.iter().map(Op::kernels).sum::<f64>();
         let attention = ops.iter().filter(|op| op.class == Class::Attention).map(Op::kernels).sum::<f64>();
         let (draft_launches, overlap_units) = (shared.draft_launches, shared.overlap_units);
@@ -98,6 +98,7 @@ impl Compiled {
             ops,
             prompt_ops,
             machine,
+            others,
             engine,
             kernels,
             attention_kernels: attention / kernels.max(1.0),
@@ -115,7 +116,7 @@ impl Compiled {
     /// With the bands of a situation; an uncalibrated setup keeps its own.
     #[must_use]
     pub fn in_situation(mut self, situation: Situation, calibration: &Calibration) -> Self {
-        if self.calibrated || situation == Situation::Uncalibrated || situation == Situation::SingleStream {
+        if self.calibrated || self.situation() == Some(situation) {
             let band = |q| calibration.band(situation, q).map(|b| (b.low, b.high));
             self.bands = [band(Quantity::Ttft), band(Quantity::Tpot), band(Quantity::Throughput)];
             self = self.widened();
@@ -165,7 +166,7 @@ impl Compiled {
         let Schedule { halves, step, exposed, .. } = self.schedule(&self.share(step));
         let passes = Passes::of(&step, self.machine.dp);
         self.list(&step).iter().filter_map(move |op| {
-            let timed = passes.time(op, &self.machine)?.times(halves);
+            let timed = passes.time(op, self.runs(op))?.times(halves);
             let hidden = if op.class == Class::Collectives { exposed } else { 1.0 };
             let seconds = self.tuned(op, &timed) * hidden;
             Some((op, Timed { seconds, launch: self.launch(op, &timed, &step), ..timed }))
@@ -185,11 +186,18 @@ impl Compiled {
         if speed == 1.0 {
             return timed.seconds;
         }
-        (timed.seconds / speed).max(op.roof(timed, &self.machine).min(timed.seconds))
+        (timed.seconds / speed).max(op.roof(timed, self.runs(op)).min(timed.seconds))
     }
 
     fn list(&self, step: &Step) -> &[Op] {
-        if step.prefill.0 > 0.0 { &self.prompt_ops } else { &self.ops }
+        let host = self.setup.hardware.others.iter().any(|h| h.host);
+        let least = if host { places::OFFLOADED } else { 0.0 };
+        if step.prefill.0 > 0.0 && step.tokens().0 >= least { &self.prompt_ops } else { &self.ops }
+    }
+
+    /// The device that runs an operation.
+    fn runs(&self, op: &Op) -> &Machine {
+        op.place.checked_sub(1).and_then(|other| self.others.get(other)).unwrap_or(&self.machine)
     }
 
     /// Launches of an operation: what captured graphs leave, more of it where guessed tokens are checked.
@@ -224,7 +232,7 @@ impl Compiled {
         let mut parts = Parts::default();
         let passes = Passes::of(step, self.machine.dp);
         for op in self.list(step) {
-            let Some(timed) = passes.time(op, &self.machine) else { continue };
+            let Some(timed) = passes.time(op, self.runs(op)) else { continue };
             let seconds = self.tuned(op, &timed) + self.launch(op, &timed, step);
             let part = match op.class {
                 Class::Collectives if op.name == DISPATCH => &mut parts.dispatch,
@@ -269,8 +277,8 @@ impl Compiled {
     /// asynchronous scheduling, the overlap schedulers of SGLang and TensorRT-LLM). Who comes meanwhile waits for it.
     pub const fn steps_ahead(&self) -> f64 {
         match self.setup.engine {
-            Engine::Vllm | Engine::Sglang | Engine::Trtllm => 1.0,
-            Engine::LlamaCpp | Engine::Wgpu | Engine::Ideal => 0.0,
+            Engine::Vllm | Engine::Sglang | Engine::Trtllm | Engine::Lmdeploy => 1.0,
+            _ => 0.0,
         }
     }
 
@@ -297,7 +305,7 @@ impl Compiled {
 
     /// Time of one prompt on an engine that serves one at a time, in its own chunks; `None` for a batching engine.
     pub fn prompt_alone(&self, tokens: f64) -> Option<Seconds> {
-        if self.setup.engine != Engine::LlamaCpp {
+        if !self.setup.engine.single_user() {
             return None;
         }
         let chunk = tokens.min(self.setup.limits.batch_tokens as f64);
@@ -376,8 +384,14 @@ impl Compiled {
     pub fn situation(&self) -> Option<Situation> {
         if self.setup.hardware.measured.is_some() || self.setup.engine == Engine::Ideal {
             None
-        } else if self.setup.engine == Engine::LlamaCpp {
-            Some(Situation::SingleStream)
+        } else if self.setup.engine.single_user() {
+            let host = self.setup.hardware.others.iter().any(|h| h.host) || self.setup.hardware.sheet.cpu;
+            Some(match (self.calibrated, host) {
+                (true, _) if self.setup.model.has_experts() => Situation::SingleStreamExperts,
+                (true, _) => Situation::SingleStream,
+                (false, true) => Situation::Host,
+                (false, false) => Situation::SingleStreamElsewhere,
+            })
         } else if !self.calibrated {
             Some(Situation::Uncalibrated)
         } else {

@@ -15,6 +15,13 @@ use crate::model::Class as WeightClass;
 use crate::model::spec::Layer;
 use crate::setup::Setup;
 
+/// Name of the LM head.
+pub const HEAD: &str = "LM head";
+/// Name of what stands around the layers.
+pub const ENDS: &str = "embedding, sampling";
+/// Name of what stages pass on.
+pub const HAND_OVER: &str = "hand over";
+
 /// Kernels of a step outside the layers.
 const STEP_KERNELS: f64 = 6.0;
 
@@ -52,7 +59,7 @@ fn head(choice: &Choice<'_>) -> Op {
     let (by, or) = choice.arithmetic(Kind::Gemm, WeightClass::Head);
     let n = (model.vocab as f64 / choice.setup.layout.tp as f64).ceil();
     let k = model.hidden as f64;
-    Op::new("LM head", Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, by, or })
+    Op::new(HEAD, Class::Gemm, 1.0, Work::Gemm { n, k, rows: Rows::Logits, by, or })
 }
 
 /// Embedding, final norm, sampling: kernels of a step, whatever the layers; and what stages hand over.
@@ -61,14 +68,14 @@ fn ends(choice: &Choice<'_>) -> Vec<Op> {
     let llama = choice.llama(WeightClass::Rest).map(|(llama, _)| llama.hop_s);
     let kernels = if llama.is_some() { 0.0 } else { STEP_KERNELS };
     let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
-    let mut ops = vec![Op::new("embedding, sampling", Class::Gemm, 1.0, work)];
+    let mut ops = vec![Op::new(ENDS, Class::Gemm, 1.0, work)];
     let stages = choice.setup.layout.pp;
     match llama {
         _ if stages == 1 => {}
         Some(launch) => {
             let (kernels, kernel) = (stages as f64 - 1.0, Kernel { launch, ..kernel });
             let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
-            ops.push(Op::new("hand over", Class::Host, 1.0, work));
+            ops.push(Op::new(HAND_OVER, Class::Host, 1.0, work));
         }
         None => ops.push(hand_over(choice)),
     }

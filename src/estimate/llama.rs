@@ -2,7 +2,9 @@
 //!
 //! Decode runs mat-vec kernels: weights pass through memory once, and rows beyond the first cost their arithmetic.
 //! Prompts run matrix kernels in micro-batches of 512 tokens; what they reach follows the card's power budget, since
-//! cards of one chip differ by their power limit rather than by their data sheet.
+//! cards of one chip differ by their power limit rather than by their data sheet. Experts compute whole tiles of rows.
+//!
+//! Constants belong to a backend, and where points tell generations apart, to one of them.
 
 use super::constants::Kernel;
 use super::op::Arithmetic;
@@ -10,6 +12,7 @@ use super::path::{self, Family, Path};
 use crate::device::Device;
 use crate::model::Stored;
 use crate::precision::Precision;
+use crate::setup::Backend;
 use crate::units::FlopRate;
 use serde::{Deserialize, Serialize};
 
@@ -29,16 +32,28 @@ pub struct Llama {
     pub memory_mxfp4: f64,
     /// What ROCm reaches of that.
     pub memory_rocm: f64,
+    /// What Vulkan reaches of that.
+    pub memory_vulkan: f64,
+    /// What SYCL reaches of that.
+    pub memory_sycl: f64,
+    /// Share of its memory's bandwidth at which a processor reads weights of any format.
+    pub memory_cpu: f64,
     /// What generations before tensor cores reach of that.
     pub memory_old: f64,
     /// Share of the bandwidth at which the cache is read.
     pub memory_cache: f64,
     /// Time of a layer's kernels in decode under Metal, s.
     pub layer_metal_s: f64,
-    /// The same under CUDA and Vulkan, s.
+    /// The same under CUDA, s.
     pub layer_cuda_s: f64,
     /// The same under ROCm, s.
     pub layer_rocm_s: f64,
+    /// The same under Vulkan, s.
+    pub layer_vulkan_s: f64,
+    /// The same under Vulkan on Intel, s.
+    pub layer_vulkan_intel_s: f64,
+    /// The same under SYCL, s.
+    pub layer_sycl_s: f64,
     /// Times that on data-centre cards, whose clocks are lower.
     pub layer_hbm: f64,
     /// Times that with experts.
@@ -49,10 +64,26 @@ pub struct Llama {
     pub batch_compute: f64,
     /// Time to hand a step to the next device, s.
     pub hop_s: f64,
+    /// Time in which a token's vector passes to the host, is computed on there and comes back, its work left out, s.
+    pub split_s: f64,
     /// Share of the rate that prompts reach under Metal.
     pub prompt_metal: f64,
-    /// The same under ROCm.
+    /// The same under ROCm on Radeon cards.
     pub prompt_rocm: f64,
+    /// The same under ROCm on data-centre cards.
+    pub prompt_rocm_hbm: f64,
+    /// The same under Vulkan on Radeon cards.
+    pub prompt_vulkan: f64,
+    /// What Vulkan reaches on NVIDIA's cards of what CUDA does.
+    pub prompt_vulkan_cuda: f64,
+    /// Share of the rate that prompts reach under Vulkan on Intel.
+    pub prompt_vulkan_intel: f64,
+    /// The same under SYCL on Xe2.
+    pub prompt_sycl: f64,
+    /// The same under SYCL on the generation before.
+    pub prompt_sycl_xe1: f64,
+    /// The same of a processor's 32-bit rate.
+    pub prompt_cpu: f64,
     /// The same on data-centre cards, at one watt per TFLOP/s.
     pub prompt_data_centre: f64,
     /// The same on Ampere cards.
@@ -73,10 +104,12 @@ pub struct Llama {
     pub prompt_f16_metal: f64,
     /// Times that with Q4_K_M under Metal.
     pub prompt_q4_k_m_metal: f64,
-    /// Times that with MXFP4 under CUDA.
+    /// Times that with MXFP4, but under Metal.
     pub prompt_mxfp4: f64,
     /// Times that with experts.
     pub prompt_experts: f64,
+    /// Rows of a tile of the kernels that multiply experts, computed whole.
+    pub expert_tile: f64,
     /// Times that in builds before 2025 under CUDA.
     pub prompt_older: f64,
     /// Times that in builds before 2025 under Metal.
@@ -87,6 +120,8 @@ pub struct Llama {
     pub prompt_attention_metal: f64,
     /// What a layer's kernels take longer for a micro-batch of a prompt, s.
     pub prompt_layer_s: f64,
+    /// The same of a layer with experts, whose rows are sorted first, on cards.
+    pub prompt_experts_layer_s: f64,
 }
 
 /// Rows that matrix kernels compute at least: of the tiles of 8 to 128 rows that ggml's CUDA kernels have (mmq.cuh), the
@@ -99,19 +134,13 @@ const VECTOR_ROWS: f64 = 8.0;
 /// Bits of a weight below which unpacking it takes longer than reading it: those of Q4_K, the smallest part of Q4_K_M.
 const UNPACKED_BITS: f64 = 4.5;
 
-/// The programming interface a device is reached through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Backend {
-    Metal,
-    Rocm,
-    Cuda,
-}
-
 /// What the constants depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
     /// The card.
     pub device: &'a Device,
+    /// How it is reached.
+    pub backend: Backend,
     /// Format of the weights.
     pub stored: Stored,
     /// The model has experts.
@@ -123,19 +152,12 @@ pub struct Situation<'a> {
 }
 
 impl Situation<'_> {
-    fn backend(&self) -> Backend {
-        let starts = |prefix: &str| self.device.architecture.starts_with(prefix);
-        if starts("apple") {
-            Backend::Metal
-        } else if starts("cdna") || starts("rdna") || starts("gcn") {
-            Backend::Rocm
-        } else {
-            Backend::Cuda
-        }
-    }
-
     fn is(&self, generations: &[&str]) -> bool {
         generations.contains(&self.device.architecture.as_str())
+    }
+
+    fn of(&self, vendor: &str) -> bool {
+        self.device.vendor == vendor
     }
 
     fn before_tensor_cores(&self) -> bool {
@@ -148,11 +170,11 @@ impl Situation<'_> {
         if self.stored.bits < 16.0 { small } else { self.prompt_rate() }
     }
 
-    /// The rate of matrix kernels: half the 8-bit rate under CUDA, which is 16 bit with 16-bit sums.
+    /// The rate of matrix kernels: on NVIDIA's cards half the 8-bit rate, which is 16 bit with 16-bit sums.
     fn prompt_rate(&self) -> FlopRate {
         let wide = self.device.rates.fp16.unwrap_or(path::wide_rate(self.device));
         match self.device.rates.int8 {
-            Some(small) if self.backend() == Backend::Cuda => wide.max(small / 2.0),
+            Some(small) if self.of("NVIDIA") => wide.max(small / 2.0),
             _ => wide,
         }
     }
@@ -165,6 +187,15 @@ impl Situation<'_> {
 impl Llama {
     /// The kernel of a weight matrix for a few rows, and the one for more.
     pub fn gemm(&self, s: &Situation<'_>) -> (Arithmetic, Arithmetic) {
+        self.kernels(s, MATRIX_ROWS)
+    }
+
+    /// The same of routed experts, each of which fills its last tile on its own.
+    pub fn experts(&self, s: &Situation<'_>) -> (Arithmetic, Arithmetic) {
+        self.kernels(s, self.expert_tile)
+    }
+
+    fn kernels(&self, s: &Situation<'_>, least: f64) -> (Arithmetic, Arithmetic) {
         let path = |rate| Path {
             family: Family::W4a16,
             rate,
@@ -175,33 +206,40 @@ impl Llama {
         let memory = self.decode_memory(s);
         let matrix = Arithmetic {
             path: path(s.prompt_rate()),
-            kernel: Kernel { compute: self.prompt_compute(s), memory, least: MATRIX_ROWS, ..Kernel::IDEAL },
+            kernel: Kernel { compute: self.prompt_compute(s), memory, least, ..Kernel::IDEAL },
         };
-        let kernel = Kernel { compute: self.batch_compute, memory, free: 1.0, most: VECTOR_ROWS, ..Kernel::IDEAL };
+        let compute = if s.backend == Backend::Cpu { self.prompt_cpu } else { self.batch_compute };
+        let kernel = Kernel { compute, memory, free: 1.0, most: VECTOR_ROWS, ..Kernel::IDEAL };
         (Arithmetic { path: path(s.small_rate()), kernel }, matrix)
     }
 
     /// Rate and constants of attention.
     pub fn attention(&self, s: &Situation<'_>) -> (FlopRate, Kernel) {
-        let metal = s.backend() == Backend::Metal;
+        let metal = s.backend == Backend::Metal;
         let share = if metal { self.prompt_attention_metal } else { self.prompt_attention };
         let compute = if s.prompt { (self.prompt_compute(s) * share).min(1.0) } else { 1.0 };
-        (s.prompt_rate(), Kernel { compute, memory: self.memory_cache, ..Kernel::IDEAL })
+        let memory = if s.backend == Backend::Cpu { self.memory_cpu } else { self.memory_cache };
+        (s.prompt_rate(), Kernel { compute, memory, ..Kernel::IDEAL })
     }
 
-    /// Time of a layer's launches, s.
+    /// Time of a layer's launches, s. A processor launches nothing.
     pub fn layer(&self, s: &Situation<'_>) -> f64 {
-        let plain = match s.backend() {
+        let plain = match s.backend {
             Backend::Metal => self.layer_metal_s,
             Backend::Rocm => self.layer_rocm_s,
             Backend::Cuda => self.layer_cuda_s,
+            Backend::Vulkan if s.of("Intel") => self.layer_vulkan_intel_s,
+            Backend::Vulkan => self.layer_vulkan_s,
+            Backend::Sycl => self.layer_sycl_s,
+            Backend::Cpu => return 0.0,
         };
-        let hbm = s.backend() == Backend::Cuda && s.is(&["ampere", "hopper", "blackwell", "volta", "kepler"]);
+        let sorted = s.experts && s.backend != Backend::Metal;
+        let hbm = s.of("NVIDIA") && s.is(&["ampere", "hopper", "blackwell", "volta", "kepler"]);
         plain
             * s.either(hbm, self.layer_hbm)
             * s.either(s.experts, self.layer_experts)
             * s.either(s.older, self.layer_older)
-            + if s.prompt { self.prompt_layer_s } else { 0.0 }
+            + if s.prompt { self.prompt_layer_s + if sorted { self.prompt_experts_layer_s } else { 0.0 } } else { 0.0 }
     }
 
     /// Share of the bandwidth at which decode reads weights. A K-quant or a table of llama.cpp with no constant of its
@@ -216,40 +254,50 @@ impl Llama {
             Precision::F32 | Precision::Bf16 | Precision::F16 => self.memory_f16,
             _ => self.memory_q4_k_m * (s.stored.bits / UNPACKED_BITS).min(1.0),
         };
-        own * s.either(s.backend() == Backend::Rocm, self.memory_rocm)
-            * s.either(s.before_tensor_cores(), self.memory_old)
+        let backend = match s.backend {
+            Backend::Cpu => return self.memory_cpu,
+            Backend::Rocm => self.memory_rocm,
+            Backend::Vulkan => self.memory_vulkan,
+            Backend::Sycl => self.memory_sycl,
+            Backend::Cuda | Backend::Metal => 1.0,
+        };
+        own * backend * s.either(s.before_tensor_cores(), self.memory_old)
     }
 
     fn prompt_compute(&self, s: &Situation<'_>) -> f64 {
         let wide = matches!(s.stored.format, Precision::F16 | Precision::Bf16 | Precision::F32);
-        let share = match s.backend() {
+        let mxfp4 = s.either(s.stored.format == Precision::Mxfp4, self.prompt_mxfp4);
+        let share = match s.backend {
             Backend::Metal => {
                 self.prompt_metal
                     * s.either(wide, self.prompt_f16_metal)
                     * s.either(s.stored.format == Precision::Q4KM, self.prompt_q4_k_m_metal)
                     * s.either(s.older, self.prompt_older_metal)
             }
-            Backend::Rocm => self.prompt_rocm,
-            Backend::Cuda => {
-                let watts = s.device.tdp.map_or(300.0, |p| p.get()) / (s.prompt_rate().get() / 1e12);
-                self.prompt_generation(s)
-                    * watts.powf(self.prompt_power)
-                    * s.either(wide, self.prompt_f16_cuda)
-                    * s.either(s.stored.format == Precision::Mxfp4, self.prompt_mxfp4)
-                    * s.either(s.older, self.prompt_older)
-            }
+            Backend::Rocm if s.is(&["cdna1", "cdna2", "cdna3", "cdna4"]) => self.prompt_rocm_hbm * mxfp4,
+            Backend::Rocm => self.prompt_rocm * mxfp4,
+            Backend::Vulkan if s.of("NVIDIA") => self.prompt_vulkan_cuda * self.prompt_nvidia(s) * mxfp4,
+            Backend::Vulkan if s.of("Intel") => self.prompt_vulkan_intel * mxfp4,
+            Backend::Vulkan => self.prompt_vulkan * mxfp4,
+            Backend::Cuda => self.prompt_nvidia(s) * s.either(wide, self.prompt_f16_cuda) * mxfp4,
+            Backend::Sycl if s.is(&["xe-hpg"]) => self.prompt_sycl_xe1 * mxfp4,
+            Backend::Sycl => self.prompt_sycl * mxfp4,
+            Backend::Cpu => self.prompt_cpu,
         };
         (share * s.either(s.experts, self.prompt_experts)).min(1.0)
     }
 
-    fn prompt_generation(&self, s: &Situation<'_>) -> f64 {
-        match s.device.architecture.as_str() {
+    /// What a generation of NVIDIA's reaches at its power budget.
+    fn prompt_nvidia(&self, s: &Situation<'_>) -> f64 {
+        let generation = match s.device.architecture.as_str() {
             "ampere-consumer" => self.prompt_ampere,
             "ada" => self.prompt_ada,
             "blackwell-consumer" => self.prompt_blackwell,
             "turing" | "volta" => self.prompt_turing,
             _ if s.before_tensor_cores() => self.prompt_old,
             _ => self.prompt_data_centre,
-        }
+        };
+        let watts = s.device.tdp.map_or(300.0, |p| p.get()) / (s.prompt_rate().get() / 1e12);
+        generation * watts.powf(self.prompt_power) * s.either(s.older, self.prompt_older)
     }
 }

@@ -59,6 +59,8 @@ pub struct Machine {
     /// Stages that hand over to the next one inside a node, and beyond it.
     hops: (f64, f64),
     wire: Wire,
+    /// PCI Express of one device, in one direction.
+    pcie: Bandwidth,
     /// Scale-out network of one device; 0 where the instance stays inside one domain.
     pub network: Bandwidth,
     /// Efficiency of a two-shot all-reduce relative to the library's.
@@ -135,6 +137,7 @@ impl Machine {
             reach: reach as f64,
             hops: ((layout.pp - 1 - beyond) as f64, beyond as f64),
             wire,
+            pcie: slot(hardware),
             network,
             two_shot: engine.two_shot,
             gather_s: engine.gather_s,
@@ -150,6 +153,11 @@ impl Machine {
     /// Link of one device, in one direction.
     pub const fn link_rate(&self) -> Bandwidth {
         self.wire.rate()
+    }
+
+    /// PCI Express of one device, in one direction.
+    pub const fn pcie(&self) -> Bandwidth {
+        self.pcie
     }
 
     /// Share of PCI Express that the way through the host leaves.
@@ -322,6 +330,21 @@ pub fn doubted(hardware: &Hardware, devices: u64) -> Vec<Way> {
     bridge.map(|_| Way::Nvlink).into_iter().chain([other]).collect()
 }
 
+/// What the data sheet prints of PCI Express, such as "4.0 x8", in one direction: 8 GT/s a lane in the third generation and
+/// twice that in each further one.
+fn slot(hardware: &Hardware) -> Bandwidth {
+    let printed = hardware.sheet.pcie.as_deref().and_then(|text| {
+        let (generation, lanes) = text.split_once(" x")?;
+        Some((generation.parse::<f64>().ok()?, lanes.parse::<f64>().ok()?))
+    });
+    printed.map_or(PCIE_4, |(generation, lanes)| PCIE_4 * (2f64.powf(generation - 4.0) * lanes / 16.0))
+}
+
+/// PCI Express between devices, in one direction.
+fn pcie(hardware: &Hardware) -> Bandwidth {
+    if hardware.sheet.pcie.as_deref().is_some_and(|p| p.starts_with('5')) { PCIE_5 } else { PCIE_4 }
+}
+
 /// The link of an instance and how many devices it joins: the scale-up link, or PCI Express in one host.
 fn wire(hardware: &Hardware, ranks: u64) -> (Wire, u64) {
     let way = hardware.way;
@@ -336,7 +359,6 @@ fn wire(hardware: &Hardware, ranks: u64) -> (Wire, u64) {
             (over(link.per_direction), u64::from(link.domain).max(1))
         }
         None => {
-            let rate = if sheet.pcie.as_deref().is_some_and(|p| p.starts_with('5')) { PCIE_5 } else { PCIE_4 };
             // A host has as many devices as its links join, however slow they are; a bridge of two says nothing of it.
             let host = sheet.link.map(|link| u64::from(link.domain)).filter(|domain| *domain > 2);
             let through_host = match way {
@@ -345,7 +367,7 @@ fn wire(hardware: &Hardware, ranks: u64) -> (Wire, u64) {
                 Some(Way::Nvlink) | None => !sheet.pcie_peers,
             };
             let over = if through_host { Wire::Host } else { Wire::Pcie };
-            (over(rate), host.unwrap_or(PCIE_DOMAIN))
+            (over(pcie(hardware)), host.unwrap_or(PCIE_DOMAIN))
         }
     }
 }

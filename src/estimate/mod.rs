@@ -22,6 +22,7 @@ pub mod memory;
 pub mod op;
 mod own;
 pub mod path;
+mod places;
 mod pools;
 mod prompt;
 mod roof;

@@ -17,6 +17,8 @@ pub struct Op {
     pub name: &'static str,
     /// It guesses tokens: part of the draft, which runs once for each of them.
     pub draft: bool,
+    /// Which of the instance's unlike devices runs it; 0 is the first, or each of equal ones.
+    pub place: usize,
     /// What it is charged to.
     pub class: Class,
     /// How often a step runs it.
@@ -28,7 +30,7 @@ pub struct Op {
 impl Op {
     /// An operation that is no part of a draft.
     pub const fn new(name: &'static str, class: Class, calls: f64, work: Work) -> Self {
-        Self { name, draft: false, class, calls, work }
+        Self { name, draft: false, place: 0, class, calls, work }
     }
 
     /// Kernels a step launches for this operation.
@@ -117,6 +119,13 @@ pub enum Work {
         /// A token's way to its experts, or back.
         exchange: Exchange,
     },
+    /// Weights that come from the host's memory over the device's link, whatever the tokens.
+    Copy {
+        /// Their bytes.
+        bytes: f64,
+        /// Share of PCI Express that such a copy reaches.
+        share: f64,
+    },
     /// Hidden vectors handed from one pipeline stage to the next.
     Send {
         /// Bytes of one token's vector that one rank sends.
@@ -167,6 +176,8 @@ pub struct Attention {
     pub index_bytes: f64,
     /// Bytes of queries in and results out, per token.
     pub bytes_per_token: f64,
+    /// Bytes of scores that pass through memory, per pair of a token and an entry; 0 where one kernel computes them all.
+    pub score_bytes: f64,
     /// Entries seen.
     pub span: Span,
     /// The cache is latent: what binds is named apart.

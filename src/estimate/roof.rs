@@ -21,6 +21,7 @@ impl Op {
                 let reduced = machine.reduce_roof(timed.wire, machine.ranks) / 2.0;
                 return reduced.min(machine.exchange_roof(tokens, exchange));
             }
+            Work::Copy { .. } => return timed.wire / machine.pcie(),
             Work::Send { .. } => return machine.send_roof(timed.wire),
             Work::Tiny => return Seconds::ZERO,
         };

@@ -78,6 +78,10 @@ impl Op {
                 let sent = if machine.sends_copies() { Some(copies()) } else { None };
                 Some(Timed::sent(size, sent.filter(|sent| sent.0 < all.0).unwrap_or(all)))
             }
+            Work::Copy { bytes, share } => {
+                let size = Bytes::new(*bytes);
+                Some(Timed::sent(size, (size / (machine.pcie() * *share), Bound::Link)))
+            }
             Work::Send { bytes_per_token } => {
                 let size = Bytes::new(step.tokens().0 * bytes_per_token);
                 Some(Timed::sent(size, machine.send(size)))
@@ -198,11 +202,8 @@ fn experts(tokens: f64, e: &Experts, by: &Arithmetic, machine: &Machine) -> Time
     let rows = tokens * e.topk / e.ep * machine.expert_imbalance;
     let inter = e.inter / e.tp;
     // Mat-vec kernels compute single rows and have no tiles to fill.
-    let padded = if kernel.wave > 0.0 {
-        active * EXPERT_TILE * tiles(rows / active / EXPERT_TILE)
-    } else {
-        rows.max(active * kernel.least)
-    };
+    let tile = if kernel.wave > 0.0 { EXPERT_TILE } else { kernel.least };
+    let padded = if tile > 0.0 { active * tile * tiles(rows / active / tile) } else { rows };
     let compute = at(2.0 * e.matrices * (padded - kernel.free * active) * e.width * inter, path.rate);
     let bytes = active * e.matrices * e.width * inter * path.weight_bytes
         + rows * (e.width * (path.activation_bytes + 2.0) + e.matrices * inter * 2.0);
@@ -234,7 +235,8 @@ fn decode(step: &RankStep, a: &Attention, machine: &Machine) -> Timed {
     let seen = a.span.after(step.context.0);
     let flop = generated * (seen.attended * a.flop_per_pair + seen.scored * a.index_flop);
     // Guessed tokens read the cache together with the certain one.
-    let bytes = sequences * (seen.attended * a.bytes_per_cached + a.bytes_per_token + seen.scored * a.index_bytes);
+    let bytes = sequences * (seen.attended * a.bytes_per_cached + a.bytes_per_token + seen.scored * a.index_bytes)
+        + generated * seen.attended * a.score_bytes;
     // A kernel that is timed over and over on one buffer finds part of it in the cache.
     let cache = machine.cache.get();
     let hit = if cache > 0.0 { (1.0 - bytes / cache).max(0.0) } else { 0.0 };
@@ -249,7 +251,8 @@ fn prefill(step: &RankStep, a: &Attention, machine: &Machine) -> Timed {
     let reach =
         a.span.reach.map_or(f64::INFINITY, |w| if a.index_flop > 0.0 { f64::INFINITY } else { w.tokens as f64 });
     let entries = (tokens + step.prompt_past().0.min(step.prompts.0 * reach)) / a.span.ratio;
-    a.timed(flop, tokens * a.bytes_per_token + entries * (a.bytes_per_cached + a.index_bytes), machine)
+    let scores = tokens * seen.attended * a.score_bytes;
+    a.timed(flop, tokens * a.bytes_per_token + entries * (a.bytes_per_cached + a.index_bytes) + scores, machine)
 }
 
 /// A chunked scan of a prompt keeps the state on chip; decode moves it for every token.

@@ -44,6 +44,16 @@ const TERMS: &[(&str, &str, &str)] = &[
         "How the devices of an instance reach each other: nvlink (any scale-up link), ethernet, pcie-p2p from device to device, pcie-host through the host's memory. Assumed where the scenario's `link` does not say; the band then covers both ways over PCI Express.",
     ),
     (
+        "backend",
+        "\"backend\":",
+        "The interface llama.cpp reaches its device through. Assumed where the scenario's `backend` does not say: the maker's own.",
+    ),
+    (
+        "elsewhere",
+        "\"elsewhere\":",
+        "What of the model lies on other devices than the one named: cards of other kinds, or the host's memory.",
+    ),
+    (
         "basis",
         "price_basis",
         "What a price counts: rent, own (purchase, power, hosting over the hours in use), electricity alone, or api (somebody's price per token). A verdict compares one basis and one year.",

@@ -40,6 +40,8 @@ const COMPARE: &[(&str, &str, Shape)] = &[
     ("devices", "n", Shape::Count),
     ("parallel", "layout", Shape::Text),
     ("link", "link", Shape::Text),
+    ("backend", "backend", Shape::Text),
+    ("elsewhere", "elsewhere", Shape::Text),
     ("precision", "precision", Shape::Text),
     ("concurrency", "requests", Shape::Count),
     ("ttft_ms", "TTFT ms", Shape::Band),

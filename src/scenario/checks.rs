@@ -5,10 +5,18 @@ use super::money::Currency;
 use super::{Source, date};
 use crate::diagnostic::Diagnostic;
 use crate::model::ModelSpec;
-use crate::setup::{Engine, Limits};
+use crate::setup::{Backend, Engine, Hardware, Limits};
 
 /// Tokens of a block of the KV cache: no batching engine computes in smaller steps (vLLM's `block_size`).
 const BLOCK: u64 = 16;
+
+/// Tokens of a micro-batch of llama.cpp (`n_ubatch`).
+const MICRO_BATCH: u64 = 512;
+
+/// Share of a device's memory that a server takes which reserves nothing: what its driver and its context leave. CUDA
+/// shows llama.cpp 97,247 of the 98,304 MiB of an RTX PRO 6000 before a context of some 300 MiB (ggml-org/llama.cpp pull
+/// request 23346).
+const ONE_SERVER: f64 = 0.98;
 
 /// The date of a contender's price.
 pub fn price_date(source: &Source, typed: &ContenderDraft, at: &str) -> Result<Option<String>, Diagnostic> {
@@ -31,12 +39,52 @@ fn today() -> jiff::civil::Date {
     jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::now()).date()
 }
 
+/// The interface llama.cpp was built for, where it reaches every device.
+pub fn backend(
+    source: &Source,
+    typed: &ContenderDraft,
+    hardware: &Hardware,
+    engine: Engine,
+    at: &str,
+) -> Result<Option<Backend>, Diagnostic> {
+    let Some(backend) = typed.backend else { return Ok(None) };
+    let field = format!("{at}.backend");
+    if engine != Engine::LlamaCpp || hardware.measured.is_some() {
+        let message = format!("{} has one way to its device", engine.name());
+        return Err(source.error_at(&field, message).hint("backends are llama.cpp's; leave it out"));
+    }
+    let cards = hardware.others.iter().filter(|h| !h.host).map(|h| &h.hardware.sheet);
+    match std::iter::once(&hardware.sheet).chain(cards).find(|sheet| !backend.reaches(sheet)) {
+        Some(sheet) => {
+            let message = format!("{} does not reach {}", backend.name(), sheet.name);
+            let usual = format!("its usual backend is {}", Backend::usual(sheet).name());
+            Err(source.error_at(&field, message).hint(usual))
+        }
+        None => Ok(Some(backend)),
+    }
+}
+
+/// Whether attention is one kernel.
+pub fn flash_attention(source: &Source, typed: &ContenderDraft, engine: Engine, at: &str) -> Result<bool, Diagnostic> {
+    match typed.flash_attention {
+        Some(false) if engine != Engine::LlamaCpp => {
+            let message = format!("{} has no attention without it", engine.name());
+            Err(source.error_at(&format!("{at}.flash_attention"), message).hint("leave it out"))
+        }
+        given => Ok(given.unwrap_or(true)),
+    }
+}
+
 /// Limits that an engine would start with.
 pub fn limits(source: &Source, typed: LimitsDraft, engine: Engine, at: &str) -> Result<Limits, Diagnostic> {
-    let default = Limits::default();
+    let default = if engine.single_user() {
+        Limits { batch_tokens: MICRO_BATCH, memory_fraction: ONE_SERVER, ..Limits::default() }
+    } else {
+        Limits::default()
+    };
     let max_sequences = typed.max_sequences.map(|c| c.0);
     // llama.cpp's micro-batches are independent of its slots.
-    if let Some(tokens) = typed.batch_tokens.map(|c| c.0).filter(|_| engine != Engine::LlamaCpp) {
+    if let Some(tokens) = typed.batch_tokens.map(|c| c.0).filter(|_| !engine.single_user()) {
         let sequences = max_sequences.unwrap_or(1);
         let least = sequences.max(BLOCK);
         if tokens < least {

@@ -6,9 +6,9 @@ use super::axis::Axis;
 use super::date::Dated;
 use super::money::{Currency, Money};
 use crate::precision::Precision;
-use crate::setup::{Engine, Way};
+use crate::setup::{Backend, Engine, Way};
 use crate::units::{
-    Bytes, Factor, Fraction, GramPerKwh, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts,
+    Bandwidth, Bytes, Factor, Fraction, GramPerKwh, PerSecond, Seconds, Usd, UsdPerHour, UsdPerKwh, UsdPerMtok, Watts,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -282,8 +282,11 @@ pub enum Routing {
 pub struct ContenderDraft {
     /// A short name, used in answers and by `--set contender.NAME.field=value`.
     pub name: String,
-    /// A catalogue name, the path of a device TOML or a profile.json, or `local` (measure this machine).
-    pub device: Option<String>,
+    /// A catalogue name, the path of a device TOML or a profile.json, or `local` (measure this machine); a list of them is
+    /// one llama.cpp over unlike cards.
+    pub device: Option<DeviceDraft>,
+    /// Shares of the model that the cards of a list hold, such as `[2, 1]`; by their memory where absent.
+    pub split: Option<Vec<Factor>>,
     /// Prices per token instead of a device.
     pub api: Option<ApiDraft>,
     /// This contender's own model, where it differs from the scenario's.
@@ -298,6 +301,12 @@ pub struct ContenderDraft {
     pub decode: Option<PoolDraft>,
     /// The serving engine, for its host time and scheduling.
     pub engine: Option<Engine>,
+    /// The interface llama.cpp was built for; its maker's own where absent.
+    pub backend: Option<Backend>,
+    /// Whether llama.cpp computes attention in one kernel (`--flash-attn`); it does where absent.
+    pub flash_attention: Option<bool>,
+    /// What of the model lies in the host's memory, of llama.cpp and KTransformers.
+    pub offload: Option<OffloadDraft>,
     /// What the engine is configured to.
     #[serde(default)]
     pub limits: LimitsDraft,
@@ -338,6 +347,61 @@ pub struct ContenderDraft {
     pub power_limit: Option<Watts>,
     /// Carbon intensity of its electricity, where it differs from the scenario's.
     pub grid: Option<GramPerKwh>,
+}
+
+/// One device, or unlike ones that one engine spreads a model over.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "device is a name, or a list of names")]
+pub enum DeviceDraft {
+    /// Of one kind.
+    One(String),
+    /// Cards of several kinds, in the order in which the engine counts them.
+    Several(Vec<String>),
+}
+
+impl DeviceDraft {
+    /// The first one.
+    pub fn first(&self) -> &str {
+        match self {
+            Self::One(name) => name,
+            Self::Several(names) => names.first().map_or("", String::as_str),
+        }
+    }
+
+    /// The others.
+    pub fn others(&self) -> &[String] {
+        match self {
+            Self::One(_) => &[],
+            Self::Several(names) => names.get(1..).unwrap_or_default(),
+        }
+    }
+}
+
+/// What of a model lies in the host's memory.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OffloadDraft {
+    /// Layers that the devices hold, the LM head counted as one (`--n-gpu-layers`); the host holds the others.
+    pub gpu_layers: Option<Units>,
+    /// `host`: the routed experts of all layers lie there (`--cpu-moe`).
+    pub experts: Option<ExpertsDraft>,
+    /// Layers whose routed experts lie there (`--n-cpu-moe`).
+    pub expert_layers: Option<Units>,
+    /// The host's processor: a catalogue name or the path of a device TOML. Where absent, a desktop with two channels of
+    /// DDR5-5600, which the answer says is assumed.
+    pub host: Option<String>,
+    /// Bandwidth of its memory, where that is not what the processor's data sheet says: other modules, fewer channels.
+    pub bandwidth: Option<Bandwidth>,
+    /// Size of its memory; not checked where absent.
+    pub memory: Option<Bytes>,
+}
+
+/// Where routed experts lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpertsDraft {
+    /// In the host's memory.
+    Host,
 }
 
 /// Prices per million tokens of somebody's service.

@@ -17,9 +17,15 @@ pub fn spread(
 ) -> Result<Layout, Diagnostic> {
     let get = |c: Option<Count>| c.map_or(1, |c| c.0);
     let (pp, dp, ep) = (get(typed.pp), get(typed.dp), get(typed.ep));
+    // llama.cpp divides a model by layers where nobody says otherwise (`--split-mode layer`).
+    let by_layers = engine.single_user() && hardware.measured.is_none();
     let untyped = typed.tp.is_none() && typed.pp.is_none() && typed.dp.is_none() && typed.ep.is_none();
     let domain = hardware.link().map_or(1, |l| u64::from(l.domain));
-    let tp = if untyped { usual(count, domain, model) } else { get(typed.tp) };
+    let (tp, pp) = match untyped {
+        true if by_layers => (1, count.min(model.layer_count())),
+        true => (usual(count, domain, model), pp),
+        false => (get(typed.tp), pp),
+    };
     let layout = Layout { tp, pp, dp, ep, replicas: (count / (tp * pp * dp)).max(1) };
     let field = format!("{at}.parallel");
     if layout.devices() != count {
@@ -57,7 +63,7 @@ fn refused(layout: &Layout, model: &ModelSpec, engine: Engine) -> Option<(&'stat
         return Some(("tp", why, accepted(model)));
     }
     // llama.cpp divides the rows of matrices in any proportion (`--split-mode row`), not heads.
-    let why = model.heads_refuse(tp).filter(|_| engine != Engine::LlamaCpp)?;
+    let why = model.heads_refuse(tp).filter(|_| !engine.single_user())?;
     Some(("tp", why, accepted(model)))
 }
 

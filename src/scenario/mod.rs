@@ -16,6 +16,7 @@ mod price;
 mod pricing;
 mod resolve;
 mod source;
+mod spread;
 pub mod traffic;
 
 pub use draft::Draft;

@@ -4,7 +4,9 @@ use super::draft::Devices;
 use super::draft::{ContenderDraft, Count, Draft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
 use super::layout::spread;
 use super::plan::{Contender, Objective, Offer, Plan, Power};
+use super::price::{Basis, Parts};
 use super::pricing::{Pricing, Typed};
+use super::spread::Spread;
 use super::traffic::{self, Traffic};
 use super::{Source, checks, load};
 use crate::catalog::Catalog;
@@ -16,6 +18,7 @@ use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
 use crate::provenance::Provenance;
 use crate::setup::{Engine, Formats, Hardware, Limits, Setup, Speculation, Speed, Way};
+use crate::stats;
 use std::sync::Arc;
 
 /// This machine, for contenders whose device is `local`.
@@ -30,7 +33,7 @@ pub enum Local<'a> {
 impl Draft {
     /// Whether a contender is this machine, so that it has to be measured.
     pub fn needs_local(&self) -> bool {
-        self.contender.iter().any(|c| c.device.as_deref() == Some("local"))
+        self.contender.iter().any(|c| c.device.as_ref().is_some_and(|d| d.first() == "local"))
     }
 }
 
@@ -125,7 +128,9 @@ fn look_up(source: &Source, draft: &Draft, catalog: &Catalog, local: Local<'_>) 
 /// where like ones are known. A device that is not known is an error later on.
 fn shared_tier(source: &Source, draft: &Draft, catalog: &Catalog, list: &PriceList) -> Option<Tier> {
     let own = draft.contender.iter().filter(|c| c.catalogued() && c.price_tier.is_none());
-    let named = own.filter_map(|c| c.device.as_deref()).filter(|name| *name != "local" && !name.ends_with(".json"));
+    let named = own
+        .filter_map(|c| c.device.as_ref().map(|d| d.first()))
+        .filter(|name| *name != "local" && !name.ends_with(".json"));
     let ids: Vec<String> =
         named.filter_map(|name| Some(Device::load(catalog, name, &source.folder).ok()?.id.clone())).collect();
     list.shared_tier(ids.iter().map(String::as_str))
@@ -164,7 +169,7 @@ impl Lookup<'_> {
 
     fn contender(&self, typed: &ContenderDraft, at: &str, shared: &Served) -> Result<Contender, Diagnostic> {
         let (offer, profile) = match (&typed.device, &typed.api) {
-            (Some(device), None) => self.devices(typed, device, at, shared)?,
+            (Some(device), None) => self.devices(typed, device.first(), at, shared)?,
             (None, Some(api)) => {
                 let date = checks::price_date(self.source, typed, at)?;
                 let typed = Typed { draft: typed, at };
@@ -194,12 +199,14 @@ impl Lookup<'_> {
         shared: &Served,
     ) -> Result<(Offer, Option<Arc<Profile>>), Diagnostic> {
         let profile = self.profile(name)?;
-        let hardware = self.hardware(typed, name, profile.as_deref(), at)?;
+        let mut hardware = self.hardware(typed, name, profile.as_deref(), at)?;
         let (model, formats) = match &typed.model {
             Some(own) => self.model(own, &format!("{at}.model"))?,
             None => shared.clone(),
         };
         let engine = typed.engine.unwrap_or(if hardware.measured.is_some() { Engine::Wgpu } else { Engine::Vllm });
+        let spreading = Spread { source: self.source, catalog: self.catalog, typed, at };
+        hardware.others = spreading.holders(&hardware, &model, engine)?;
         let (count, parallel) = self.own_devices(typed, at)?;
         let layout = spread(self.source, count, parallel, &hardware, (&model, engine), at)?;
         let prefill = match typed.prefill {
@@ -209,15 +216,29 @@ impl Lookup<'_> {
             }
             None => None,
         };
-        let drawn = typed.power.or(hardware.sheet.tdp).map(|w| w.get());
+        let drawn =
+            typed.power.map(|w| w.get()).or_else(|| mean_of_cards(&hardware, |sheet| sheet.tdp.map(|w| w.get())));
         let power = typed.power_limit.map_or(drawn, |limit| Some(drawn.map_or(limit.get(), |w| w.min(limit.get()))));
         let pue = checks::pue(self.source, typed, at)?;
         let grid = typed.grid.or(self.draft.grid).map(|g| g.get());
         let gram_per_hour = power.zip(grid).map(|(watts, grams)| watts / 1000.0 * pue * grams);
         let date = checks::price_date(self.source, typed, at)?;
-        let price = self.pricing.of_devices(Typed { draft: typed, at }, &hardware.sheet, power, date)?;
+        let priced = |sheet: &Device| self.pricing.of_devices(Typed { draft: typed, at }, sheet, power, date.clone());
+        let mut price = priced(&hardware.sheet)?;
+        if hardware.others.iter().any(|h| !h.host) {
+            // Cards of several kinds cost their mean; a price that is given is that of each.
+            let each = |sheet: &Device| priced(sheet).ok()?.parts.map(|p| p.standing);
+            let mean = mean_of_cards(&hardware, each);
+            price.parts = price.parts.zip(mean).map(|(parts, standing)| Parts { standing, ..parts });
+            if price.parts.is_none() {
+                price.basis = Basis::None;
+            }
+        }
         let communication_units = self.communication_units(typed, &hardware.sheet, at)?;
-        let limits = Limits { communication_units, ..checks::limits(self.source, typed.limits, engine, at)? };
+        let backend = checks::backend(self.source, typed, &hardware, engine, at)?;
+        let flash_attention = checks::flash_attention(self.source, typed, engine, at)?;
+        let limits = checks::limits(self.source, typed.limits, engine, at)?;
+        let limits = Limits { communication_units, backend, flash_attention, ..limits };
         let setup = Setup {
             model,
             formats,
@@ -309,6 +330,10 @@ impl Lookup<'_> {
 
     /// Devices of a contender and how one instance is spread: of its decode pool where it has pools.
     fn own_devices(&self, typed: &ContenderDraft, at: &str) -> Result<(u64, ParallelDraft), Diagnostic> {
+        let others = typed.device.as_ref().map_or(0, |d| d.others().len() as u64);
+        if others > 0 {
+            return Ok((others + 1, ParallelDraft { pp: Some(Count(others + 1)), ..ParallelDraft::default() }));
+        }
         match (typed.prefill, typed.decode) {
             (None, None) => {
                 let parallel = typed.parallel.unwrap_or_default();
@@ -339,6 +364,13 @@ fn devices_of(count: Option<Devices>, parallel: ParallelDraft) -> u64 {
         Some(Devices::Auto) => get(parallel.tp) * get(parallel.pp) * get(parallel.dp),
         None => 1,
     }
+}
+
+/// The mean over all cards of an instance that spreads over unlike ones; absent where one of them lacks it.
+fn mean_of_cards(hardware: &Hardware, of: impl Fn(&Device) -> Option<f64>) -> Option<f64> {
+    let cards = hardware.others.iter().filter(|h| !h.host).map(|h| &h.hardware.sheet);
+    let all = std::iter::once(&hardware.sheet).chain(cards).map(|sheet| of(sheet)).collect::<Option<Vec<_>>>()?;
+    stats::mean(&all)
 }
 
 fn speed(typed: Option<SpeedDraft>) -> Speed {

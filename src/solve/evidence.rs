@@ -234,15 +234,31 @@ fn of_contender(contender: &Contender, calibration: &Calibration) -> Result<Vec<
         Some(sheet.retrieved.to_string()),
     ));
     rows.push(row("model", format!("{}, the published config.json", setup.model.name), Provenance::Catalogued, None));
+    for holder in &setup.hardware.others {
+        let sheet = &holder.hardware.sheet;
+        let about = if holder.host { "host" } else { "device" };
+        let how = if sheet.vendor == "unnamed" { Provenance::Assumed } else { holder.hardware.provenance };
+        let memory = sheet.bandwidth.get() / 1e9;
+        let value = format!("{}, {memory:.0} GB/s: {}", sheet.name, sheet.source);
+        rows.push(row(about, value, how, Some(sheet.retrieved.to_string())));
+    }
     let calibrated = Compiled::new((**setup).clone(), calibration)?.calibrated;
     let (what, how) = match (setup.hardware.measured.is_some(), calibrated) {
         (true, _) => ("rates measured on this adapter; the serving numbers are predicted", Provenance::Measured),
+        (_, true) if setup.engine.single_user() => (
+            "constants of llama.cpp fitted on its own benchmarks through this backend on this generation; this configuration is predicted",
+            Provenance::Calibrated,
+        ),
+        (_, false) if setup.engine.single_user() => (
+            "constants of llama.cpp through other backends or on other generations: no benchmark of this engine here was fitted; everything is predicted",
+            Provenance::Assumed,
+        ),
         (_, true) => (
             "kernel constants of this generation fitted on kernel timings, engine constants on serving runs; this configuration is predicted",
             Provenance::Calibrated,
         ),
         _ => (
-            "kernel constants of another generation: none were fitted on this one; everything is predicted",
+            "kernel constants of another generation, or of another engine: none were fitted on this one; everything is predicted",
             Provenance::Assumed,
         ),
     };

@@ -8,7 +8,7 @@ use super::layouts::{MOST_DEVICES, PER_DEVICE};
 use super::row::{CompareRow, pool_row};
 use crate::estimate::{Calibration, Compiled, Pools, Readers};
 use crate::scenario::{Contender, Offer, Plan};
-use crate::setup::{Engine, Layout, Load};
+use crate::setup::{Layout, Load};
 use rayon::prelude::*;
 
 /// Decode units that are tried when two pools are matched.
@@ -42,8 +42,8 @@ pub fn rows(
     calibration: &Calibration,
 ) -> Vec<((Layout, Layout), CompareRow)> {
     let Offer::Devices { setup, price, power, .. } = &contender.offer else { return Vec::new() };
-    // llama.cpp and this program's own kernels have no pools.
-    if setup.engine == Engine::LlamaCpp || setup.hardware.measured.is_some() {
+    // Engines of one user and this program's own kernels have no pools.
+    if setup.engine.single_user() || setup.hardware.measured.is_some() {
         return Vec::new();
     }
     let units: Vec<Layout> = layouts.iter().copied().filter(|l| l.devices() * 2 <= MOST_DEVICES).collect();

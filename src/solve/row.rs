@@ -8,7 +8,7 @@ use crate::model::{ModelSpec, Weights};
 use crate::provenance::Provenance;
 use crate::scenario::plan::Workload;
 use crate::scenario::{Basis, Busy, Power, Price, TokenPrices};
-use crate::setup::{Engine, Formats, Load, Setup};
+use crate::setup::{Engine, Formats, Holder, Load, Setup};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -35,6 +35,12 @@ pub struct CompareRow {
     /// Serving engine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engine: Option<Engine>,
+    /// The interface llama.cpp reaches its device through, with "(assumed)" where the scenario does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
+    /// What of the model lies on other devices than the first: cards of other kinds, or the host.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<String>,
     /// Model served.
     pub model: String,
     /// Format of the weights.
@@ -188,6 +194,8 @@ fn blank(contender: &str, device: &str, model: &str, concurrency: u64, price: &P
         link: None,
         batch_tokens: None,
         engine: None,
+        backend: None,
+        elsewhere: None,
         model: model.to_owned(),
         precision: None,
         concurrency,
@@ -265,6 +273,8 @@ pub fn device_row(name: &str, compiled: &Compiled, price: &Price, power: Power, 
         link: compiled.link(),
         batch_tokens: setup.batch_tokens(),
         engine: Some(setup.engine),
+        backend: backend(setup),
+        elsewhere: elsewhere(setup),
         precision: Some(precision(&setup.model, &setup.formats)),
         fits: setup.hardware.memory_known.then_some(shortage.is_none()),
         software: setup.hardware.software,
@@ -380,6 +390,34 @@ fn parallel(setup: &Setup) -> String {
     let named: Vec<String> = parts.iter().filter(|p| p.1 > 1).map(|(name, n)| format!("{name}{n}")).collect();
     let instance = if named.is_empty() { "tp1".to_owned() } else { named.join(" ") };
     if l.replicas > 1 { format!("{} x {instance}", l.replicas) } else { instance }
+}
+
+/// The interface llama.cpp was built for.
+fn backend(setup: &Setup) -> Option<String> {
+    let runs = setup.engine == Engine::LlamaCpp && setup.hardware.measured.is_none();
+    let name = setup.backend(&setup.hardware.sheet).name();
+    runs.then(|| if setup.limits.backend.is_some() { name.to_owned() } else { format!("{name} (assumed)") })
+}
+
+/// What of the model lies where.
+fn elsewhere(setup: &Setup) -> Option<String> {
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    let one = |holder: &Holder| {
+        let extra = holder.experts - holder.layers;
+        let mut parts = Vec::new();
+        if holder.layers > 0.0 {
+            parts.push(format!("{} of the layers", percent(holder.layers)));
+        }
+        if extra > 0.0 {
+            parts.push(format!("{} of the experts", percent(holder.experts)));
+        }
+        if holder.head {
+            parts.push("the LM head".to_owned());
+        }
+        format!("{} on {}", parts.join(" and "), holder.hardware.sheet.id)
+    };
+    let all: Vec<String> = setup.hardware.others.iter().map(one).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 /// The format of the weights as rows name it: the one most of them are stored in.

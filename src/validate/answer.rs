@@ -8,6 +8,7 @@ use crate::estimate::step::Step;
 use crate::estimate::{Calibration, Compiled, Loop, Pools, Situation};
 use crate::setup::{Layout, Load, Setup};
 use crate::units::Seconds;
+use std::sync::Arc;
 
 /// What is predicted of a point; what its phase does not have is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -32,6 +33,20 @@ pub struct Prediction {
 pub fn answer(points: &[Point], catalog: &Catalog, calibration: &Calibration) -> Vec<Result<Prediction, String>> {
     let mut describer = describe::Describer::new(catalog);
     points.iter().map(|point| predict(point, &describer.point(point)?, calibration)).collect()
+}
+
+/// Predicts every point as if nothing were known of its device's generation: no constant of one is used.
+pub fn as_strangers(points: &[Point], catalog: &Catalog, calibration: &Calibration) -> Vec<Result<Prediction, String>> {
+    let mut describer = describe::Describer::new(catalog);
+    let stranger = |mut setup: Box<Setup>| {
+        Arc::make_mut(&mut setup.hardware.sheet).architecture = String::new();
+        setup
+    };
+    let one = |point: &Point| match describer.point(point)? {
+        Described::One(setup) => predict(point, &Described::One(stranger(setup)), calibration),
+        Described::Pools { .. } => Err("separate pools".to_owned()),
+    };
+    points.iter().map(one).collect()
 }
 
 /// Predicts one described point.
@@ -65,7 +80,11 @@ fn prefill(point: &Point, compiled: &Compiled) -> Result<Prediction, String> {
     // TensorRT-LLM's context benchmark reads one prompt through a captured graph.
     let alone = point.engine_kind == "trtllm" || point.engine_kind == "llama.cpp";
     let prompts = if alone { 1.0 } else { (16_384.0 / tokens).max(1.0) * ranks };
+    // A batched benchmark of llama.cpp fills its micro-batch with prompts.
+    let batched = point.notes.starts_with("S_PP") && tokens < compiled.setup.limits.batch_tokens as f64;
+    let prompts = if batched { compiled.setup.limits.batch_tokens as f64 / tokens } else { prompts };
     let seconds = match compiled.prompt_alone(tokens) {
+        Some(_) if batched => compiled.step(&Step::of_prompts(prompts, tokens, 0.0)),
         Some(seconds) => seconds,
         None if alone => {
             compiled.prompt_step(tokens, prompts) - compiled.eager(&Step::of_prompts(prompts, tokens, 0.0))

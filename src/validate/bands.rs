@@ -18,10 +18,12 @@ struct Residuals {
     logs: Vec<f64>,
 }
 
-/// The bands of all situations that have points.
+/// The bands of all situations that have points. `strangers` are predictions of llama.cpp's points as if nothing were
+/// known of their generation.
 pub fn bands(
     points: &[Point],
     predictions: &[Result<Prediction, String>],
+    strangers: &[Result<Prediction, String>],
     calibrated: impl Fn(&Point) -> bool,
     unseen: &[(Fold, Vec<Unseen<'_>>)],
 ) -> Vec<Band> {
@@ -46,17 +48,21 @@ pub fn bands(
             add(Situation::Served, Quantity::Throughput, log(measured, rate(p.ttft_ms, p.tpot_ms)));
         }
     }
-    for (point, prediction) in points.iter().zip(predictions).filter(|(p, _)| p.suspect.is_none()) {
-        let Ok(p) = prediction else { continue };
-        let Some((situation, widen)) = situation(point, calibrated(point)) else { continue };
-        let wide = |log: Option<f64>| log.map(|l| l * widen);
-        add(situation, Quantity::Tpot, wide(log(point.tpot_ms.filter(|_| point.phase != "offline"), p.tpot_ms)));
-        add(situation, Quantity::Ttft, wide(log(point.ttft_ms, p.ttft_ms)));
-        let rates = match point.phase.as_str() {
-            "prefill" => (point.input_tok_s_per_device, p.input_tok_s_per_device),
-            _ => (point.output_tok_s_per_device, p.output_tok_s_per_device),
-        };
-        add(situation, Quantity::Throughput, wide(log(rates.0, rates.1)));
+    let sound = |all: &'_ [Result<Prediction, String>]| -> Vec<Option<Prediction>> {
+        points.iter().zip(all).map(|(p, one)| one.as_ref().ok().copied().filter(|_| p.suspect.is_none())).collect()
+    };
+    for (point, p) in points.iter().zip(sound(predictions)).filter_map(|(point, p)| Some((point, p?))) {
+        let Some((situation, widen)) = situation(point, &p, calibrated(point)) else { continue };
+        for (quantity, value) in quantities(point, &p) {
+            add(situation, quantity, value.map(|l| l * widen));
+        }
+    }
+    for (point, p) in points.iter().zip(sound(strangers)).filter_map(|(point, p)| Some((point, p?))) {
+        if single_stream(point) {
+            for (quantity, value) in quantities(point, &p) {
+                add(Situation::SingleStreamElsewhere, quantity, value.map(|l| l * IN_SAMPLE));
+            }
+        }
     }
     all.into_iter().filter_map(|r| band(&r)).collect()
 }
@@ -65,9 +71,26 @@ fn log(measured: Option<f64>, predicted: Option<f64>) -> Option<f64> {
     Some((measured.filter(|m| *m > 0.0)? / predicted.filter(|p| *p > 0.0)?).ln())
 }
 
-fn situation(point: &Point, calibrated: bool) -> Option<(Situation, f64)> {
-    if SINGLE_STREAM.contains(&point.family.as_str()) {
-        return Some((Situation::SingleStream, IN_SAMPLE));
+/// What was measured of a point over what is predicted. Prompts of one stream are a time to the first token.
+fn quantities(point: &Point, p: &Prediction) -> [(Quantity, Option<f64>); 3] {
+    let tpot = log(point.tpot_ms.filter(|_| point.phase != "offline"), p.tpot_ms);
+    let reading = log(point.input_tok_s_per_device, p.input_tok_s_per_device);
+    let (ttft, rate) = match point.phase.as_str() {
+        "prefill" if single_stream(point) => (reading.map(|l| -l), None),
+        "prefill" => (log(point.ttft_ms, p.ttft_ms), reading),
+        _ => (log(point.ttft_ms, p.ttft_ms), log(point.output_tok_s_per_device, p.output_tok_s_per_device)),
+    };
+    [(Quantity::Tpot, tpot), (Quantity::Ttft, ttft), (Quantity::Throughput, rate)]
+}
+
+/// A benchmark of llama.cpp.
+pub fn single_stream(point: &Point) -> bool {
+    SINGLE_STREAM.contains(&point.family.as_str())
+}
+
+fn situation(point: &Point, p: &Prediction, calibrated: bool) -> Option<(Situation, f64)> {
+    if single_stream(point) {
+        return Some((p.situation?, IN_SAMPLE));
     }
     let comparable = matches!(point.family.as_str(), "inferencex" | "inferencex-blog" | "trtllm");
     if !comparable {

@@ -300,18 +300,19 @@ pub fn cross_validate<'a>(
 type LlamaConstant = (&'static str, fn(&mut Llama) -> &mut f64, f64, f64);
 
 /// The constants of llama.cpp with their bounds; a share is at most 1.
-const LLAMA: [LlamaConstant; 35] = [
+const LLAMA: [LlamaConstant; 41] = [
     ("memory_f16", |c| &mut c.memory_f16, 0.4, 1.0),
     ("memory_q8_0", |c| &mut c.memory_q8_0, 0.4, 1.0),
     ("memory_q4_0", |c| &mut c.memory_q4_0, 0.4, 1.0),
     ("memory_q4_k_m", |c| &mut c.memory_q4_k_m, 0.4, 1.0),
     ("memory_mxfp4", |c| &mut c.memory_mxfp4, 0.4, 1.0),
     ("memory_rocm", |c| &mut c.memory_rocm, 0.4, 1.0),
+    ("memory_vulkan", |c| &mut c.memory_vulkan, 0.4, 1.0),
     ("memory_old", |c| &mut c.memory_old, 0.1, 1.0),
-    ("memory_cache", |c| &mut c.memory_cache, 0.2, 1.0),
     ("layer_metal_s", |c| &mut c.layer_metal_s, 1e-6, 1e-3),
     ("layer_cuda_s", |c| &mut c.layer_cuda_s, 1e-6, 1e-3),
     ("layer_rocm_s", |c| &mut c.layer_rocm_s, 1e-6, 1e-3),
+    ("layer_vulkan_s", |c| &mut c.layer_vulkan_s, 1e-6, 1e-3),
     ("layer_hbm", |c| &mut c.layer_hbm, 0.5, 5.0),
     ("layer_experts", |c| &mut c.layer_experts, 1.0, 5.0),
     ("layer_older", |c| &mut c.layer_older, 0.5, 5.0),
@@ -319,6 +320,9 @@ const LLAMA: [LlamaConstant; 35] = [
     ("hop_s", |c| &mut c.hop_s, 1e-6, 5e-3),
     ("prompt_metal", |c| &mut c.prompt_metal, 0.1, 1.0),
     ("prompt_rocm", |c| &mut c.prompt_rocm, 0.02, 1.0),
+    ("prompt_rocm_hbm", |c| &mut c.prompt_rocm_hbm, 0.02, 1.0),
+    ("prompt_vulkan", |c| &mut c.prompt_vulkan, 0.02, 1.0),
+    ("prompt_vulkan_cuda", |c| &mut c.prompt_vulkan_cuda, 0.2, 1.0),
     ("prompt_data_centre", |c| &mut c.prompt_data_centre, 0.02, 1.0),
     ("prompt_ampere", |c| &mut c.prompt_ampere, 0.02, 1.0),
     ("prompt_ada", |c| &mut c.prompt_ada, 0.02, 1.0),
@@ -331,11 +335,13 @@ const LLAMA: [LlamaConstant; 35] = [
     ("prompt_q4_k_m_metal", |c| &mut c.prompt_q4_k_m_metal, 0.5, 1.5),
     ("prompt_mxfp4", |c| &mut c.prompt_mxfp4, 0.1, 2.0),
     ("prompt_experts", |c| &mut c.prompt_experts, 0.1, 1.0),
+    ("expert_tile", |c| &mut c.expert_tile, 8.0, 128.0),
     ("prompt_older", |c| &mut c.prompt_older, 0.2, 1.5),
     ("prompt_older_metal", |c| &mut c.prompt_older_metal, 0.2, 1.5),
     ("prompt_attention", |c| &mut c.prompt_attention, 0.02, 1.0),
     ("prompt_attention_metal", |c| &mut c.prompt_attention_metal, 0.02, 1.0),
     ("prompt_layer_s", |c| &mut c.prompt_layer_s, 1e-7, 1e-3),
+    ("prompt_experts_layer_s", |c| &mut c.prompt_experts_layer_s, 1e-7, 5e-3),
 ];
 
 /// The constants of llama.cpp from its own benchmarks. The calibration is changed in place.

@@ -5,7 +5,7 @@ use crate::catalog::Catalog;
 use crate::device::Device;
 use crate::model::{ModelSpec, Weights};
 use crate::precision::Precision;
-use crate::setup::{Engine, Formats, Hardware, Layout, Limits, Setup, Speculation, Speed};
+use crate::setup::{Backend, Engine, Formats, Hardware, Layout, Limits, Setup, Speculation, Speed};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -63,11 +63,13 @@ impl<'a> Describer<'a> {
         let limits = Limits {
             // vLLM's default, where a point says that engine defaults were kept.
             max_sequences: (point.phase == "offline" && engine == Engine::Vllm).then_some(256),
-            batch_tokens: batch_tokens(engine),
+            batch_tokens: batch_tokens(point, engine),
             memory_fraction: if offline { 0.92 } else { 0.9 },
             older: is_older(point, engine),
             eager: is_eager(point, engine),
             communication_units: None,
+            backend: backend(point, engine),
+            flash_attention: !point.notes.contains("flash-attention off"),
         };
         let setup = Setup {
             formats: formats(point, &model)?,
@@ -115,9 +117,11 @@ impl<'a> Describer<'a> {
 }
 
 /// Tokens of a step that the engines' own defaults allow (vLLM `max_num_batched_tokens`, TensorRT-LLM
-/// `max_num_tokens`, SGLang `chunked_prefill_size`, llama.cpp `n_ubatch`).
-fn batch_tokens(engine: Engine) -> u64 {
+/// `max_num_tokens`, SGLang `chunked_prefill_size`, llama.cpp `n_ubatch`). Two collections of llama.cpp's set it to 2,048
+/// (ggml-org/llama.cpp benches/dgx-spark.md @4c7e989, and its discussion 15396).
+fn batch_tokens(point: &Point, engine: Engine) -> u64 {
     match engine {
+        Engine::LlamaCpp if matches!(point.family.as_str(), "dgx-spark" | "llamacpp-gptoss") => 2048,
         Engine::Sglang => 16384,
         Engine::LlamaCpp => 512,
         _ => 8192,
@@ -131,6 +135,14 @@ fn engine(kind: &str) -> Engine {
         "sglang" | "other" => Engine::Sglang,
         _ => Engine::Vllm,
     }
+}
+
+/// The interface that llama.cpp's rows name beside it, such as "llama.cpp Vulkan".
+pub fn backend(point: &Point, engine: Engine) -> Option<Backend> {
+    let named = point.engine.split(' ').nth(1).filter(|_| engine == Engine::LlamaCpp)?;
+    [Backend::Cuda, Backend::Rocm, Backend::Vulkan, Backend::Metal, Backend::Sycl, Backend::Cpu]
+        .into_iter()
+        .find(|b| b.name().eq_ignore_ascii_case(named))
 }
 
 /// An older release of the engine; the one collection of llama.cpp results without build numbers is of May 2024.

@@ -1,5 +1,6 @@
 //! Errors of predictions against measurements: |predicted - measured| / measured, by slice, worst first.
 
+use super::bands;
 use super::calibrate::{SERVED, SINGLE_STREAM};
 use super::{Point, Prediction};
 use crate::estimate::{Calibration, Quantity};
@@ -154,7 +155,12 @@ fn row(point: &Point, outcome: &Result<Prediction, String>, calibration: &Calibr
     };
     let (ttft, tpot) = (ends(p.ttft_ms, Quantity::Ttft), ends(p.tpot_ms, Quantity::Tpot));
     let rate = |value| ends(value, Quantity::Throughput);
-    let input = rate(p.input_tok_s_per_device);
+    // Prompts of one stream have the band of their time.
+    let input =
+        match p.situation.filter(|_| bands::single_stream(point)).and_then(|s| calibration.band(s, Quantity::Ttft)) {
+            Some(b) => (p.input_tok_s_per_device.map(|v| v / b.high), p.input_tok_s_per_device.map(|v| v / b.low)),
+            None => rate(p.input_tok_s_per_device),
+        };
     let output = rate(p.output_tok_s_per_device);
     let total = rate(p.total_tok_s_per_device);
     PointRow {

@@ -93,7 +93,8 @@ impl Timing {
             machine.expert_skew = if self.uneven { kernel.skew } else { 1e-3 };
             machine.expert_imbalance = busiest;
         }
-        let op = Op { name: "", draft: false, class: Class::Gemm, calls: 1.0, work: with(&self.work, kernel) };
+        let op =
+            Op { name: "", draft: false, place: 0, class: Class::Gemm, calls: 1.0, work: with(&self.work, kernel) };
         let timed = op.time(&self.step.on_rank(machine.dp), &machine);
         timed.map_or(0.0, |t| (t.seconds + t.launch).get())
     }
@@ -233,6 +234,7 @@ fn attention(row: &KernelRow, cache: Precision, rate: FlopRate) -> Result<(Optio
         index_bytes: 0.0,
         bytes_per_cached,
         bytes_per_token,
+        score_bytes: 0.0,
         span: Span::FULL,
         latent: false,
         rate,

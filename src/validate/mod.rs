@@ -14,7 +14,7 @@ mod point;
 mod results;
 
 pub use anchors::{Anchors, anchors_of_points, anchors_of_results};
-pub use answer::{Prediction, answer, predict};
+pub use answer::{Prediction, answer, as_strangers, predict};
 pub use bands::bands;
 pub use calibrate::{Fitted, Fold, Unseen, cross_validate, kernel_constants, llama_constants, serving_constants};
 pub use decisions::{Decisions, decisions};
