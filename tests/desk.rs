@@ -435,5 +435,5 @@ fn without_flash_attention_scores_pass_through_memory() {
     };
     let (short, long) = (ratio(512), ratio(8192));
     assert!(short.0 > 1.0 && short.1 > 1.0 && long.0 > short.0 && long.1 > short.1, "{short:?} {long:?}");
-    assert!(long.0 < 3.0 && long.1 < 1.5, "{long:?}");
+    assert!(long.0 < 4.0 && long.1 < 1.5, "{long:?}");
 }

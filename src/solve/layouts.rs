@@ -19,6 +19,12 @@ fn node(setup: &Setup) -> u64 {
 /// Ways to spread a model over exactly so many devices: tensor parallelism and pipelines within a node, experts over all
 /// ranks of an instance, and copies of it.
 pub fn of_count(setup: &Setup, count: u64) -> Vec<Layout> {
+    // Unlike devices are one instance, as the scenario divides it, and copies of it.
+    let instance = setup.layout.instance();
+    if !setup.hardware.others.is_empty() {
+        let copies = Layout { replicas: count / instance, ..setup.layout };
+        return if count.is_multiple_of(instance) { vec![copies] } else { Vec::new() };
+    }
     let (model, node) = (&setup.model, node(setup));
     let divisors = |n: u64, most: u64| (1..=most.min(n)).filter(move |d| n.is_multiple_of(*d));
     let mut all = Vec::new();
@@ -39,6 +45,10 @@ pub fn of_count(setup: &Setup, count: u64) -> Vec<Layout> {
 
 /// Ways to spread a model over whole nodes of its device.
 pub fn layouts(setup: &Setup) -> Vec<Layout> {
+    // Unlike devices are one instance, as the scenario divides it.
+    if !setup.hardware.others.is_empty() {
+        return vec![setup.layout];
+    }
     let node = node(setup);
     let model = &setup.model;
     let powers = |most: u64| (0..=most.ilog2()).map(|p| 1u64 << p);
