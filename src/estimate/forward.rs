@@ -67,14 +67,14 @@ fn ends(choice: &Choice<'_>) -> Vec<Op> {
     let kernel = choice.kernel(Kind::Gemm, Family::Bf16);
     let llama = choice.llama(WeightClass::Rest).map(|(llama, _)| llama.hop_s);
     let kernels = if llama.is_some() { 0.0 } else { STEP_KERNELS };
-    let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
+    let work = Work::Elementwise { bytes_per_token: 0.0, token_s: 0.0, kernels, kernel };
     let mut ops = vec![Op::new(ENDS, Class::Gemm, 1.0, work)];
     let stages = choice.setup.layout.pp;
     match llama {
         _ if stages == 1 => {}
         Some(launch) => {
             let (kernels, kernel) = (stages as f64 - 1.0, Kernel { launch, ..kernel });
-            let work = Work::Elementwise { bytes_per_token: 0.0, kernels, kernel };
+            let work = Work::Elementwise { bytes_per_token: 0.0, token_s: 0.0, kernels, kernel };
             ops.push(Op::new(HAND_OVER, Class::Host, 1.0, work));
         }
         None => ops.push(hand_over(choice)),

@@ -120,8 +120,9 @@ pub struct Llama {
     pub prompt_attention_metal: f64,
     /// What a layer's kernels take longer for a micro-batch of a prompt, s.
     pub prompt_layer_s: f64,
-    /// The same of a layer with experts, whose rows are sorted first, on cards.
-    pub prompt_experts_layer_s: f64,
+    /// Time in which a layer with experts sorts one token of a prompt, but under Metal, s: one thread group an expert goes
+    /// through all tokens (ggml's `mm_ids_helper`).
+    pub prompt_sort_s: f64,
 }
 
 /// Rows that matrix kernels compute at least: of the tiles of 8 to 128 rows that ggml's CUDA kernels have (mmq.cuh), the
@@ -233,13 +234,17 @@ impl Llama {
             Backend::Sycl => self.layer_sycl_s,
             Backend::Cpu => return 0.0,
         };
-        let sorted = s.experts && s.backend != Backend::Metal;
         let hbm = s.of("NVIDIA") && s.is(&["ampere", "hopper", "blackwell", "volta", "kepler"]);
         plain
             * s.either(hbm, self.layer_hbm)
             * s.either(s.experts, self.layer_experts)
             * s.either(s.older, self.layer_older)
-            + if s.prompt { self.prompt_layer_s + if sorted { self.prompt_experts_layer_s } else { 0.0 } } else { 0.0 }
+            + if s.prompt { self.prompt_layer_s } else { 0.0 }
+    }
+
+    /// Time in which a layer sorts one token of a prompt by its experts, s.
+    pub fn sorting(&self, s: &Situation<'_>) -> f64 {
+        if matches!(s.backend, Backend::Metal | Backend::Cpu) { 0.0 } else { self.prompt_sort_s }
     }
 
     /// Share of the bandwidth at which decode reads weights. A K-quant or a table of llama.cpp with no constant of its

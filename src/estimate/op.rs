@@ -99,6 +99,8 @@ pub enum Work {
     Elementwise {
         /// Bytes read and written per token.
         bytes_per_token: f64,
+        /// What a token takes whatever moves, s: work that one thread does after the other.
+        token_s: f64,
         /// Kernels of one call.
         kernels: f64,
         /// Its constants.

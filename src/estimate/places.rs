@@ -78,6 +78,6 @@ fn to_the_host(setup: &Setup, calibration: &Calibration, holder: &Holder, prompt
     let layers = setup.model.layers.iter().filter(|l| l.experts.is_some()).map(|l| l.count as f64).sum::<f64>();
     let turns = ((holder.experts - holder.layers).max(0.0) * layers).max(if holder.layers < 1.0 { 1.0 } else { 0.0 });
     let kernel = Kernel { launch: calibration.llama().split_s, ..Kernel::IDEAL };
-    let work = Work::Elementwise { bytes_per_token: 0.0, kernels: 1.0, kernel };
+    let work = Work::Elementwise { bytes_per_token: 0.0, token_s: 0.0, kernels: 1.0, kernel };
     (turns > 0.0).then(|| Op::new("to the host and back", Class::Host, turns, work))
 }

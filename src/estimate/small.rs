@@ -25,13 +25,15 @@ pub fn of_layer(choice: &Choice<'_>, layer: &Layer, calls: f64) -> Vec<Op> {
 fn fitted(choice: &Choice<'_>, layer: &Layer, calls: f64) -> Op {
     let shared = &choice.machine.shared;
     let plain = Kernel { memory: shared.elementwise_memory, ..choice.kernel(Kind::Gemm, Family::Bf16) };
-    let llama = choice.llama(WeightClass::Rest).map(|(llama, situation)| llama.layer(&situation));
+    let llama = choice.llama(WeightClass::Rest);
     let (kernels, kernel) = match llama {
-        Some(launch) => (1.0, Kernel { launch, ..plain }),
+        Some((llama, situation)) => (1.0, Kernel { launch: llama.layer(&situation), ..plain }),
         None => (many(layer), plain),
     };
+    let sorts = llama.filter(|_| layer.experts.is_some());
+    let token_s = sorts.map_or(0.0, |(llama, situation)| llama.sorting(&situation));
     let bytes_per_token = choice.setup.model.hidden as f64 * shared.elementwise_bytes;
-    Op::new("norms, residuals", Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels, kernel })
+    Op::new("norms, residuals", Class::Gemm, calls, Work::Elementwise { bytes_per_token, token_s, kernels, kernel })
 }
 
 /// The small kernels this program has and measures, in 32 bit: two norms a layer, each of which reads and writes
@@ -39,7 +41,7 @@ fn fitted(choice: &Choice<'_>, layer: &Layer, calls: f64) -> Op {
 fn own(hidden: f64, layer: &Layer, calls: f64, measured: &MeasuredRates) -> Vec<Op> {
     let op = |name, reached: Reached, bytes_per_token: f64, calls: f64| {
         let kernel = Kernel { memory: reached.share, launch: reached.call_s, ..Kernel::IDEAL };
-        Op::new(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, kernels: 1.0, kernel })
+        Op::new(name, Class::Gemm, calls, Work::Elementwise { bytes_per_token, token_s: 0.0, kernels: 1.0, kernel })
     };
     let mut ops = vec![op("norms", measured.reach.norm, 2.0 * SINGLE * hidden, 2.0 * calls)];
     for linear in layer.linears.iter().filter(|l| l.name == "gate_up") {

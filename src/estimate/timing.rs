@@ -59,9 +59,10 @@ impl Op {
             Work::Recurrent { state_bytes, flop_per_token, kernel } => {
                 recurrent(step, *state_bytes, *flop_per_token, kernel, machine)
             }
-            Work::Elementwise { bytes_per_token, kernels, kernel } => {
+            Work::Elementwise { bytes_per_token, token_s, kernels, kernel } => {
                 let bytes = Bytes::new(step.tokens().0 * bytes_per_token);
-                let seconds = bytes / (machine.bandwidth * kernel.memory);
+                let in_turn = Seconds::new(step.prompt_tokens().0 * token_s);
+                let seconds = bytes / (machine.bandwidth * kernel.memory) + in_turn;
                 Some(Timed::new(Flop::ZERO, bytes, seconds, kernel.launch * kernels, Bound::Memory))
             }
             Work::Reduce { bytes_per_token } => {

@@ -341,7 +341,7 @@ const LLAMA: [LlamaConstant; 41] = [
     ("prompt_attention", |c| &mut c.prompt_attention, 0.02, 1.0),
     ("prompt_attention_metal", |c| &mut c.prompt_attention_metal, 0.02, 1.0),
     ("prompt_layer_s", |c| &mut c.prompt_layer_s, 1e-7, 1e-3),
-    ("prompt_experts_layer_s", |c| &mut c.prompt_experts_layer_s, 1e-7, 5e-3),
+    ("prompt_sort_s", |c| &mut c.prompt_sort_s, 1e-10, 1e-5),
 ];
 
 /// The constants of llama.cpp from its own benchmarks. The calibration is changed in place.
