@@ -117,7 +117,13 @@ impl Compiled {
     #[must_use]
     pub fn in_situation(mut self, situation: Situation, calibration: &Calibration) -> Self {
         if self.calibrated || self.situation() == Some(situation) {
-            let band = |q| calibration.band(situation, q).map(|b| (b.low, b.high));
+            let of = |situation, q| calibration.band(situation, q).map(|b| (b.low, b.high));
+            // Where nothing was measured, nothing is known better than of models with experts where they were.
+            let strange = situation == Situation::SingleStreamElsewhere && self.setup.model.has_experts();
+            let band = |q| match (of(situation, q), of(Situation::SingleStreamExperts, q).filter(|_| strange)) {
+                (Some(own), Some(known)) => Some((own.0.min(known.0), own.1.max(known.1))),
+                (own, _) => own,
+            };
             self.bands = [band(Quantity::Ttft), band(Quantity::Tpot), band(Quantity::Throughput)];
             self = self.widened();
         }

@@ -54,7 +54,7 @@ pub struct Llama {
     pub layer_vulkan_intel_s: f64,
     /// The same under SYCL, s.
     pub layer_sycl_s: f64,
-    /// Times that on data-centre cards, whose clocks are lower.
+    /// Times that on data-centre cards, whose clocks are lower, and on generations before Ampere.
     pub layer_hbm: f64,
     /// Times that with experts.
     pub layer_experts: f64,
@@ -234,7 +234,7 @@ impl Llama {
             Backend::Sycl => self.layer_sycl_s,
             Backend::Cpu => return 0.0,
         };
-        let hbm = s.of("NVIDIA") && s.is(&["ampere", "hopper", "blackwell", "volta", "kepler"]);
+        let hbm = s.of("NVIDIA") && s.is(&["ampere", "hopper", "blackwell", "volta", "turing", "kepler"]);
         plain
             * s.either(hbm, self.layer_hbm)
             * s.either(s.experts, self.layer_experts)
