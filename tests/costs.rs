@@ -75,6 +75,9 @@ fn cache_writes_have_their_price_and_days_their_requests() {
     near(row.usd_per_mtok_cached_input, 0.15, 1e-9);
     near(row.usd_per_mtok_cache_write, 1.875, 1e-9);
     assert_eq!(row.price_tier.as_deref(), Some("batch"));
+    // Devices that come after a service are compared with it as those are that come before.
+    let after = compared("scenarios/cache-writes-in-batches.toml", &[]).sentence;
+    assert!(after.contains("rented (2 x h100-sxm-80gb) is dearer") && after.contains("requests a day ("), "{after}");
     let why = planned(CACHE, &["workload.prefix_write=0.3"]).expect_err("0.8 and 0.3 are more than the prompt");
     assert!(why.contains("more than the prompt"), "{why}");
 }

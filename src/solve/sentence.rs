@@ -38,7 +38,9 @@ pub fn of(plan: &Plan, rows: &[CompareRow], calibration: &Calibration) -> String
         // Only contenders that serve the same model compete; a service competes with all, a GPU before software.
         let competes = |j: &&Judged<'_>| j.row.model == other.row.model || other.row.devices.is_none();
         let before = || judged[..index].iter().filter(competes);
+        let service = || judged[..index].iter().find(|j| j.row.devices.is_none());
         let rival = before().find(|j| !j.row.software || other.row.devices.is_some()).or_else(|| before().next());
+        let rival = rival.or_else(service);
         parts.push(match rival {
             Some(rival) => against(rival, other, plan.objective.minimize, calibration.shared().pair_error),
             None => alone(other, plan.objective.minimize),
