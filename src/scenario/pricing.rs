@@ -257,7 +257,13 @@ impl Pricing<'_> {
             ("parallel", draft.parallel.is_some()),
             ("prefill", draft.prefill.is_some()),
             ("decode", draft.decode.is_some()),
+            ("split", draft.split.is_some()),
             ("engine", draft.engine.is_some()),
+            ("backend", draft.backend.is_some()),
+            ("flash_attention", draft.flash_attention.is_some()),
+            ("offload", draft.offload.is_some()),
+            ("communication_units", draft.communication_units.is_some()),
+            ("scheduler", draft.scheduler.is_some()),
             ("draft", draft.draft.is_some()),
             ("speed", draft.speed.is_some()),
             ("price", draft.price.is_some()),
@@ -266,8 +272,11 @@ impl Pricing<'_> {
             ("people", draft.people.is_some()),
             ("own", draft.own.is_some()),
             ("electricity", draft.electricity.is_some()),
+            ("link", draft.link.is_some()),
             ("memory", draft.memory.is_some()),
             ("power", draft.power.is_some()),
+            ("power_limit", draft.power_limit.is_some()),
+            ("grid", draft.grid.is_some()),
         ];
         match given.into_iter().find(|(_, given)| *given) {
             Some((key, _)) => Err(self
