@@ -36,11 +36,13 @@ impl ModelSpec {
             Weights::Native if Class::ALL.iter().all(|class| n.of(*class) == n.rest) => {
                 format!("Weights as published: all in {}.", n.rest)
             }
-            Weights::Native => format!(
-                "Weights as published: attention {}, dense {}, shared experts {}, experts {}, embedding {}, head {}, the \
-                 rest {}.",
-                n.attention, n.dense, n.shared, n.experts, n.embedding, n.head, n.rest
-            ),
+            Weights::Native => {
+                let names =
+                    ["attention", "dense", "shared experts", "routers", "experts", "embedding", "head", "the rest"];
+                let own = Class::ALL.into_iter().zip(names).filter(|(class, _)| self.parameters_of(*class) > 0);
+                let all: Vec<String> = own.map(|(class, name)| format!("{name} {}", n.of(class))).collect();
+                format!("Weights as published: {}.", all.join(", "))
+            }
             Weights::Uniform(one) => {
                 format!(
                     "Weights in {one}: {} bits a value, scales included; see the documentation for what it covers.",

@@ -326,6 +326,8 @@ pub fn mlx<'t>(block: &Config<'t>) -> Result<Plan<'t>, Diagnostic> {
         }
     };
     let all = names.iter().map(one).collect::<Result<Vec<_>, Diagnostic>>()?;
+    // MLX stacks the experts of a layer under a name of its own.
+    let names = names.into_iter().map(|name| name.replace("switch_mlp", "experts")).collect();
     plan.rule(block, "quantization", names, all)?;
     all_read(block)?;
     Ok(plan)

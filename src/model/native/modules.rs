@@ -44,19 +44,11 @@ impl Parents {
             true => vec!["self_attn"],
             false => vec!["linear_attn", "mamba", "mixer"],
         };
-        // Gemma 4 has its experts beside the dense network, not in it; MLX stacks experts under a name of its own.
+        // Gemma 4 has its experts beside the dense network, not in it.
         let experts = match architecture.starts_with("Gemma") {
             true => vec!["experts", "moe.experts"],
             false => {
-                vec![
-                    "mlp.experts",
-                    "ffn.experts",
-                    "feed_forward.experts",
-                    "block_sparse_moe.experts",
-                    "moe.experts",
-                    "mlp.switch_mlp",
-                    "block_sparse_moe.switch_mlp",
-                ]
+                vec!["mlp.experts", "ffn.experts", "feed_forward.experts", "block_sparse_moe.experts", "moe.experts"]
             }
         };
         let shared = vec![

@@ -5,7 +5,7 @@
 //! name must match something or be known to mean something that is not counted: a list that was read past is an error.
 
 use super::modules::Module;
-use regex::{RegexSet, RegexSetBuilder};
+use regex::{Regex, RegexBuilder};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -47,8 +47,8 @@ const NOT_COUNTED: [&str; 26] = [
     "sinks",
 ];
 
-/// The most patterns with wildcards that are read; real files have one a layer at most.
-const MOST_PATTERNS: usize = 8192;
+/// The most expressions and patterns with wildcards inside that are read; real files have a dozen.
+const MOST_EXPRESSIONS: usize = 2048;
 
 /// A list of names.
 #[derive(Debug)]
@@ -56,13 +56,25 @@ pub struct Names {
     texts: Vec<String>,
     /// Names with a layer number, from the layer on.
     exact: HashMap<String, usize>,
-    /// Names without one: parts that follow one another anywhere in a module's name.
+    /// What names of a layer begin with, by the layer where it is told wholly.
+    beginnings: HashMap<Option<u64>, Vec<(usize, String)>>,
+    /// Names without a layer: parts that follow one another anywhere in a module's name.
     loose: Vec<(usize, Vec<String>)>,
-    patterns: RegexSet,
-    pattern_at: Vec<usize>,
-    expressions: RegexSet,
-    expression_at: Vec<usize>,
+    expressions: Vec<Expression>,
     used: RefCell<Vec<bool>>,
+    /// What expressions without a number say of a name, which they say in every layer.
+    known: RefCell<HashMap<String, Vec<usize>>>,
+}
+
+/// A regular expression.
+#[derive(Debug)]
+struct Expression {
+    at: usize,
+    regex: Regex,
+    /// Beginnings of full names that are tried; one where the expression begins anywhere.
+    prefixes: &'static [&'static str],
+    /// No digit in it, so that it says the same of every layer.
+    everywhere: bool,
 }
 
 impl Names {
@@ -72,65 +84,108 @@ impl Names {
     /// A sentence about the entry that is no name or pattern.
     pub fn new(texts: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let texts: Vec<String> = texts.into_iter().collect();
-        let (mut exact, mut loose) = (HashMap::new(), Vec::new());
-        let (mut patterns, mut pattern_at) = (Vec::new(), Vec::new());
-        let (mut expressions, mut expression_at) = (Vec::new(), Vec::new());
+        let used = RefCell::new(vec![false; texts.len()]);
+        let mut all = Self {
+            exact: HashMap::new(),
+            beginnings: HashMap::new(),
+            loose: Vec::new(),
+            expressions: Vec::new(),
+            used,
+            known: RefCell::default(),
+            texts: Vec::new(),
+        };
         for (at, text) in texts.iter().enumerate() {
-            if let Some(expression) = text.strip_prefix("re:") {
-                expressions.push(format!("^(?:{expression})"));
-                expression_at.push(at);
-            } else if text.contains(['\\', '(', '^', '$', '|', '+']) {
-                expressions.push(text.clone());
-                expression_at.push(at);
-            } else if text.contains(['*', '?', '[']) {
-                patterns.push(wildcards(unwrapped(text)));
-                pattern_at.push(at);
-            } else {
-                let name = unwrapped(text).trim_end_matches('.').trim_end_matches(".weight");
+            all.add(at, text)?;
+        }
+        all.texts = texts;
+        Ok(all)
+    }
+
+    fn add(&mut self, at: usize, text: &str) -> Result<(), String> {
+        if let Some(expression) = text.strip_prefix("re:") {
+            // `re.match` starts at the beginning of a name and may end before its end.
+            return self.expression(at, expression, true);
+        }
+        if text.contains(['\\', '(', '^', '$', '|', '+']) {
+            return self.expression(at, text, false);
+        }
+        let name = unwrapped(text);
+        match name.strip_suffix('*') {
+            Some(start) if !start.contains(['*', '?', '[']) && start.starts_with("layers.") => {
+                let told = layer_number(start).filter(|number| start.len() > format!("layers.{number}").len());
+                self.beginnings.entry(told).or_default().push((at, start.to_owned()));
+            }
+            _ if name.contains(['*', '?', '[']) => return self.expression(at, &wildcards(name), false),
+            _ => {
+                let name = name.trim_end_matches('.').trim_end_matches(".weight");
                 match layer_number(name) {
-                    Some(_) => _ = exact.entry(name.to_owned()).or_insert(at),
-                    None => loose.push((at, name.split('.').map(str::to_owned).collect())),
+                    Some(_) => _ = self.exact.entry(name.to_owned()).or_insert(at),
+                    None => self.loose.push((at, name.split('.').map(str::to_owned).collect())),
                 }
             }
         }
-        if patterns.len() + expressions.len() > MOST_PATTERNS {
-            return Err(format!("has more than {MOST_PATTERNS} patterns"));
+        Ok(())
+    }
+
+    fn expression(&mut self, at: usize, text: &str, anchored: bool) -> Result<(), String> {
+        if self.expressions.len() >= MOST_EXPRESSIONS {
+            return Err(format!("has more than {MOST_EXPRESSIONS} patterns"));
         }
-        let set = |all: &[String]| {
-            let built = RegexSetBuilder::new(all).size_limit(64 << 20).build();
-            built.map_err(|_| "has an entry that is no regular expression, or one far too long".to_owned())
+        // What begins and ends anywhere is a search.
+        let whole = !alternates(text);
+        let anywhere = whole && text.starts_with(".*");
+        let inner = if anywhere { text.trim_start_matches(".*") } else { text };
+        let inner = match inner.strip_suffix(".*") {
+            Some(rest) if whole && !rest.ends_with('\\') => rest,
+            _ => inner,
         };
-        let used = RefCell::new(vec![false; texts.len()]);
-        let (patterns, expressions) = (set(&patterns)?, set(&expressions)?);
-        Ok(Self { exact, loose, patterns, pattern_at, expressions, expression_at, used, texts })
+        let written = if anchored && !anywhere { format!("^(?:{inner})") } else { inner.to_owned() };
+        let regex = RegexBuilder::new(&written).size_limit(1 << 20).build();
+        let regex = regex.map_err(|_| format!("has an entry that is no regular expression that is read: {text}"))?;
+        let prefixes: &[&str] = if anchored && !anywhere { &PREFIXES } else { &PREFIXES[..1] };
+        let everywhere = !text.contains(|c: char| c.is_ascii_digit()) && !text.contains("\\d");
+        self.expressions.push(Expression { at, regex, prefixes, everywhere });
+        Ok(())
     }
 
     /// The first entry that means this module.
     pub fn hit(&self, module: &Module) -> Option<usize> {
-        let mut found: Option<usize> = None;
-        let mut take = |at: usize| {
-            self.used.borrow_mut()[at] = true;
-            found = Some(found.map_or(at, |first| first.min(at)));
-        };
+        let mut all: Vec<usize> = Vec::new();
         for name in module.names.iter() {
             let full = module.layer.map_or_else(|| name.clone(), |layer| format!("layers.{layer}.{name}"));
             if !self.exact.is_empty() {
                 let ends = full.match_indices('.').map(|(end, _)| end).chain([full.len()]);
-                ends.filter_map(|end| self.exact.get(&full[..end]).copied()).for_each(&mut take);
+                all.extend(ends.filter_map(|end| self.exact.get(&full[..end])));
             }
-            let parts: Vec<&str> = full.split('.').collect();
-            let loose =
-                self.loose.iter().filter(|(_, wanted)| parts.windows(wanted.len()).any(|w| w == wanted.as_slice()));
-            loose.for_each(|(at, _)| take(*at));
-            self.patterns.matches(&full).iter().for_each(|i| take(self.pattern_at[i]));
-            if !self.expression_at.is_empty() {
-                for prefix in PREFIXES {
-                    let hits = self.expressions.matches(&format!("{prefix}{full}"));
-                    hits.iter().for_each(|i| take(self.expression_at[i]));
-                }
+            for key in [module.layer, None] {
+                let starts = self.beginnings.get(&key).into_iter().flatten();
+                all.extend(starts.filter(|(_, start)| full.starts_with(start)).map(|(at, _)| at));
+            }
+            if !self.loose.is_empty() {
+                let parts: Vec<&str> = full.split('.').collect();
+                let follow = |wanted: &[String]| parts.windows(wanted.len()).any(|w| w == wanted);
+                all.extend(self.loose.iter().filter(|(_, wanted)| follow(wanted)).map(|(at, _)| at));
+            }
+            if !self.expressions.is_empty() {
+                let known = self.known.borrow().get(name).cloned();
+                let everywhere = known.unwrap_or_else(|| {
+                    let found = self.expressed(&full, true);
+                    self.known.borrow_mut().insert(name.clone(), found.clone());
+                    found
+                });
+                all.extend(everywhere);
+                all.extend(self.expressed(&full, false));
             }
         }
-        found
+        let mut used = self.used.borrow_mut();
+        all.iter().for_each(|at| used[*at] = true);
+        all.into_iter().min()
+    }
+
+    fn expressed(&self, full: &str, everywhere: bool) -> Vec<usize> {
+        let own = self.expressions.iter().filter(|e| e.everywhere == everywhere);
+        let says = |e: &&Expression| e.prefixes.iter().any(|prefix| e.regex.is_match(&format!("{prefix}{full}")));
+        own.filter(says).map(|e| e.at).collect()
     }
 
     /// Whether an entry tells experts of a layer apart.
@@ -141,9 +196,12 @@ impl Names {
         })
     }
 
-    /// The first entry that names a layer beyond those of the model.
+    /// The first entry that means the whole of a layer beyond those of the model.
     pub fn beyond(&self, layers: u64) -> Option<usize> {
-        self.texts.iter().position(|text| layer_number(unwrapped(text)).is_some_and(|layer| layer >= layers))
+        self.texts.iter().position(|text| {
+            let name = unwrapped(text).trim_end_matches(['.', '*']);
+            layer_number(name).is_some_and(|layer| layer >= layers && name == format!("layers.{layer}"))
+        })
     }
 
     /// Whether an entry names what guesses tokens by a name of its own.
@@ -161,6 +219,22 @@ impl Names {
             !beyond && !NOT_COUNTED.iter().any(|word| text.contains(word))
         })
     }
+}
+
+/// Whether an expression has alternatives outside of all brackets.
+fn alternates(text: &str) -> bool {
+    let (mut depth, mut escaped) = (0_i64, false);
+    for c in text.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth -= 1,
+            '|' if depth <= 0 => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// A name without what the model is wrapped in.
@@ -181,10 +255,7 @@ fn layer_number(name: &str) -> Option<u64> {
 
 /// A pattern of a shell as a regular expression over names and what is below them.
 fn wildcards(glob: &str) -> String {
-    let mut out = String::from("^(?:model\\.)?");
-    if glob.starts_with('*') {
-        out.truncate(1);
-    }
+    let mut out = String::from(if glob.starts_with('*') { "^" } else { "^(?:model\\.)?" });
     let mut set = false;
     for c in glob.chars() {
         match c {
