@@ -105,7 +105,7 @@ fn of(weights: &Config<'_>, inputs: Option<Config<'_>>) -> Result<Stored, Diagno
     let alone = inputs.is_none();
     let stored = match (bits, weights.word("type")?.as_deref()) {
         (8, Some("float")) => match (area.as_deref(), group) {
-            (Some([rows @ 1..=65_536, columns @ 1..=65_536]), _) => super::floats::in_blocks(rows * columns),
+            (Some([rows @ 1..=65_536, columns @ 1..=65_536]), _) => groups::in_blocks(rows * columns),
             (_, Some(32)) => Stored::with_bits(Precision::Fp8, 8.25),
             _ => Stored::plain(Precision::Fp8),
         },

@@ -2,17 +2,13 @@
 //!
 //! Scales are 32-bit floats: one a tensor or a channel, or one a block of both dimensions (`weight_scale_inv`).
 
+use super::groups::in_blocks;
 use super::modelopt;
 use super::plan::Plan;
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
 use crate::model::stored::Stored;
 use crate::precision::Precision;
-
-/// 8-bit floats with one scale per block of so many weights.
-pub fn in_blocks(weights: u64) -> Stored {
-    Stored { block_scaled: true, ..Stored::with_bits(Precision::Fp8, 8.0 + 32.0 / weights as f64) }
-}
 
 /// DeepSeek's and transformers' FP8. NVIDIA's conversions of such checkpoints list the layers they changed.
 pub fn fp8<'t>(block: &Config<'t>, _: &mut Vec<String>) -> Result<Plan<'t>, Diagnostic> {

@@ -1,4 +1,4 @@
-//! Bits of a weight with what its group shares.
+//! Bits of a weight with what its group or block shares.
 
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
@@ -60,4 +60,9 @@ pub fn size(block: &Config<'_>, key: &str) -> Result<Option<u64>, Diagnostic> {
         Some(number) if number.fract() == 0.0 && (1.0..=65_536.0).contains(&number) => Ok(Some(number as u64)),
         Some(_) => Err(block.wrong(key, "must be a whole number of values, or -1 for a column")),
     }
+}
+
+/// 8-bit floats with one scale per block of so many weights.
+pub fn in_blocks(weights: u64) -> Stored {
+    Stored { block_scaled: true, ..Stored::with_bits(Precision::Fp8, 8.0 + 32.0 / weights as f64) }
 }

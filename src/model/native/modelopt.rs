@@ -5,8 +5,7 @@
 //! listed: the tool's own settings switch them off (`modelopt/torch/quantization/config.py`).
 
 use super::fields::all_read;
-use super::floats::in_blocks;
-use super::groups;
+use super::groups::{self, in_blocks};
 use super::plan::Plan;
 use crate::diagnostic::Diagnostic;
 use crate::model::config::Config;
@@ -52,6 +51,8 @@ fn read<'t>(block: &Config<'t>, notes: &mut Vec<String>) -> Result<Plan<'t>, Dia
             plan
         }
         Some(_) => Plan::matrices(algorithm(block)?),
+        // Only the cache is quantised.
+        None if block.has("kv_cache_quant_algo") => Plan::default(),
         None => return Err(block.missing("quant_algo").hint(format!("`quant_algo` {ALGORITHMS}"))),
     };
     for key in ["exclude_modules", "ignore"] {

@@ -86,7 +86,7 @@ fn specified(settings: &Config<'_>) -> Result<Option<Stored>, Diagnostic> {
             Some(Stored::with_bits(Precision::Fp8, 8.0 + 8.0 / group as f64))
         }
         ("fp8_e4m3" | "fp8_e5m2", _) => Some(match area.as_deref() {
-            Some([rows @ 1..=65_536, columns @ 1..=65_536]) => super::floats::in_blocks(rows * columns),
+            Some([rows @ 1..=65_536, columns @ 1..=65_536]) => groups::in_blocks(rows * columns),
             _ => Stored::plain(Precision::Fp8),
         }),
         ("fp4" | "mx", Some(32)) if exponents || kind == "mx" => Some(Stored::plain(Precision::Mxfp4)),
