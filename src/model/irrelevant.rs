@@ -37,9 +37,9 @@ const IRRELEVANT: [(&str, &str); 8] = [
          *softcapping *soft_cap query_pre_attn_scalar scale_emb scale_depth scale_attn_* \
          scale_attention_softmax_in_fp32 attention_softmax_in_fp32 attn_scale floor_scale \
          attn_temperature_tuning attention_value_scale mup_enabled dim_model_base clip_qkv swiglu_* \
-         residual_in_fp32 apply_residual_connection_post_layernorm *_alpha_factor *_beta_factor \
-         layernorm_*_alpha layernorm_*_beta hc_eps hc_sinkhorn_iters altup_active_idx altup_coef_clip \
-         altup_correct_scale mscale* lm_head_multiplier fp32_residual_connection",
+         residual_in_fp32 apply_residual_connection_post_layernorm apply_query_key_layer_scaling *_alpha_factor \
+         *_beta_factor layernorm_*_alpha layernorm_*_beta hc_eps hc_sinkhorn_iters altup_active_idx \
+         altup_coef_clip altup_correct_scale mscale* lm_head_multiplier fp32_residual_connection",
     ),
     (
         "how positions are encoded without weights",

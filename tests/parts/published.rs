@@ -4,7 +4,7 @@ use super::{model, names};
 
 /// File, parameters as published, source. "Weights of the repository" is the sum that its
 /// safetensors files name.
-const PUBLISHED: [(&str, u64, &str); 95] = [
+const PUBLISHED: [(&str, u64, &str); 98] = [
     ("baichuan2-7b", 7_505_973_248, "weights of the repository"),
     ("bitnet-b1.58-2b-4t", 2_412_820_480, "counted by its modelling code in transformers 5.24.0"),
     ("bloom-7b1", 7_069_016_064, "model card"),
@@ -36,6 +36,7 @@ const PUBLISHED: [(&str, u64, &str); 95] = [
     ("gemma-3n-e4b", 6_835_235_568, "counted by its modelling code in transformers 5.24.0"),
     ("gemma-7b", 8_538_074_112, "arXiv 2403.08295, table 2"),
     ("glm-4-9b-0414", 9_400_279_040, "weights of the repository"),
+    ("glm-4-9b-chat", 9_399_951_360, "counted by modeling_glm.py of transformers 5.24.0"),
     ("glm-4.7-flash", 29_943_390_976, "counted by its modelling code in transformers 5.24.0"),
     ("gpt-neox-20b", 20_554_567_680, "arXiv 2204.06745, table 1"),
     ("gpt2", 124_439_808, "weights of the repository"),
@@ -46,6 +47,7 @@ const PUBLISHED: [(&str, u64, &str); 95] = [
     ("hunyuan-a13b", 80_393_183_232, "weights of the repository"),
     ("internlm2-20b", 19_861_149_696, "weights of the repository"),
     ("internlm2-7b", 7_737_708_544, "weights of the repository"),
+    ("internvl2.5-8b", 7_737_782_272, "weights of InternLM2.5-7B, 7,737,708,544, with nine more rows of both tables"),
     ("jamba-1.5-large", 398_000_000_000, "arXiv 2408.12570: 398 B, 94 B active"),
     ("jamba-v0.1", 51_570_323_328, "weights of the repository"),
     ("kimi-linear-48b-a3b", 49_122_681_728, "weights of the repository"),
@@ -85,6 +87,7 @@ const PUBLISHED: [(&str, u64, &str); 95] = [
     ("phi-4", 14_659_507_200, "weights of the repository"),
     ("phi-4-mini", 3_836_021_760, "weights of the repository"),
     ("pythia-12b", 11_846_072_320, "arXiv 2304.01373, table 1"),
+    ("qwen-7b", 7_721_324_544, "weights of the repository"),
     ("qwen1.5-moe-a2.7b", 14_315_784_192, "weights of the repository"),
     ("qwen2-57b-a14b", 57_408_658_944, "counted by its modelling code in transformers 5.24.0"),
     ("qwen2.5-0.5b", 494_032_768, "weights of the repository"),

@@ -77,6 +77,12 @@ pub const CLASSES: &[Class] = &[
         r#"{"multi_query": true, "parallel_attn": true, "tie_word_embeddings": true}"#,
         falcon,
     ),
+    class(&["ChatGLMModel", "ChatGLMForConditionalGeneration"], &["chatglm"], CHATGLM, chatglm)
+        .unused(&["original_rope", "fp32_residual_connection", "quantization_bit", "pre_seq_len", "prefix_projection"])
+        .fixed(&[("rmsnorm", "true"), ("post_layer_norm", "true"), ("multi_query_attention", "true")]),
+    class(&["QWenLMHeadModel"], &["qwen"], UNTIED, qwen)
+        .unused(&["use_dynamic_ntk", "use_logn_attn", "softmax_in_fp32", "use_cache_kernel", "use_cache_quantization"])
+        .fixed(&[("no_bias", "true")]),
     // A norm after the embedding.
     class(&["BloomForCausalLM"], &["bloom"], TIED, |c| {
         let hidden = c.count_of(&HIDDEN)?;
@@ -189,6 +195,39 @@ fn falcon(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
     Ok(Anatomy { hidden, layers, other_params: 2 * hidden, ..Anatomy::default() })
 }
 
+/// ChatGLM 2 to GLM-4 (modeling_chatglm.py of THUDM/glm-4-9b-chat): Llama's layer with biases on query, key and value.
+fn chatglm(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
+    let hidden = c.count("hidden_size")?;
+    let (query, kv, dim) =
+        (c.count("num_attention_heads")?, c.count("multi_query_group_num")?, c.count("kv_channels")?);
+    if !query.is_multiple_of(kv) {
+        return Err(c.wrong("multi_query_group_num", &format!("must divide the {query} attention heads")));
+    }
+    let heads = Heads { query, kv, dim, value: dim };
+    let inter = c.count("ffn_hidden_size")?;
+    let all = c.flag("add_bias_linear")?.unwrap_or(false);
+    let query_bias = if all || c.flag("add_qkv_bias")?.unwrap_or(false) { heads.qkv() } else { 0 };
+    let biases = query_bias + if all { 2 * inter + 2 * hidden } else { 0 };
+    let layer = Draft::with_norms(2 * hidden).attention(hidden, heads).gated(Part::Dense, hidden, inter).plus(biases);
+    let layers = vec![Layer { count: c.layers(&LAYERS)?, ..layer.layer() }];
+    Ok(Anatomy { hidden, layers, other_params: hidden, ..Anatomy::default() })
+}
+
+/// Qwen 1 (modeling_qwen.py of Qwen/Qwen-7B): biases on query, key and value; the file names the width of gate and
+/// value together.
+fn qwen(c: &Config<'_>) -> Result<Anatomy, Diagnostic> {
+    let hidden = c.count("hidden_size")?;
+    let heads = Heads::each(c, hidden)?;
+    if c.count_if("kv_channels")?.is_some_and(|dim| dim != heads.dim) {
+        return Err(c.wrong("kv_channels", &format!("must be {}, the hidden size over the heads", heads.dim)));
+    }
+    let inter = c.count("intermediate_size")? / 2;
+    let layer = Draft::with_norms(2 * hidden).attention(hidden, heads).gated(Part::Dense, hidden, inter);
+    let layers = vec![Layer { count: c.layers(&LAYERS)?, ..layer.plus(heads.qkv()).layer() }];
+    Ok(Anatomy { hidden, layers, other_params: hidden, ..Anatomy::default() })
+}
+
 const UNTIED: &str = r#"{"tie_word_embeddings": false}"#;
 const TIED: &str = r#"{"tie_word_embeddings": true}"#;
 const OPT: &str = r#"{"enable_bias": true, "max_position_embeddings": 2048, "tie_word_embeddings": true}"#;
+const CHATGLM: &str = r#"{"add_bias_linear": false, "tie_word_embeddings": false}"#;

@@ -69,6 +69,10 @@ pub const CLASSES: &[Class] = &[
         r#"{"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
             "vocab_size": 103168}"#,
     ),
+    // modeling_internlm.py of internlm/internlm-7b.
+    class(&["InternLMForCausalLM"], &["internlm"], r#"{"bias": true, "tie_word_embeddings": false}"#, |c| {
+        stack(c, &Habits { qkv_bias: Said::By("bias"), out_bias: Said::By("bias"), ..PLAIN })
+    }),
     // modeling_internlm3.py of internlm/internlm3-8b-instruct.
     class(&["InternLM3ForCausalLM"], &["internlm3"], UNTIED, |c| {
         stack(

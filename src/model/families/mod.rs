@@ -91,7 +91,7 @@ pub fn find<'t>(c: &Config<'t>) -> Result<Found<'t>, Diagnostic> {
     let part = TEXT_PARTS.iter().find(|key| c.has(key)).map_or(Ok(None), |key| c.object(key))?;
     let by_name = named.as_ref().and_then(|name| classes().find(|class| class.architectures.contains(&name.as_str())));
     if let (Some(name), None) = (&named, by_name) {
-        refusals::refuse(c, name)?;
+        refusals::refuse(c, name, part.is_some())?;
     }
     if c.flag("is_encoder_decoder")?.unwrap_or(false) {
         return Err(c.wrong("is_encoder_decoder", "must be false: an encoder-decoder is not understood"));

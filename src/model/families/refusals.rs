@@ -77,19 +77,19 @@ const ENDS: [(&str, &[&str]); 2] = [
 /// The end of the older names of models with an LM head.
 const LM_HEAD: &str = "LMHeadModel";
 
-/// Why a known kind of architecture is refused.
-fn why(name: &str) -> Option<&'static str> {
+/// Why a known kind of architecture is refused. The name of a file with a text part may end in anything.
+fn why(name: &str, nested: bool) -> Option<&'static str> {
     let kind = KINDS.iter().find(|(_, starts)| starts.iter().any(|start| name.starts_with(start)));
     let end = || ENDS.iter().find(|(_, ends)| ends.iter().any(|end| name.ends_with(end) && !name.ends_with(LM_HEAD)));
-    kind.or_else(end).map(|(reason, _)| *reason)
+    kind.or_else(|| end().filter(|_| !nested)).map(|(reason, _)| *reason)
 }
 
 /// An error where an architecture writes no tokens or is known not to be understood.
 ///
 /// # Errors
 /// See above.
-pub fn refuse(c: &Config<'_>, name: &str) -> Result<(), Diagnostic> {
-    let Some(reason) = why(name) else { return Ok(()) };
+pub fn refuse(c: &Config<'_>, name: &str, nested: bool) -> Result<(), Diagnostic> {
+    let Some(reason) = why(name, nested) else { return Ok(()) };
     let mut error = c.wrong("architectures", "");
     error.message = format!("`{name}` cannot be counted: {reason}");
     Err(error
