@@ -22,7 +22,6 @@ pub mod stored;
 
 pub use config::without_bare_floats;
 pub use count::{Phase, Weights};
-pub use families::architectures;
 pub use row::ModelRow;
 pub use spec::{Class, ModelSpec};
 pub use stored::Stored;

@@ -57,11 +57,6 @@ const CLASSES: [&[Class]; 16] = [
 /// Names of the text part of a larger file.
 const TEXT_PARTS: [&str; 3] = ["text_config", "llm_config", "language_config"];
 
-/// Every architecture that is understood, as `architectures` spells it.
-pub fn architectures() -> impl Iterator<Item = &'static str> {
-    classes().flat_map(|class| class.architectures).copied()
-}
-
 fn classes() -> impl Iterator<Item = &'static Class> {
     CLASSES.into_iter().flatten()
 }
@@ -160,5 +155,43 @@ fn unknown(c: &Config<'_>, name: Option<&str>, text: &Config<'_>) -> Diagnostic 
             error
         }
         _ => refusals::unknown(c, name.unwrap_or("?"), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_architecture_has_one_class_and_readable_defaults() {
+        let mut names = BTreeSet::new();
+        for class in classes() {
+            for name in class.architectures {
+                assert!(names.insert(*name), "{name} has two classes");
+            }
+            let read = |json: &str| serde_json::from_str::<Map<String, Value>>(json);
+            let defaults = read(class.defaults).unwrap_or_else(|error| panic!("{:?}: {error}", class.types));
+            assert!(
+                defaults.contains_key("tie_word_embeddings"),
+                "{:?} do not say whether the head is the embedding",
+                class.types
+            );
+            assert!(read(class.nested).is_ok() && !class.types.is_empty(), "{:?}", class.types);
+            for (key, value) in class.fixed {
+                assert!(serde_json::from_str::<Value>(value).is_ok(), "{key} is {value}");
+            }
+        }
+        assert!(names.len() > 130, "only {}", names.len());
+    }
+
+    /// A type that two classes share is told apart by the architecture; without one, the first class is taken.
+    #[test]
+    fn types_are_shared_by_name_only() {
+        let mut seen = BTreeSet::new();
+        let shared: Vec<&str> =
+            classes().flat_map(|class| class.types).copied().filter(|kind| !seen.insert(*kind)).collect();
+        assert_eq!(shared, ["minimax"], "MiniMax-01 in transformers, and the first files of MiniMax-M2");
     }
 }
