@@ -23,9 +23,13 @@ impl ModelSpec {
     fn parameters_line(&self) -> String {
         let tables =
             if self.tied_embeddings { "one table that is embedding and LM head" } else { "embedding and LM head" };
+        let rows = match self.table_params {
+            0 => String::new(),
+            more => format!(", {} in tables of which a token reads a row", giga(more as f64)),
+        };
         format!(
-            "Parameters: the layers, {tables} of {} x {}, {} in final norms and the like; active ones leave out the embedding and \
-             the experts a token does not go through.",
+            "Parameters: the layers, {tables} of {} x {}, {} in final norms and the like{rows}; active ones leave out \
+             the tables a token reads a row of and the experts it does not go through.",
             self.vocab, self.hidden, self.other_params
         )
     }
