@@ -117,6 +117,12 @@ pub enum Field {
     Answer,
     /// Layers on the device.
     DeviceLayers,
+    /// All routed experts on the host.
+    HostExperts,
+    /// Layers whose routed experts are on the host.
+    HostExpertLayers,
+    /// Attention in one kernel.
+    FlashAttention,
     /// How a model is divided among devices.
     Division,
     /// Shares of the devices.

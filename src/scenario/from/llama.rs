@@ -15,6 +15,9 @@ pub const FLAGS: &[Group] = &[
     field(Field::MaxLength, One, "-c --ctx-size"),
     field(Field::Answer, One, "-n --predict --n-predict"),
     field(Field::DeviceLayers, One, "-ngl --gpu-layers --n-gpu-layers"),
+    field(Field::HostExperts, Nothing, "-cmoe --cpu-moe"),
+    field(Field::HostExpertLayers, One, "-ncmoe --n-cpu-moe"),
+    field(Field::FlashAttention, Maybe, "-fa --flash-attn"),
     field(Field::Division, One, "-sm --split-mode"),
     field(Field::Shares, One, "-ts --tensor-split"),
     field(Field::Devices, One, "-dev --device"),
@@ -87,15 +90,14 @@ pub const FLAGS: &[Group] = &[
     ),
     no_cost("the tokens kept when a context is full", One, "--keep"),
     no_cost("requests of several users share a step, as is estimated", Nothing, "-cb --cont-batching"),
-    no_field("a device without captured steps or fused attention has no field", Maybe, "-fa --flash-attn"),
     no_field(
         why::HOST,
         One,
         "-t --threads -tb --threads-batch -C --cpu-mask -Cr --cpu-range --cpu-strict --prio --poll --numa -ot \
-         --override-tensor -ncmoe --n-cpu-moe -ncffn --n-cpu-ffn --moe-cache-mib -cram --cache-ram --rpc -fitt \
+         --override-tensor -ncffn --n-cpu-ffn --moe-cache-mib -cram --cache-ram --rpc -fitt \
          --fit-target -fitc --fit-ctx",
     ),
-    no_field(why::HOST, Nothing, "-cmoe --cpu-moe -nkvo --no-kv-offload --no-op-offload --no-host -nr --no-repack"),
+    no_field(why::HOST, Nothing, "-nkvo --no-kv-offload --no-op-offload --no-host -nr --no-repack"),
     no_field(why::HOST, Maybe, "-fit --fit"),
     no_field(
         why::CACHE,

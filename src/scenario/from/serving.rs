@@ -53,6 +53,14 @@ pub struct Serving {
     pub max_length: Option<u64>,
     /// Tokens of an answer.
     pub answer: Option<u64>,
+    /// Layers on the devices, where the others are on the host.
+    pub device_layers: Option<u64>,
+    /// All routed experts are on the host.
+    pub host_experts: bool,
+    /// Layers whose routed experts are on the host.
+    pub host_expert_layers: Option<u64>,
+    /// Attention in one kernel.
+    pub flash_attention: Option<bool>,
     /// How llama.cpp divides a model among devices.
     pub division: Option<String>,
     /// Devices that llama.cpp is told of.
@@ -156,7 +164,20 @@ impl Serving {
                     None => no_cost("answers end by themselves"),
                 }
             }
-            Field::DeviceLayers => layers_on_device(flag, model),
+            Field::DeviceLayers => self.layers_on_device(flag, model),
+            Field::HostExperts => {
+                self.host_experts = true;
+                used("offload.experts")
+            }
+            Field::HostExpertLayers => {
+                self.host_expert_layers = Some(count(flag)?).filter(|n| *n > 0);
+                used("offload.expert_layers")
+            }
+            Field::FlashAttention => {
+                let off = matches!(flag.value.as_deref(), Some("off" | "0" | "false" | "disabled"));
+                self.flash_attention = off.then_some(false);
+                used("flash_attention")
+            }
             Field::Division => {
                 self.division.clone_from(&flag.value);
                 used("parallel: by rows is tp, by layers pp")
@@ -281,6 +302,24 @@ impl Serving {
         }
     }
 
+    /// llama.cpp's `-ngl`: all layers, or some of them.
+    fn layers_on_device(&mut self, flag: &Flag, model: &Served) -> Result<Meant, Problem> {
+        let value = flag.value.as_deref().unwrap_or_default();
+        // The output layer counts as one more; 99 is the usual way to write all of them.
+        let all = |n: u64| n >= model.layers().map_or(99, |layers| layers.min(98) + 1);
+        match value.parse::<u64>() {
+            Ok(n) if !all(n) => {
+                self.device_layers = Some(n);
+                used("offload.gpu_layers")
+            }
+            Ok(_) => no_cost("all layers on the device, as is estimated"),
+            Err(_) if matches!(value, "all" | "auto") || value.starts_with('-') => {
+                no_cost("as many layers on the device as fit; that all do is estimated")
+            }
+            Err(_) => Err(Problem::at(&flag.typed, format!("`{value}` is no number of layers"), "write one, or all")),
+        }
+    }
+
     fn listed_devices(&mut self, flag: &Flag) -> Result<Meant, Problem> {
         let names: Vec<&str> =
             flag.value.as_deref().unwrap_or_default().split([',', '/']).filter(|n| !n.is_empty()).collect();
@@ -315,18 +354,6 @@ fn format_of(method: &str) -> Option<(&'static str, bool)> {
         "w8a8_int8" | "experts_int8" => ("int8", false),
         _ => return None,
     })
-}
-
-/// llama.cpp's `-ngl`: all layers, or some of them.
-fn layers_on_device(flag: &Flag, model: &Served) -> Result<Meant, Problem> {
-    let value = flag.value.as_deref().unwrap_or_default();
-    // The output layer counts as one more; 99 is the usual way to write all of them.
-    let all = match value.parse::<i64>() {
-        Ok(n) if n < 0 => true,
-        Ok(n) => n >= model.layers().map_or(99, |layers| layers.min(98) as i64 + 1),
-        Err(_) => matches!(value, "all" | "auto"),
-    };
-    if all { no_cost("all layers on the device, as is estimated") } else { no_field(why::HOST) }
 }
 
 fn is_word(text: &str) -> bool {

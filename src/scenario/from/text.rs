@@ -82,6 +82,14 @@ fn fields(out: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
     let ranks: Vec<String> =
         ranks.iter().filter(|(key, n)| *key == "tp" || *n > 1).map(|(key, n)| format!("{key} = {n}")).collect();
     writeln!(out, "parallel = {{ {} }}\nengine = {}", ranks.join(", "), quoted(engine))?;
+    if serving.flash_attention == Some(false) {
+        writeln!(out, "flash_attention = false")?;
+    }
+    let offload = [
+        serving.device_layers.map(|n| format!("gpu_layers = {n}")),
+        serving.host_experts.then(|| "experts = \"host\"".to_owned()),
+        serving.host_expert_layers.map(|n| format!("expert_layers = {n}")),
+    ];
     let limits = [
         serving.max_sequences.map(|n| format!("max_sequences = {n}")),
         serving.batch_tokens.map(|n| format!("batch_tokens = {n}")),
@@ -92,7 +100,7 @@ fn fields(out: &mut String, parts: &Parts<'_>) -> std::fmt::Result {
         serving.prefix_cache.map(|on| format!("prefix_cache = {on}")),
         serving.cache_tokens.map(|n| format!("kv_tokens = {n}")),
     ];
-    for (key, values) in [("limits", &limits[..]), ("scheduler", &scheduler[..])] {
+    for (key, values) in [("offload", &offload[..]), ("limits", &limits[..]), ("scheduler", &scheduler[..])] {
         let values: Vec<&str> = values.iter().flatten().map(String::as_str).collect();
         if !values.is_empty() {
             writeln!(out, "{key} = {{ {} }}", values.join(", "))?;
