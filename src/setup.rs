@@ -2,6 +2,8 @@
 //!
 //! A scenario resolves to setups, a file of measured points does, and so will a search over layouts: they meet here
 //! so that `estimate` needs to know neither of them.
+//!
+//! Longer than other files: what a setup is made of stands in one place, plain data most of it.
 
 use crate::device::measured_paths::{MeasuredPath, MeasuredPaths};
 use crate::device::reach::Reach;

@@ -412,6 +412,7 @@ fn what_no_engine_does_is_refused() {
         ("device = [\"rtx-4080\", \"rtx-3060\"]\nengine = \"vllm\"", "devices of one kind"),
         ("device = [\"rtx-4080\", \"rtx-3060\"]\ncount = 2", "one instance"),
         ("device = [\"rtx-4080\", \"rtx-3060\"]\nsplit = [1]", "1 shares for 2 devices"),
+        ("device = \"rtx-4080\"\nengine = \"mlx\"", "runs on Apple"),
         ("device = \"rtx-4080\"\nsplit = [1, 2]", "one kind of device"),
         ("device = \"rtx-4080\"\nengine = \"vllm\"\nflash_attention = false", "no attention without it"),
     ] {

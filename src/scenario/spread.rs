@@ -50,6 +50,9 @@ impl Spread<'_> {
         let refuse = |key: &str, why: String, hint: &str| {
             Err(self.source.error_at(&format!("{}.{key}", self.at), why).hint(hint.to_owned()))
         };
+        if engine == Engine::Mlx && (first.sheet.vendor != "Apple" || first.measured.is_some()) {
+            return refuse("engine", "mlx runs on Apple's chips".to_owned(), "llama.cpp runs on others");
+        }
         let several = self.typed.device.as_ref().is_some_and(|d| !d.others().is_empty());
         if several && (engine != Engine::LlamaCpp || first.measured.is_some()) {
             let why = format!("{} runs on devices of one kind", engine.name());
