@@ -58,12 +58,11 @@ pub fn validate(args: &Validate, catalog: &Catalog, output: &Output) -> Result<(
 /// Rows that a person reads one by one; of more, a screen has the errors by slice, and files have every one.
 const MOST_ROWS: usize = 100;
 
+/// Points with their predictions, or why there is none.
+type Predicted = (Vec<Point>, Vec<Result<Prediction, String>>);
+
 /// Points with their predictions: of a CSV, or of a tool's result file.
-fn predicted(
-    args: &Validate,
-    catalog: &Catalog,
-    calibration: &Calibration,
-) -> Result<(Vec<Point>, Vec<Result<Prediction, String>>), Failure> {
+fn predicted(args: &Validate, catalog: &Catalog, calibration: &Calibration) -> Result<Predicted, Failure> {
     let entry = catalog::read(&args.points)?;
     if validate::is_points(&entry.text) {
         if args.on.is_some() {

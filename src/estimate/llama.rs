@@ -210,7 +210,9 @@ impl Llama {
             kernel: Kernel { compute: self.prompt_compute(s), memory, least, ..Kernel::IDEAL },
         };
         let compute = if s.backend == Backend::Cpu { self.prompt_cpu } else { self.batch_compute };
-        let kernel = Kernel { compute, memory, free: 1.0, most: VECTOR_ROWS, ..Kernel::IDEAL };
+        // Processors have one kernel for any number of rows.
+        let most = if s.backend == Backend::Cpu { f64::INFINITY } else { VECTOR_ROWS };
+        let kernel = Kernel { compute, memory, free: 1.0, most, ..Kernel::IDEAL };
         (Arithmetic { path: path(s.small_rate()), kernel }, matrix)
     }
 

@@ -141,7 +141,7 @@ fn weights(setup: &Setup, held: &Held) -> Bytes {
     let bytes = |class| setup.stored(class).bytes();
     let rest = bytes(Class::Rest);
     // llama.cpp looks tokens up in the host's memory, and has a copy of a tied table on the device.
-    let alone = setup.engine.single_user();
+    let alone = setup.engine.single_user() || setup.engine == Engine::Ideal;
     let table = if model.tied_embeddings || alone { 0.0 } else { bytes(Class::Embedding) };
     let tied = if model.tied_embeddings { Class::Embedding } else { Class::Head };
     let head = if held.head { bytes(tied) } else { 0.0 };
@@ -198,11 +198,15 @@ fn activations(setup: &Setup) -> Bytes {
     let widest = model.layers.iter().flat_map(|l| &l.linears).map(|l| l.outputs.max(l.inputs)).max().unwrap_or(0);
     let tp = setup.layout.tp as f64;
     let tokens = setup.limits.batch_tokens as f64;
-    if setup.engine.single_user() {
-        let inside = 4.0 * (2.0 * model.hidden as f64 + 2.0 * widest as f64 / tp);
-        return Bytes::new(tokens * inside.max(4.0 * model.vocab as f64 / tp));
-    }
+    let inside = 4.0 * (2.0 * model.hidden as f64 + 2.0 * widest as f64 / tp);
+    let one = Bytes::new(tokens * inside.max(4.0 * model.vocab as f64 / tp));
     let sequences = setup.limits.max_sequences.unwrap_or(256) as f64;
     let residual = tokens * 2.0 * (4.0 * model.hidden as f64 + 2.0 * widest as f64 / tp);
-    Bytes::new(residual + sequences * model.vocab as f64 / tp * 4.0)
+    let many = Bytes::new(residual + sequences * model.vocab as f64 / tp * 4.0);
+    match setup.engine {
+        // A bound needs the less of both.
+        Engine::Ideal => one.min(many),
+        engine if engine.single_user() => one,
+        _ => many,
+    }
 }

@@ -53,6 +53,9 @@ impl Spread<'_> {
         if engine == Engine::Mlx && (first.sheet.vendor != "Apple" || first.measured.is_some()) {
             return refuse("engine", "mlx runs on Apple's chips".to_owned(), "llama.cpp runs on others");
         }
+        if engine == Engine::Trtllm && (first.sheet.vendor != "NVIDIA" || first.measured.is_some()) {
+            return refuse("engine", "trtllm runs on NVIDIA's devices".to_owned(), "vllm and sglang run on others");
+        }
         let several = self.typed.device.as_ref().is_some_and(|d| !d.others().is_empty());
         if several && (engine != Engine::LlamaCpp || first.measured.is_some()) {
             let why = format!("{} runs on devices of one kind", engine.name());

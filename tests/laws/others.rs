@@ -2,6 +2,7 @@
 
 use super::case::{Case, requests};
 use super::check::Check;
+use underdog::model::Class;
 use underdog::setup::Engine;
 
 const TOLERANCE: f64 = 0.01;
@@ -62,10 +63,19 @@ fn ideal(case: &Case) -> Case {
     case.with(|c| c.setup.engine = Engine::Ideal)
 }
 
+/// llama.cpp's files of MXFP4 models hold the rest in 8 bits, where the published ones have 16: another question.
+fn other_files(case: &Case) -> bool {
+    let ideal = underdog::setup::Setup { engine: Engine::Ideal, ..case.setup.clone() };
+    case.setup.stored(Class::Rest) != ideal.stored(Class::Rest)
+}
+
 /// At a fixed batch the ideal engine's step is no longer.
 pub fn ideal_step(case: &Case) -> Check {
     let mut check = Check::default();
     let (Some(own), Some(best)) = (case.compiled(), ideal(case).compiled()) else { return check };
+    if other_files(case) {
+        return check;
+    }
     let dp = case.setup.layout.dp as f64;
     for running in [1.0, 16.0 * dp, 256.0 * dp] {
         let step = |compiled: &underdog::estimate::Compiled| compiled.decode_step(running, case.input());
@@ -81,7 +91,7 @@ pub fn ideal_step(case: &Case) -> Check {
 /// In a closed loop the ideal engine serves no less.
 pub fn ideal_loop(case: &Case) -> Check {
     let mut check = Check::default();
-    for (row, best) in case.rows.iter().zip(&ideal(case).rows) {
+    for (row, best) in case.rows.iter().zip(&ideal(case).rows).filter(|_| !other_files(case)) {
         if let (Some(own), Some(best)) = (requests(row, case.output()), requests(best, case.output())) {
             check.at_most(own, best, TOLERANCE, || format!("requests/s at {} users", row.concurrency));
         }

@@ -27,7 +27,7 @@ pub fn workload(
     unsaid: &mut Vec<String>,
 ) -> Result<[u64; 2], Problem> {
     // llama-server's slots share its context.
-    let slots = if server == Server::LlamaServer { serving.max_sequences.unwrap_or(1) } else { 1 };
+    let slots = if server == Server::Llama { serving.max_sequences.unwrap_or(1) } else { 1 };
     let most = serving.max_length.map(|tokens| tokens / slots);
     let output = given.output_tokens.or(serving.answer);
     let fitting = |other: Option<u64>| match (most, other) {

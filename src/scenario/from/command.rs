@@ -12,7 +12,7 @@ pub enum Server {
     /// `trtllm-serve`.
     Trtllm,
     /// `llama-server`: many users.
-    LlamaServer,
+    Llama,
     /// `llama-cli`: one.
     LlamaCli,
 }
@@ -105,9 +105,9 @@ fn server(words: &[String]) -> Option<(Server, usize)> {
         ("sglang.launch_server", _) => Some((Server::Sglang, 1)),
         ("trtllm-serve", Some("serve")) => Some((Server::Trtllm, 2)),
         ("trtllm-serve", _) => Some((Server::Trtllm, 1)),
-        ("llama-server", _) => Some((Server::LlamaServer, 1)),
+        ("llama-server", _) => Some((Server::Llama, 1)),
         ("llama-cli", _) => Some((Server::LlamaCli, 1)),
-        ("llama", Some("serve")) => Some((Server::LlamaServer, 2)),
+        ("llama", Some("serve")) => Some((Server::Llama, 2)),
         ("llama", Some("cli")) => Some((Server::LlamaCli, 2)),
         _ => None,
     }
@@ -119,7 +119,7 @@ fn image(word: &str) -> Option<Server> {
     let tag = word.rsplit_once(':').map_or("", |(_, tag)| tag);
     match name {
         _ if name.ends_with("vllm/vllm-openai") || name.ends_with("vllm/vllm-openai-rocm") => Some(Server::Vllm),
-        _ if name.ends_with("llama.cpp") && tag.starts_with("server") => Some(Server::LlamaServer),
+        _ if name.ends_with("llama.cpp") && tag.starts_with("server") => Some(Server::Llama),
         _ => None,
     }
 }
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(found.flags, ["--model", "x", "--json", "{\"a\": 1}"]);
         assert_eq!((found.front.len(), found.rest.len()), (0, 4));
         let docker = parts("docker run --gpus all vllm/vllm-openai:v0.11.0 --model m -tp 2").expect("a server");
-        assert_eq!((docker.server, docker.front.len()), (Server::Vllm, 4));
+        assert_eq!((docker.server, docker.front.len()), (Server::Vllm, 3));
         assert_eq!(docker.flags, ["--model", "m", "-tp", "2"]);
         assert!(parts("ollama run llama3").is_err() && parts("vllm serve a 'b").is_err());
         assert!(parts("vllm serve a && vllm serve b").is_err());

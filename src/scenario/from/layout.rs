@@ -30,7 +30,7 @@ pub fn layout(server: Server, serving: &Serving, experts: Option<bool>, count: O
         }
         Server::Sglang => (tensor, pp, 1, serving.experts.unwrap_or_else(|| wide(tensor, 1)), data),
         Server::Trtllm => (tensor, pp, 1, serving.experts.unwrap_or(1), 1),
-        Server::LlamaServer | Server::LlamaCli => {
+        Server::Llama | Server::LlamaCli => {
             let devices = serving.devices.or(count).unwrap_or(1);
             match serving.division.as_deref() {
                 Some("none") => (1, 1, 1, 1, 1),

@@ -46,7 +46,7 @@ fn table(server: Server) -> (&'static [Group], Engine) {
         Server::Vllm => (vllm::FLAGS, Engine::Vllm),
         Server::Sglang => (sglang::FLAGS, Engine::Sglang),
         Server::Trtllm => (trtllm::FLAGS, Engine::Trtllm),
-        Server::LlamaServer | Server::LlamaCli => (llama::FLAGS, Engine::LlamaCpp),
+        Server::Llama | Server::LlamaCli => (llama::FLAGS, Engine::LlamaCpp),
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn no_flag_means_two_things() {
-        for server in [Server::Vllm, Server::Sglang, Server::Trtllm, Server::LlamaServer] {
+        for server in [Server::Vllm, Server::Sglang, Server::Trtllm, Server::Llama] {
             let mut seen = BTreeSet::new();
             for name in table(server).0.iter().flat_map(|group| group.names.split(' ')) {
                 assert!(name.starts_with('-') && seen.insert(name), "{server:?}: {name}");
