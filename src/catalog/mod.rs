@@ -7,6 +7,7 @@
 mod checkpoint;
 mod entry;
 mod hub;
+mod kept;
 pub mod names;
 
 pub use checkpoint::{Checkpoint, ModelFile, WAYS};
@@ -29,6 +30,8 @@ pub struct Catalog {
     models: BTreeMap<String, PathBuf>,
     prices: Option<PathBuf>,
     calibration: Option<PathBuf>,
+    /// What was made of its files.
+    pub kept: kept::Kept,
 }
 
 impl Catalog {
@@ -50,7 +53,13 @@ impl Catalog {
             return Err(Diagnostic::new(dir.display().to_string(), message)
                 .hint("a catalog folder holds devices/NAME.toml, models/NAME.json, prices.toml or calibration.toml"));
         }
-        Ok(Self { devices: listing(&devices, "toml")?, models: listing(&models, "json")?, prices, calibration })
+        Ok(Self {
+            devices: listing(&devices, "toml")?,
+            models: listing(&models, "json")?,
+            prices,
+            calibration,
+            kept: kept::Kept::default(),
+        })
     }
 
     /// A device file by catalogue name, or by path where `name` has a `/` or ends in `.toml`; a relative path starts

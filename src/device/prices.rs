@@ -165,11 +165,13 @@ impl PriceList {
     /// # Errors
     /// Names the key that is unknown, missing or wrong, with its place.
     pub fn load(catalog: &Catalog) -> Result<Self, Diagnostic> {
-        let mut all = Self::default();
-        for entry in catalog.prices()? {
-            all.lay_over(Self::parse(&entry)?);
-        }
-        Ok(all)
+        catalog.kept.or_make("prices", || {
+            let mut all = Self::default();
+            for entry in catalog.prices()? {
+                all.lay_over(Self::parse(&entry)?);
+            }
+            Ok(all)
+        })
     }
 
     /// Reads one list.

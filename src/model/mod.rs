@@ -43,14 +43,14 @@ impl ModelSpec {
     /// # Errors
     /// When there is no such file, or it is not understood.
     pub fn load(catalog: &Catalog, name: &str, base: &Path) -> Result<Self, Diagnostic> {
-        match catalog.model(name, base)? {
+        catalog.kept.or_make(name, || match catalog.model(name, base)? {
             ModelFile::Config(found) => {
                 let mut spec = Self::read(&found.config, found.quantisation.as_ref())?;
                 found.index.map_or(Ok(()), |index| checkpoint::compare(&mut spec, &index))?;
                 Ok(spec)
             }
             ModelFile::Gguf(path) => gguf::read(&path),
-        }
+        })
     }
 
     /// Reads a `config.json` by itself.
