@@ -3,6 +3,8 @@
 //! Python writes bare `Infinity` and `NaN`, which JSON does not know; they are read as `null`. A count is a whole
 //! number from 1 to 1,048,576. Every question is recorded, so that afterwards the fields nobody asked for are known;
 //! a field that is left out takes the value that its class has, and that is recorded too.
+//!
+//! Longer than other files: one way to ask for each kind of value, and what is said of a wrong one, stand together.
 
 use crate::diagnostic::Diagnostic;
 use serde::de::DeserializeOwned;

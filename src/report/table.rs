@@ -1,4 +1,6 @@
 //! Which columns a person sees for each command, under which heading, in which scale.
+//!
+//! Longer than other files: the columns of every command stand in one place.
 
 use super::inert;
 use crate::run::Row;
