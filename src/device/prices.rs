@@ -165,7 +165,7 @@ impl PriceList {
     /// # Errors
     /// Names the key that is unknown, missing or wrong, with its place.
     pub fn load(catalog: &Catalog) -> Result<Self, Diagnostic> {
-        catalog.kept.or_make("prices", || {
+        catalog.kept.or_make("prices", std::path::Path::new(""), || {
             let mut all = Self::default();
             for entry in catalog.prices()? {
                 all.lay_over(Self::parse(&entry)?);

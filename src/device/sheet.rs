@@ -220,7 +220,7 @@ impl Device {
     /// # Errors
     /// When there is no such file, or it is no data sheet.
     pub fn load(catalog: &Catalog, name: &str, base: &Path) -> Result<Self, Diagnostic> {
-        catalog.kept.or_make(name, || Self::parse(&catalog.device(name, base)?))
+        catalog.kept.or_make(name, base, || Self::parse(&catalog.device(name, base)?))
     }
 
     /// Every data sheet of the catalogue.

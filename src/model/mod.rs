@@ -43,7 +43,7 @@ impl ModelSpec {
     /// # Errors
     /// When there is no such file, or it is not understood.
     pub fn load(catalog: &Catalog, name: &str, base: &Path) -> Result<Self, Diagnostic> {
-        catalog.kept.or_make(name, || match catalog.model(name, base)? {
+        catalog.kept.or_make(name, base, || match catalog.model(name, base)? {
             ModelFile::Config(found) => {
                 let mut spec = Self::read(&found.config, found.quantisation.as_ref())?;
                 found.index.map_or(Ok(()), |index| checkpoint::compare(&mut spec, &index))?;

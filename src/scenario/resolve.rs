@@ -1,7 +1,6 @@
 //! `resolve(draft, catalogue, profile) -> Plan`: every name looked up, every field checked against the others.
 
-use super::draft::Devices;
-use super::draft::{ContenderDraft, Count, Draft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
+use super::draft::{ContenderDraft, Count, Devices, Draft, ModelDraft, ParallelDraft, SpeedDraft, WeightFormat};
 use super::layout::spread;
 use super::plan::{Contender, Objective, Offer, Plan, Power};
 use super::price::{Basis, Parts};
@@ -287,10 +286,7 @@ impl Lookup<'_> {
         } else if name == "local" {
             Hardware::pending()
         } else {
-            let device = Device::load(self.catalog, name, &self.source.folder).map_err(|e| {
-                let own = e.span.is_some() || name.contains('/') || name.ends_with(".toml");
-                if own { e } else { self.source.error_at(&field, e.message).hint(e.hint.unwrap_or_default()) }
-            })?;
+            let device = Spread { source: self.source, catalog: self.catalog, typed, at }.load(name, "device")?;
             Hardware::from_sheet(device)
         };
         if typed.link == Some(Way::Nvlink) && hardware.sheet.link.is_none() {

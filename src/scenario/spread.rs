@@ -82,7 +82,8 @@ impl Spread<'_> {
         }
     }
 
-    fn load(&self, name: &str, key: &str) -> Result<Device, Diagnostic> {
+    /// A device by its name; an error about the name has the place of its field.
+    pub fn load(&self, name: &str, key: &str) -> Result<Device, Diagnostic> {
         Device::load(self.catalog, name, &self.source.folder).map_err(|e| {
             let own = e.span.is_some() || name.contains('/') || name.ends_with(".toml");
             let at = format!("{}.{key}", self.at);
